@@ -1,0 +1,31 @@
+"""The policy gradient: exactly, from samples, and ascended fast, each checked against the others.
+
+Everything named in `__all__` is loaded when it is first used, so that `import logtrick` costs
+nothing: no jax, no plotting, no environment package.
+"""
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "LogtrickError": "errors",
+}
+_MODULES = (
+    "envs",
+    "errors",
+)
+
+__all__ = sorted([*_HOME, *_MODULES])
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"logtrick.{name}")
+    if name in _HOME:
+        return getattr(importlib.import_module(f"logtrick.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'logtrick' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

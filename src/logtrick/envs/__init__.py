@@ -1,0 +1,1 @@
+"""Environments: the protocol, the core's own, and one adapter per ecosystem."""

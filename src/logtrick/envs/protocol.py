@@ -1,0 +1,119 @@
+"""What an environment is: one protocol on the device, one on the host.
+
+Environments never reset themselves; the rollout does. So the observation that a step returns is
+always the one that was really reached, at the end of an episode too, and `terminated` (the MDP
+ended: the value that follows is 0) is never confused with `truncated` (we stopped looking: the
+value that follows is the critic's).
+"""
+
+import abc
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+
+class Step(NamedTuple):
+    """What one step of a device environment produced."""
+
+    state: Any
+    """The environment's next state, a pytree."""
+    obs: Array
+    """The observation of that state: the one really reached, never that of a fresh episode."""
+    reward: Float[Array, ""]
+    """r_t, the reward after a_t."""
+    terminated: Bool[Array, ""]
+    """The MDP ended here."""
+    truncated: Bool[Array, ""]
+    """The episode was cut here, by a time limit say; the MDP goes on without us."""
+
+
+class DeviceEnv(abc.ABC):
+    """An environment written in JAX: `reset` and `step` are pure, unbatched and traceable.
+
+    The rollout calls them under `vmap` and `jit`. A time limit belongs to the environment: it
+    counts its steps in its state and sets `truncated`. Implementations are frozen dataclasses (so
+    that they can be compared and hashed) whose fields are the physical constants.
+    """
+
+    id: ClassVar[str]
+    """The name by which it is made."""
+
+    @property
+    @abc.abstractmethod
+    def observation_space(self) -> spaces.Space[Any]:
+        """The space of one observation."""
+
+    @property
+    @abc.abstractmethod
+    def action_space(self) -> spaces.Space[Any]:
+        """The space of one action."""
+
+    @property
+    @abc.abstractmethod
+    def max_episode_steps(self) -> int | None:
+        """Steps after which an episode is truncated; None where there is no limit."""
+
+    @abc.abstractmethod
+    def reset(self, key: PRNGKeyArray) -> tuple[Any, Array]:
+        """Start an episode: (state, observation)."""
+
+    @abc.abstractmethod
+    def step(self, key: PRNGKeyArray, state: Any, action: Array) -> Step:
+        """Take one action. What follows the end of an episode is undefined: reset first."""
+
+
+class HostStep(NamedTuple):
+    """What one step of N host environments produced, row by row."""
+
+    obs: np.ndarray
+    """[N, ...] the observations really reached."""
+    reward: np.ndarray
+    """float32[N]"""
+    terminated: np.ndarray
+    """bool[N]"""
+    truncated: np.ndarray
+    """bool[N]"""
+    valid: np.ndarray
+    """bool[N]; False where the row is no transition (the idle step of NEXT_STEP autoreset)."""
+
+
+class HostEnvs(abc.ABC):
+    """N environments of one kind that live on the host and are stepped together.
+
+    After a row has ended, `reset` is called with that row's mask before the next `step`.
+    """
+
+    id: str
+    """The id that makes it again, prefix included (`gym:CartPole-v1`)."""
+    num_envs: int
+    observation_space: spaces.Space[Any]
+    """The space of one row's observation."""
+    action_space: spaces.Space[Any]
+    """The space of one row's action."""
+    max_episode_steps: int | None
+    replayable: bool
+    """True where `reset` with the same seed, then the same actions, gives the same episode again.
+    An interrupted run is then resumed exactly by replaying the unfinished episodes."""
+
+    @abc.abstractmethod
+    def reset(self, seeds: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Start new episodes in the rows of `mask`.
+
+        Args:
+            seeds: uint32[N], one a row; rows outside the mask are ignored.
+            mask: bool[N].
+
+        Returns:
+            [N, ...] the current observations: fresh ones in the rows of `mask`, except that
+            environments under NEXT_STEP autoreset show theirs only after one more (invalid) step.
+        """
+
+    @abc.abstractmethod
+    def step(self, actions: np.ndarray) -> HostStep:
+        """Take one action in each row: [N, ...] actions."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Free processes and windows."""
