@@ -13,6 +13,7 @@ _HOME = {
 _MODULES = (
     "envs",
     "errors",
+    "psi",
 )
 
 __all__ = sorted([*_HOME, *_MODULES])
