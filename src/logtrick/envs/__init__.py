@@ -1,1 +1,38 @@
-"""Environments: the protocol, the core's own, and one adapter per ecosystem."""
+"""Environments: one protocol, the core's own on the device, and one adapter per ecosystem.
+
+`resolve` finds an environment by id or from an object, `make` builds it, `list_envs` lists them.
+Everything is loaded when it is first used: a worker process that steps a Gymnasium environment
+loads no jax.
+"""
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "Acrobot": "classic",
+    "CartPole": "classic",
+    "DeviceEnv": "protocol",
+    "EnvRow": "registry",
+    "EnvSpec": "protocol",
+    "HostEnvs": "protocol",
+    "HostStep": "protocol",
+    "MountainCar": "classic",
+    "MountainCarContinuous": "classic",
+    "Pendulum": "classic",
+    "Step": "protocol",
+    "list_envs": "registry",
+    "make": "registry",
+    "resolve": "registry",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"logtrick.envs.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'logtrick.envs' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
