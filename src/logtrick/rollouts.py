@@ -19,7 +19,7 @@ from logtrick.distributions import Distribution
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.errors import CheckpointError
 
-AnyArray = Array | np.ndarray
+AnyArray = Any  # of JAX, or of NumPy when it comes from host environments
 Policy = Callable[[Any], Distribution]
 Act = Callable[[Any, Any, int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -27,13 +27,13 @@ Act = Callable[[Any, Any, int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 class Trajectory(NamedTuple):
     """T consecutive transitions of one environment; batches carry their axes in front."""
 
-    obs: Shaped[AnyArray, "*batch T *shape"]
+    obs: Shaped[AnyArray, "..."]
     """[T, ...] the observation on which the policy acted."""
-    action: Shaped[AnyArray, "*batch T *shape"]
+    action: Shaped[AnyArray, "..."]
     """[T, ...] as sampled; a Box action is clipped to its space only on its way to the
     environment, so that `log_prob` is that of the action that was drawn."""
     reward: Float[AnyArray, "*batch T"]
-    next_obs: Shaped[AnyArray, "*batch T *shape"]
+    next_obs: Shaped[AnyArray, "..."]
     """[T, ...] the observation really reached, at the end of an episode too."""
     terminated: Bool[AnyArray, "*batch T"]
     truncated: Bool[AnyArray, "*batch T"]
@@ -100,9 +100,9 @@ def rollout(
         key, key_start = jax.random.split(key)
         row = start_row(key_start, env)
 
-    def step(carry: tuple[Row, Array], key: PRNGKeyArray) -> tuple[Any, Trajectory]:
+    def step(carry: Any, keys: PRNGKeyArray) -> tuple[Any, Trajectory]:
         row, running = carry
-        key_act, key_step, key_reset = jax.random.split(key, 3)
+        key_act, key_step, key_reset = keys
         distribution = policy(row.obs)
         action = distribution.mode if greedy else distribution.sample(key_act)
         reached = env.step(key_step, row.state, executable(env.action_space, action))
@@ -125,9 +125,9 @@ def rollout(
         following = jax.tree.map(lambda a, b: jnp.where(ended, a, b), fresh, going_on)
         return (following, running & ~(ended & one_episode)), transition
 
-    carry = row, jnp.ones((), bool)
-    (row, _), trajectory = jax.lax.scan(step, carry, jax.random.split(key, num_steps))
-    return row, trajectory
+    start: Any = (row, jnp.ones((), bool))
+    (last, _), trajectory = jax.lax.scan(step, start, jax.random.split(key, (num_steps, 3)))
+    return last, trajectory
 
 
 def executable(space: spaces.Space[Any], action: Any) -> Any:
@@ -262,7 +262,7 @@ class HostRollout:
         return self.envs.reset(self._seeds(mask), mask)
 
     def _seeds(self, mask: np.ndarray) -> np.ndarray:
-        """A seed for the episode of each row in the mask; 31 bits, some environments take no more."""
+        """Seeds for the episodes in the mask; 31 bits, since some environments take no more."""
         seeds = np.zeros(len(mask), np.uint32)
         for row in np.flatnonzero(mask):
             block, within = divmod(int(row), self.shape[1])

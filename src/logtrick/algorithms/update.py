@@ -1,0 +1,212 @@
+"""From trajectories to the next parameters: the update that every algorithm here shares.
+
+Unbatched in seeds: `vmap` is outside. The settings in `algorithm` may be traced numbers.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from logtrick import objectives, psi
+from logtrick.algorithms.configs import PPO, Algorithm
+from logtrick.rollouts import Trajectory
+
+STD_EPS = 1e-8
+
+
+class Batch(NamedTuple):
+    """What a gradient step needs of each transition; B of them."""
+
+    obs: Array
+    action: Array
+    log_prob: Float[Array, " B"]
+    psi: Float[Array, " B"]
+    weight: Float[Array, " B"]
+    """γ^k or 1, and 0 where the row is no transition."""
+    value: Float[Array, " B"]
+    target: Float[Array, " B"]
+    valid: Float[Array, " B"]
+    """1 where the row is a transition."""
+
+
+def optimizer(algorithm: Algorithm) -> optax.GradientTransformation:
+    """Clip by norm, precondition; the learning rate is applied where the schedule is known.
+
+    The parameters are one flat vector to the optimiser: one small program instead of a dozen.
+    """
+    eps = algorithm.optimizer_eps
+    precondition = {
+        "adam": optax.scale_by_adam(eps=eps),
+        "rmsprop": optax.scale_by_rms(decay=0.99, eps=eps, eps_in_sqrt=False),
+        "sgd": optax.identity(),
+    }[algorithm.optimizer]
+    if algorithm.max_grad_norm is None:
+        return optax.flatten(precondition)
+    return optax.flatten(
+        optax.chain(optax.clip_by_global_norm(algorithm.max_grad_norm), precondition)
+    )
+
+
+def estimate(algorithm: Algorithm, model: Any, trajectory: Trajectory) -> tuple[Batch, Array]:
+    """ψ, weights and value targets of trajectories [N, T]: (the Batch [N·T], explained variance).
+
+    The value target is ψ + V: the λ-return for GAE, the n-step return, the reward-to-go.
+    """
+    t = trajectory
+    if algorithm.has_critic:
+        state_value = jax.vmap(jax.vmap(model.state_value))
+        values, next_values = state_value(t.obs), state_value(t.next_obs)
+    else:
+        values = next_values = jnp.zeros_like(t.reward)
+    weight = t.valid.astype(t.reward.dtype)
+    if algorithm.weighting == "discounted":
+        weight = weight * jnp.asarray(algorithm.gamma) ** t.step
+    estimates = _psi(algorithm, t, values, next_values)
+    targets = estimates + values
+    if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
+        weight = t.valid.astype(t.reward.dtype)  # this ψ comes with its γ^t already in it
+    if algorithm.normalise == "batch":
+        estimates = _standardise(estimates, t.valid)
+    batch = Batch(
+        t.obs,
+        t.action,
+        t.log_prob,
+        estimates,
+        weight,
+        values,
+        targets,
+        t.valid.astype(weight.dtype),
+    )
+    explained = 1 - _variance(targets - values, t.valid) / _variance(targets, t.valid)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch), explained
+
+
+def _psi(
+    algorithm: Algorithm, t: Trajectory, values: Array, next_values: Array
+) -> Float[Array, "N T"]:
+    ends, gamma = (t.terminated, t.truncated), algorithm.gamma
+    match algorithm.psi:
+        case "total_return" if algorithm.weighting == "discounted":
+            return psi.episode_return(t.reward, *ends, gamma=gamma)
+        case "total_return":
+            return psi.total_return(t.reward, *ends, gamma=gamma)
+        case "reward_to_go":
+            return psi.reward_to_go(t.reward, *ends, gamma=gamma)
+        case "baselined_return":
+            return psi.baselined_return(t.reward, values, *ends, next_values, gamma=gamma)
+        case "td_residual":
+            return psi.td_residual(t.reward, values, next_values, *ends, gamma=gamma)
+        case "n_step":
+            return psi.n_step(t.reward, values, next_values, *ends, gamma=gamma, n=algorithm.n)
+        case "gae":
+            lambda_ = algorithm.lambda_
+            return psi.gae(t.reward, values, next_values, *ends, gamma=gamma, lambda_=lambda_)
+
+
+def loss(algorithm: Algorithm, model: Any, batch: Batch) -> tuple[Array, dict[str, Array]]:
+    """Policy + value_coef · value − entropy_coef · entropy, each a mean over the transitions."""
+    distribution, values = jax.vmap(model)(batch.obs)
+    log_prob = distribution.log_prob(batch.action)
+    estimates = batch.psi
+    if algorithm.normalise == "minibatch":
+        estimates = _standardise(estimates, batch.valid > 0)
+    count = jnp.maximum(jnp.sum(batch.valid), 1.0)
+
+    def mean(x: Array, weight: Array) -> Array:
+        return jnp.sum(jnp.where(batch.valid > 0, weight * x, 0.0)) / count
+
+    parts = {"entropy": mean(distribution.entropy(), batch.valid)}
+    log_ratio = log_prob - batch.log_prob
+    if isinstance(algorithm, PPO):
+        policy = objectives.ppo_clip(log_prob, batch.log_prob, estimates, algorithm.clip_eps)
+        outside = jnp.abs(jnp.expm1(log_ratio)) > algorithm.clip_eps
+        parts["approx_kl"] = mean(jnp.expm1(log_ratio) - log_ratio, batch.valid)
+        parts["clip_fraction"] = mean(outside.astype(log_prob.dtype), batch.valid)
+    else:
+        policy = objectives.score_function(log_prob, estimates)
+    parts["policy_loss"] = mean(policy, batch.weight)
+    total = parts["policy_loss"] - algorithm.entropy_coef * parts["entropy"]
+    if algorithm.has_critic:
+        parts["value_loss"] = mean(_value_loss(algorithm, values, batch), batch.valid)
+        total = total + algorithm.value_coef * parts["value_loss"]
+    return total, parts
+
+
+def _value_loss(algorithm: Algorithm, values: Array, batch: Batch) -> Array:
+    if isinstance(algorithm, PPO) and algorithm.value_clip_eps is not None:
+        eps = algorithm.value_clip_eps
+        return objectives.clipped_value_loss(values, batch.value, batch.target, eps)
+    return objectives.value_loss(values, batch.target)
+
+
+def descend(
+    algorithm: Algorithm,
+    model: Any,
+    opt_state: Any,
+    batch: Batch,
+    learning_rate: Array,
+    key: PRNGKeyArray,
+) -> tuple[Any, Any, dict[str, Array]]:
+    """Take epochs × minibatches gradient steps: (model, optimiser state, mean of each metric)."""
+    opt = optimizer(algorithm)
+    params, static = eqx.partition(model, eqx.is_inexact_array)
+
+    def step(carry: Any, minibatch: Batch) -> tuple[Any, dict[str, Array]]:
+        params, opt_state = carry
+        value_and_grad = jax.value_and_grad(
+            lambda p: loss(algorithm, eqx.combine(p, static), minibatch), has_aux=True
+        )
+        (total, parts), grads = value_and_grad(params)
+        parts |= {"loss": total, "grad_norm": optax.global_norm(grads)}
+        updates, opt_state = opt.update(grads, opt_state, params)
+        params = jax.tree.map(lambda p, u: p - learning_rate * u, params, updates)
+        return (params, opt_state), parts
+
+    size = len(batch.psi)
+    if algorithm.epochs == algorithm.minibatches == 1:
+        (params, opt_state), parts = step((params, opt_state), batch)
+    else:
+        rows = shuffles(key, size, algorithm.epochs).reshape(-1, size // algorithm.minibatches)
+        (params, opt_state), parts = jax.lax.scan(
+            lambda carry, row: step(carry, jax.tree.map(lambda x: x[row], batch)),
+            (params, opt_state),
+            rows,
+        )
+        parts = jax.tree.map(jnp.mean, parts)
+    return eqx.combine(params, static), opt_state, parts
+
+
+def shuffles(key: PRNGKeyArray, size: int, count: int) -> Array:
+    """`count` random orders of 0 … size−1, int32[count, size].
+
+    The index is packed into the low bits of a random word and the words are sorted: no payload
+    moves, several times faster on a CPU than sorting pairs. Two words whose random bits agree keep
+    their order, which matters nothing while there are far more random values than rows; beyond
+    2^16 rows the pairs are sorted after all.
+    """
+    words = jax.random.bits(key, (count, size), jnp.uint32)
+    index_bits = (size - 1).bit_length()
+    if index_bits > 16:
+        return jnp.argsort(words, axis=1).astype(jnp.int32)
+    low = jnp.uint32((1 << index_bits) - 1)
+    packed = (words & ~low) | jnp.arange(size, dtype=jnp.uint32)[None]
+    return (jax.lax.sort(packed, dimension=1, is_stable=False) & low).astype(jnp.int32)
+
+
+def _moments(x: Array, valid: Bool[Array, "..."]) -> tuple[Array, Array]:
+    count = jnp.maximum(jnp.sum(valid), 1)
+    mean = jnp.sum(jnp.where(valid, x, 0)) / count
+    return mean, jnp.sum(jnp.where(valid, jnp.square(x - mean), 0)) / count
+
+
+def _variance(x: Array, valid: Bool[Array, "..."]) -> Array:
+    return _moments(x, valid)[1]
+
+
+def _standardise(x: Array, valid: Bool[Array, "..."]) -> Array:
+    mean, variance = _moments(x, valid)
+    return (x - mean) / (jnp.sqrt(variance) + STD_EPS)
