@@ -1,0 +1,354 @@
+"""Checkpoints: any JAX pytree as data-only files that verify themselves.
+
+A checkpoint is a folder of two files. `arrays.safetensors` holds every array under its path in
+the tree; `manifest.json` holds dtype, shape and SHA-256 of each, the SHA-256 of the file, who wrote
+it, the caller's metadata, and a SHA-256 of itself. So a changed bit anywhere is found, which the
+safetensors format alone does not do.
+
+The structure comes from the caller (`like`), never from the file: a file can name no code, no path
+and no size that the caller did not expect. Verification guards against damage, not against
+forgery: whoever can write the files can write their sums.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from logtrick.errors import CheckpointError, RunError
+from logtrick.files import (
+    UNFINISHED,
+    PathLike,
+    one_line_cause,
+    read_regular,
+    remove,
+    sync_folder,
+    to_json,
+    write_bytes_atomic,
+    write_durably,
+)
+from logtrick.trees import DTYPES, ArraySpec, NamedTree, Snapshot
+
+FORMAT = 1
+ARRAYS, MANIFEST = "arrays.safetensors", "manifest.json"
+_MANIFEST_LIMIT = 4 * 2**20
+
+
+def made_by() -> dict[str, Any]:
+    """Versions, device kind and device count: equal facts resume bit for bit, others may not."""
+    import jax
+    import jax.numpy as jnp
+
+    import logtrick
+
+    device = jax.devices()[0]
+    return {
+        "logtrick": logtrick.__version__,
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "platform": device.platform,
+        "device_kind": device.device_kind,
+        "device_count": jax.device_count(),
+        "x64": jnp.result_type(float) == np.float64,
+    }
+
+
+def save_tree(folder: PathLike, tree: Any, metadata: Mapping[str, Any]) -> None:
+    """Write a tree into a folder as `arrays.safetensors` and `manifest.json`, fsynced.
+
+    Args:
+        folder: A folder without these two files; it is made if it is not there. Whether the whole
+            folder appears at once is the caller's concern: see `CheckpointFolder`.
+        tree: What `trees.NamedTree` takes, or a `Snapshot` of it.
+        metadata: Anything that JSON can say. `made_by()` is added under "made_by".
+
+    Raises:
+        CheckpointError: A leaf or the metadata cannot be stored.
+        RunError: The disk is full, or the folder cannot be written.
+    """
+    from safetensors.numpy import save
+
+    taken = tree if isinstance(tree, Snapshot) else NamedTree(tree).snapshot()
+    data = save(taken.arrays)
+    manifest = _manifest(taken, metadata, {"bytes": len(data), "sha256": _sha256(data)})
+    folder = Path(folder)
+    with one_line_cause(f"Could not write a checkpoint in {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_durably(folder / ARRAYS, data)
+        write_durably(folder / MANIFEST, manifest)
+        sync_folder(folder)
+
+
+def load_tree(folder: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
+    """Read a tree that `save_tree` wrote, once everything about it has been verified.
+
+    Args:
+        folder: The checkpoint's folder.
+        like: A tree of the same structure. Its leaves give name, shape, dtype and kind (a JAX
+            array, a NumPy array, a number) and are not read; functions are taken from it.
+
+    Returns:
+        The tree, and the metadata with "made_by".
+
+    Raises:
+        CheckpointError: Something is missing, damaged, or does not fit `like`: the array is named,
+            with what was found and what was expected.
+        PrecisionError: It holds 64-bit JAX arrays, and jax_enable_x64 is off.
+    """
+    folder = Path(folder)
+    if folder.is_symlink() or not folder.is_dir():
+        raise CheckpointError(f"{folder} is not a folder.")
+    template = NamedTree(like)
+    path = folder / MANIFEST
+    manifest = _parse_manifest(path, read_regular(path, _MANIFEST_LIMIT))
+    _check_fit(path, manifest["arrays"], template.specs)
+    path = folder / ARRAYS
+    data = read_regular(path, _size_limit(template.specs))
+    if manifest["file"] != {"bytes": len(data), "sha256": _sha256(data)}:
+        raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}.")
+    return template.rebuild(_unpack(path, data, manifest["arrays"])), manifest["metadata"]
+
+
+def write_arrays_atomic(path: PathLike, tree: Any, metadata: Mapping[str, Any]) -> None:
+    """Write a tree as one safetensors file that carries its own manifest, atomically.
+
+    For a tree that is replaced in place (`policy.safetensors`): after a crash the old or the new
+    file is there, and `read_arrays` verifies it. Arguments and errors are those of `save_tree`.
+    """
+    from safetensors.numpy import save
+
+    taken = tree if isinstance(tree, Snapshot) else NamedTree(tree).snapshot()
+    manifest = _manifest(taken, metadata, None).decode()
+    write_bytes_atomic(path, save(taken.arrays, {"manifest": manifest}))
+
+
+def read_arrays(path: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
+    """Read a tree that `write_arrays_atomic` wrote; the rest is as for `load_tree`."""
+    template = NamedTree(like)
+    data = read_regular(path, _size_limit(template.specs) + 2 * _MANIFEST_LIMIT)
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        text = header["__metadata__"]["manifest"].encode()
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged: it holds no manifest.") from error
+    manifest = _parse_manifest(path, text)
+    _check_fit(path, manifest["arrays"], template.specs)
+    return template.rebuild(_unpack(path, data, manifest["arrays"])), manifest["metadata"]
+
+
+# --- the manifest -----------------------------------------------------------------------------
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _manifest(taken: Snapshot, metadata: Mapping[str, Any], file: dict[str, Any] | None) -> bytes:
+    arrays = {
+        name: {**taken.specs[name]._asdict(), "sha256": _sha256(array.tobytes())}
+        for name, array in taken.arrays.items()
+    }
+    metadata = {**metadata, "made_by": made_by()}
+    body = {"format": FORMAT, "metadata": metadata, "file": file, "arrays": arrays}
+    data = to_json({**body, "sha256": _sha256(to_json(body))}, indent=1)
+    if len(data) > _MANIFEST_LIMIT:
+        raise CheckpointError(
+            f"The metadata make a manifest of {len(data):,} bytes, more than {_MANIFEST_LIMIT:,}; "
+            f"put what is large into the tree, as arrays."
+        )
+    _parse_manifest("The manifest that was to be saved", data)  # equal keys (1 and "1") clash
+    return data
+
+
+def _parse_manifest(path: PathLike, data: bytes) -> dict[str, Any]:
+    """The manifest, if it is one, of this format, and agrees with its own SHA-256."""
+    try:
+        manifest = json.loads(data)
+        stated, found = manifest.pop("sha256"), manifest["format"]
+        intact = stated == _sha256(to_json(manifest))
+        dictionaries = all(isinstance(manifest[key], dict) for key in ("arrays", "metadata"))
+        complete = dictionaries and "file" in manifest
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError, RunError) as error:
+        raise CheckpointError(f"{path} is damaged: it is no manifest.") from error
+    if found != FORMAT:
+        raise CheckpointError(f"{path} has format {found!r:.40}; this version reads {FORMAT}.")
+    if not (intact and complete):
+        raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one that it states.")
+    return manifest
+
+
+def _check_fit(path: PathLike, entries: dict[str, Any], specs: dict[str, ArraySpec]) -> None:
+    """The arrays that the manifest lists are those of the caller's tree."""
+    for name, expected in specs.items():
+        if name not in entries:
+            raise CheckpointError(f"{path} holds no array {name!r}; expected {expected}.")
+        try:
+            entry = entries[name]
+            found = ArraySpec(entry["dtype"], tuple(entry["shape"]), entry["key_impl"])
+            entry["sha256"]
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"{path} is damaged: it does not describe {name!r}.") from error
+        if found != expected:
+            raise CheckpointError(f"{path}: {name!r} is {found!s:.99}; expected {expected}.")
+    for name in sorted(entries.keys() - specs.keys()):
+        raise CheckpointError(f"{path} holds an array {name!r:.99} that nothing here asks for.")
+
+
+def _size_limit(specs: dict[str, ArraySpec]) -> int:
+    """The largest file that these arrays can make, its header included."""
+    # JSON writes a character of a name in 12 bytes at most, and the rest of an entry in 256.
+    return 4096 + sum(spec.nbytes + 12 * len(name) + 256 for name, spec in specs.items())
+
+
+def _unpack(path: PathLike, data: bytes, entries: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The file's arrays, if they are the manifest's, each with its SHA-256."""
+    from safetensors import SafetensorError, deserialize
+
+    try:
+        found = dict(deserialize(data))  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged: {error}.") from error
+    if found.keys() != entries.keys():
+        raise CheckpointError(f"{path} is damaged: its arrays are not those of the manifest.")
+    arrays = {}
+    for name, tensor in found.items():
+        dtype, shape, raw = DTYPES.get(tensor["dtype"]), tensor["shape"], tensor["data"]
+        entry = entries[name]
+        if (dtype, shape, _sha256(raw)) != (entry["dtype"], entry["shape"], entry["sha256"]):
+            raise CheckpointError(f"{path} is damaged: {name!r} is not the array that was saved.")
+        arrays[name] = np.frombuffer(raw, np.dtype(dtype)).reshape(shape)
+    return arrays
+
+
+# --- a folder of checkpoints ------------------------------------------------------------------
+
+
+class Restored(NamedTuple):
+    """What `CheckpointFolder.latest` found."""
+
+    step: int
+    tree: Any
+    metadata: dict[str, Any]
+    rejected: tuple[str, ...]
+    """One sentence for each newer checkpoint that did not verify; the user should be told."""
+
+
+class CheckpointFolder:
+    """The last few checkpoints of one run, none of which a crash can spoil.
+
+    A checkpoint is written under a temporary name, fsynced, and renamed to `step-000000123`; only
+    then are older ones removed. One writer at a time (see `files.lock_folder`); readers are free.
+
+    Args:
+        path: The folder; it is made at the first save.
+        keep: How many checkpoints stay.
+    """
+
+    # A checkpoint whose step is saved anew is named `.old` until its successor is in place.
+    _NAME = re.compile(r"step-([0-9]{9,18})(\.old)?")
+
+    def __init__(self, path: PathLike, keep: int = 3) -> None:
+        if keep < 1:
+            raise RunError(f"keep is {keep}; at least one checkpoint has to stay.")
+        self.path = Path(path)
+        self.keep = keep
+
+    def save(self, step: int, tree: Any, metadata: Mapping[str, Any]) -> Path:
+        """Save a checkpoint; any of a later step, which it supersedes, is removed.
+
+        Args:
+            step: A counter that grows; it names the folder.
+            tree: A tree or its `Snapshot`, as for `save_tree`.
+            metadata: As for `save_tree`; "step" is added.
+
+        Returns:
+            The checkpoint's folder.
+
+        Raises:
+            RunError: One line with the cause (no space left, not writable). Earlier checkpoints
+                are intact.
+        """
+        final = self.path / f"step-{step:09d}"
+        with one_line_cause(f"Could not save {final}, earlier checkpoints are intact"):
+            if self.path.is_symlink():
+                raise RunError(f"{self.path} is a link; checkpoints are not written through links.")
+            self.path.mkdir(parents=True, exist_ok=True)
+            for leftover in self.path.glob(f"{UNFINISHED}*"):
+                remove(leftover)
+            temporary = self.path / f"{UNFINISHED}{final.name}"
+            try:
+                save_tree(temporary, tree, {**metadata, "step": step})
+            except BaseException:
+                remove(temporary)
+                raise
+            if final.exists():
+                self._retire(final)
+            temporary.rename(final)
+            sync_folder(self.path)
+            self._prune(step)
+        return final
+
+    def _retire(self, path: Path) -> None:
+        old = path.with_name(f"{path.name}.old")
+        if old.exists():
+            self._discard(old)
+        path.rename(old)
+
+    def _discard(self, path: Path) -> None:
+        # Renamed first: a checkpoint whose removal is interrupted must not look like one.
+        doomed = path.rename(self.path / f"{UNFINISHED}removal-{path.name}")
+        remove(doomed)
+
+    def _prune(self, step: int) -> None:
+        current = [
+            path
+            for found, path in self._newest_first()
+            if found <= step and not path.name.endswith(".old")
+        ]
+        for _, path in self._newest_first():
+            if path not in current[: self.keep]:
+                self._discard(path)
+
+    def _newest_first(self) -> list[tuple[int, Path]]:
+        """(step, folder) of every checkpoint; a superseded one after its successor."""
+        names = os.listdir(self.path) if self.path.is_dir() else []
+        matches = [match for name in names if (match := self._NAME.fullmatch(name))]
+        matches.sort(key=lambda match: (int(match[1]), match[2] is None), reverse=True)
+        return [(int(match[1]), self.path / match[0]) for match in matches]
+
+    def steps(self) -> tuple[int, ...]:
+        """Steps of the checkpoints that are there, verified or not, newest first."""
+        return tuple(step for step, _ in self._newest_first())
+
+    def latest(self, like: Any) -> Restored:
+        """Load the newest checkpoint that verifies.
+
+        Args:
+            like: The structure, as for `load_tree`.
+
+        Returns:
+            Step, tree, metadata, and why newer checkpoints (if any) were passed over.
+
+        Raises:
+            CheckpointError: There is none, or none verifies; every reason is listed.
+        """
+        rejected: list[str] = []
+        for step, path in self._newest_first():
+            try:
+                tree, metadata = load_tree(path, like)
+                if metadata.get("step") != step:
+                    raise CheckpointError(f"{path} holds another step; it was moved there.")
+                return Restored(step, tree, metadata, tuple(rejected))
+            except CheckpointError as error:
+                rejected.append(str(error))
+        if not rejected:
+            raise CheckpointError(f"{self.path} holds no checkpoint.")
+        raise CheckpointError(f"No checkpoint can be used. {' '.join(rejected)}")

@@ -1,0 +1,159 @@
+"""Append-only logs: JSON lines that a resumed run cuts back to the byte where it left off."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from logtrick.errors import RunError
+from logtrick.files import PathLike, one_line_cause, to_json
+
+
+class AppendLog:
+    r"""A JSON-lines file that only grows, and that a resumed run cuts back to a known offset.
+
+    Every row is one line. NaN and infinity, which JSON cannot say, are written as null; other
+    floats by `repr`, so that equal rows are equal bytes. A line that a kill tore is cut off when
+    the log is opened.
+
+    Args:
+        path: The file; it is made if it is not there, its folder exists.
+
+    Raises:
+        RunError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "metrics.jsonl"
+        >>> with AppendLog(path) as log:
+        ...     log.append([{"step": 8192, "return": 21.5}, {"step": 16384, "return": None}])
+        ...     log.size
+        68
+        >>> read_jsonl(path)[0]
+        {'step': 8192, 'return': 21.5}
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self._path = Path(path)
+        with one_line_cause(f"Could not open {self._path}"):
+            # Unbuffered: what `append` returned from has reached the system, kill or no kill.
+            self._file = open(self._path, "ab", buffering=0, opener=_refuse_links)  # noqa: SIM115
+            self._size = _whole_lines(self._path)
+            self._file.truncate(self._size)
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far: the offset at which the next row begins."""
+        return self._size
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add rows at the end: all of them, or on an error (a full disk) none."""
+        data = b"".join(to_json(_without_nan(row)) for row in rows)
+        with one_line_cause(f"Could not append to {self._path}"):
+            view = memoryview(data)
+            try:
+                while view:
+                    view = view[self._file.write(view) :]
+            except OSError:
+                self._file.truncate(self._size)
+                raise
+        self._size += len(data)
+
+    def sync(self) -> None:
+        """Fsync, so that every row appended so far survives a power cut."""
+        with one_line_cause(f"Could not write {self._path}"):
+            os.fsync(self._file.fileno())
+
+    def truncate_to(self, offset: int) -> None:
+        """Cut the log back to `offset` bytes, a `size` that it once had.
+
+        Raises:
+            RunError: The log is shorter than that, or no row ends there.
+        """
+        with one_line_cause(f"Could not cut back {self._path}"):
+            if not 0 <= offset <= self._size:
+                raise RunError(
+                    f"{self._path} holds {self._size} bytes of whole rows where the checkpoint "
+                    f"knows of {offset}: rows were lost, or it belongs to another run."
+                )
+            with open(self._path, "rb") as file:
+                file.seek(max(offset - 1, 0))
+                if offset and file.read(1) != b"\n":
+                    raise RunError(f"{self._path}: no row ends at byte {offset}; it was changed.")
+            self._file.truncate(offset)
+            self._size = offset
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _refuse_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
+
+
+def _whole_lines(path: Path) -> int:
+    """Length in bytes of the lines that end in a newline."""
+    with open(path, "rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            begin = max(0, end - 65536)
+            file.seek(begin)
+            newline = file.read(end - begin).rfind(b"\n")
+            if newline >= 0:
+                return begin + newline + 1
+            end = begin
+    return 0
+
+
+def _without_nan(value: Any) -> Any:
+    """The same value with null in the place of every number that is not finite."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
+
+
+def read_jsonl(path: PathLike) -> list[dict[str, Any]]:
+    """Read a log of JSON lines; a last line without its newline was torn by a kill and is left out.
+
+    Args:
+        path: The file.
+
+    Returns:
+        One dictionary a row; null is None.
+
+    Raises:
+        RunError: The file is missing, or a line that is not the torn last one is no JSON object.
+    """
+    rows = []
+    with one_line_cause(f"Could not read {path}"), open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise RunError(f"{path}, line {number} is not JSON: {error}.") from error
+            if not isinstance(row, dict):
+                raise RunError(f"{path}, line {number} is not a JSON object.")
+            rows.append(row)
+    return rows
