@@ -15,7 +15,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,13 +87,21 @@ def save_tree(folder: PathLike, tree: Any, metadata: Mapping[str, Any]) -> None:
         sync_folder(folder)
 
 
+class FromMetadata(NamedTuple):
+    """A template that is made once the metadata are known: for arrays of no fixed length."""
+
+    build: Callable[[dict[str, Any]], Any]
+    """(the caller's metadata) -> like."""
+
+
 def load_tree(folder: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
     """Read a tree that `save_tree` wrote, once everything about it has been verified.
 
     Args:
         folder: The checkpoint's folder.
         like: A tree of the same structure. Its leaves give name, shape, dtype and kind (a JAX
-            array, a NumPy array, a number) and are not read; functions are taken from it.
+            array, a NumPy array, a number) and are not read; functions are taken from it. Or a
+            `FromMetadata` that makes such a tree.
 
     Returns:
         The tree, and the metadata with "made_by".
@@ -106,9 +114,11 @@ def load_tree(folder: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
     folder = Path(folder)
     if folder.is_symlink() or not folder.is_dir():
         raise CheckpointError(f"{folder} is not a folder.")
-    template = NamedTree(like)
     path = folder / MANIFEST
     manifest = _parse_manifest(path, read_regular(path, _MANIFEST_LIMIT))
+    template = NamedTree(
+        like.build(manifest["metadata"]) if isinstance(like, FromMetadata) else like
+    )
     _check_fit(path, manifest["arrays"], template.specs)
     path = folder / ARRAYS
     data = read_regular(path, _size_limit(template.specs))

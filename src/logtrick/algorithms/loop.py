@@ -5,19 +5,23 @@ runs without the host; on host environments `collect` runs here and `improve` is
 function. Seeds are one `vmap` around it.
 """
 
+import functools
+import time
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from gymnasium import spaces
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from logtrick.algorithms.configs import Algorithm
 from logtrick.algorithms.update import descend, estimate, optimizer
-from logtrick.envs.protocol import DeviceEnv, EnvSpec
+from logtrick.envs.protocol import DeviceEnv, EnvSpec, Workers
+from logtrick.errors import ConfigError
 from logtrick.policies import ActorCritic, MLPPolicy, MLPValue, SharedActorCritic
-from logtrick.rollouts import Row, Trajectory, rollout, start_row
+from logtrick.rollouts import HostRollout, Row, Trajectory, rollout, start_row
 
 MAX_CHUNK = 256
 """Updates between two visits of the host, at most."""
@@ -37,77 +41,144 @@ class TrainState(NamedTuple):
     """Transitions learned from."""
 
 
-def build_model(algorithm: Algorithm, spec: EnvSpec, seed: int) -> Any:
-    """The policy and the value function that an algorithm trains on an environment."""
-    spaces = spec.observation_space, spec.action_space
-    shape = {"hidden": algorithm.hidden, "activation": algorithm.activation}
+def build_model(
+    algorithm: Algorithm,
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+    seed: int,
+) -> Any:
+    """The policy and the value function that an algorithm trains."""
+    hidden, activation = algorithm.hidden, algorithm.activation
     if algorithm.trunk == "shared":
-        return SharedActorCritic(*spaces, key=seed, **shape)
-    policy_seed, value_seed = np.random.SeedSequence(seed).generate_state(2)
-    policy = MLPPolicy(*spaces, key=int(policy_seed), **shape)
+        return SharedActorCritic(
+            observation_space, action_space, hidden=hidden, activation=activation, key=seed
+        )
+    policy_seed, value_seed = map(int, np.random.SeedSequence(seed).generate_state(2))
+    policy = MLPPolicy(
+        observation_space, action_space, hidden=hidden, activation=activation, key=policy_seed
+    )
     if not algorithm.has_critic:
         return ActorCritic(policy, None)
-    return ActorCritic(policy, MLPValue(spec.observation_space, key=int(value_seed), **shape))
+    value = MLPValue(observation_space, hidden=hidden, activation=activation, key=value_seed)
+    return ActorCritic(policy, value)
 
 
 class Loop:
-    """An algorithm on an environment, for some seeds: `start` a state, then advance it.
+    """An algorithm on an environment, for some seeds: `initial` state, then `advance` it.
 
     Args:
         algorithm: the configuration.
         spec: the environment.
-        env: the built device environment; None where it lives on the host.
         seed: of the first of the runs; the s-th uses seed + s.
-        num_seeds: how many runs are trained side by side.
+        num_seeds: S, how many runs are trained side by side.
         steps: transitions after which a run is done.
+        workers: where the rows of a host environment run, "sync" or "async".
     """
 
     def __init__(
         self,
         algorithm: Algorithm,
         spec: EnvSpec,
-        env: DeviceEnv | None,
         *,
         seed: int,
         num_seeds: int,
         steps: int,
+        workers: Workers = "sync",
     ) -> None:
-        self.algorithm, self.spec, self.env = algorithm, spec, env
+        self.algorithm, self.spec = algorithm, spec
         self.num_steps = algorithm.num_steps or episode_steps(spec)
-        models = [build_model(algorithm, spec, seed + s) for s in range(num_seeds)]
+        models = [
+            build_model(algorithm, spec.observation_space, spec.action_space, seed + s)
+            for s in range(num_seeds)
+        ]
         params, statics = zip(*(eqx.partition(m, eqx.is_array) for m in models), strict=True)
         self.static = statics[0]
         self.params = jax.tree.map(lambda *x: np.stack(x), *params)
+        self.arrays = array_names(self.params)
         self.seeds = np.arange(seed, seed + num_seeds, dtype=np.uint32)
         # Numbers are arguments of the compiled program, not constants in it: another learning
         # rate, another number of steps, another seed, and nothing is compiled again.
         self.settings = {k: np.float32(v) for k, v in algorithm.floats().items()}
-        self.total = np.float32(steps)
-        self.arrays = array_names(self.params)
-        self.start = jax.jit(jax.vmap(self._start))
-        self.improve = jax.jit(jax.vmap(self._improve, (None, None, 0, 0)))
-        self.act = jax.jit(jax.vmap(self._act, (0, 0, None, 0)))
-        self.chunk = jax.jit(self._chunk, donate_argnums=0)
+        self.total = np.uint32(steps)
+        self.compile_seconds = 0.0
+        self._programs: dict[str, Any] = {}
+        self.env: DeviceEnv | None = None
+        self.host: HostRollout | None = None
+        built = spec.build(num_seeds * algorithm.num_envs, workers=workers)
+        if isinstance(built, DeviceEnv):
+            self.env = built
+        else:
+            self.host = HostRollout(built, self._act_on_host, seed=seed, num_seeds=num_seeds)
 
-    def model(self, params: Any) -> Any:
-        """The model with these arrays."""
-        return eqx.combine(params, self.static)
+    def close(self) -> None:
+        """End the host environments' processes."""
+        if self.host is not None:
+            self.host.envs.close()
 
     def initial(self) -> TrainState:
         """The state before the first update."""
-        return self.start(self.seeds, self.params)
+        return self._run("start", jax.vmap(self._start), self.seeds, self.params)
 
-    def metric_shapes(self) -> Any:
-        """The structure of one update's metrics, without running it."""
-        state = jax.eval_shape(self.start, self.seeds, self.params)
-        return jax.eval_shape(self._advance_seeds, state, self.settings, self.total)[1]
+    def advance(self, state: TrainState, limit: int) -> tuple[TrainState, dict[str, np.ndarray]]:
+        """Advance by at most `limit` updates: (state, metrics [updates made, seeds, ...]).
+
+        It stops early when every run is done, or with the update in which a number ceased to be
+        finite (`metrics["finite"]`, in the order of `arrays`). The given state is used up.
+        """
+        if self.host is not None:
+            return self._advance_host(state, limit)
+        arguments = state, np.int32(min(limit, MAX_CHUNK)), self.settings, self.total
+        state, metrics, done = self._run("chunk", self._chunk, *arguments, donate=0)
+        made = int(done)
+        return state, {name: np.asarray(x)[:made] for name, x in metrics.items()}
+
+    def is_done(self, state: TrainState) -> bool:
+        """Whether every run has learned from its `steps` transitions."""
+        return bool(np.all(np.asarray(state.steps) >= self.total))
+
+    def _advance_host(
+        self, state: TrainState, limit: int
+    ) -> tuple[TrainState, dict[str, np.ndarray]]:
+        assert self.host is not None
+        rows: list[dict[str, np.ndarray]] = []
+        while len(rows) < limit and not self.is_done(state):
+            key, key_rollout = self._run("split", _split, state.key)
+            trajectory = self.host.collect(
+                state.params, key_rollout, self.num_steps, one_episode=self.algorithm.episodic
+            )
+            improve = jax.vmap(self._improve, (None, None, 0, 0))
+            arguments = self.settings, self.total, state._replace(key=key), trajectory
+            state, metrics = self._run("improve", improve, *arguments, donate=2)
+            rows.append(jax.device_get(metrics))
+            if not rows[-1]["finite"].all():
+                break
+        return state, {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def _act_on_host(
+        self, params: Any, key: Any, t: int, obs: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        act = jax.vmap(self._act, (0, 0, None, 0))
+        action, log_prob = self._run("act", act, params, key, np.int32(t), obs)
+        return np.asarray(action), np.asarray(log_prob)
+
+    def _run(self, name: str, function: Any, *arguments: Any, donate: int | None = None) -> Any:
+        """Call a function compiled once, ahead of time, so that the time it takes is known."""
+        if name not in self._programs:
+            begin = time.perf_counter()
+            jitted = jax.jit(function, donate_argnums=donate)
+            self._programs[name] = jitted.lower(*arguments).compile()
+            self.compile_seconds += time.perf_counter() - begin
+        return self._programs[name](*arguments)
+
+    def _model(self, params: Any) -> Any:
+        return eqx.combine(params, self.static)
 
     def _start(self, seed: Array, params: Any) -> TrainState:
         key, key_rows = jax.random.split(jax.random.key(seed))
         rows = None
-        if self.env is not None:
+        if (env := self.env) is not None:
             keys = jax.random.split(key_rows, self.algorithm.num_envs)
-            rows = jax.vmap(lambda k: start_row(k, self.env))(keys)
+            rows = jax.vmap(lambda k: start_row(k, env))(keys)
         opt_state = optimizer(self.algorithm).init(eqx.filter(params, eqx.is_inexact_array))
         zero = jnp.zeros((), jnp.int32)
         return TrainState(key, params, opt_state, rows, zero, zero.astype(jnp.uint32))
@@ -143,22 +214,20 @@ class Loop:
 
     def _advance(self, state: TrainState, settings: Any, total: Array) -> tuple[TrainState, Any]:
         """One update on a device environment."""
+        assert self.env is not None
         key, key_rollout = jax.random.split(state.key)
-        model, episodic = self.model(state.params), self.algorithm.episodic
-
-        def one_row(key: PRNGKeyArray, row: Row) -> tuple[Row, Trajectory]:
-            start = None if episodic else row
-            return rollout(
-                key,
-                self.env,
-                lambda obs: model(obs)[0],
-                self.num_steps,
-                start,
-                one_episode=episodic,
-            )
-
+        model, episodic = self._model(state.params), self.algorithm.episodic
+        act = functools.partial(
+            rollout,
+            env=self.env,
+            policy=lambda obs: model(obs)[0],
+            num_steps=self.num_steps,
+            one_episode=episodic,
+        )
         keys = jax.random.split(key_rollout, self.algorithm.num_envs)
-        rows, trajectory = jax.vmap(one_row)(keys, state.rows)
+        rows, trajectory = jax.vmap(lambda key, row: act(key, row=None if episodic else row))(
+            keys, state.rows
+        )
         return self._improve(settings, total, state._replace(key=key, rows=rows), trajectory)
 
     def _improve(
@@ -166,12 +235,14 @@ class Loop:
     ) -> tuple[TrainState, Any]:
         """Learn from trajectories [N, T]: (state, metrics)."""
         algorithm = self.algorithm.with_values(settings)
-        model = self.model(state.params)
+        model = self._model(state.params)
         key, key_shuffle = jax.random.split(state.key)
         batch, explained = estimate(algorithm, model, trajectory)
-        left = jnp.maximum(1 - state.steps / total, 0.0) if algorithm.schedule == "linear" else 1.0
+        rate = jnp.asarray(algorithm.learning_rate)
+        if algorithm.schedule == "linear":
+            rate = rate * jnp.maximum(1 - state.steps / total, 0.0)
         model, opt_state, parts = descend(
-            algorithm, model, state.opt_state, batch, algorithm.learning_rate * left, key_shuffle
+            algorithm, model, state.opt_state, batch, rate, key_shuffle
         )
         params = eqx.filter(model, eqx.is_array)
         new_steps = jnp.sum(trajectory.valid, dtype=jnp.uint32)
@@ -199,18 +270,22 @@ class Loop:
         keys = jax.random.split(jax.random.fold_in(key, t), len(obs))
 
         def one_row(key: PRNGKeyArray, obs: Array) -> tuple[Array, Array]:
-            distribution, _ = self.model(params)(obs)
+            distribution, _ = self._model(params)(obs)
             action = distribution.sample(key)
             return action, distribution.log_prob(action)
 
         return jax.vmap(one_row)(keys, obs)
 
 
+def _split(keys: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+    """(the keys to go on with, the keys to act with), both [seeds]."""
+    both = jax.vmap(jax.random.split)(keys)
+    return both[:, 0], both[:, 1]
+
+
 def episode_steps(spec: EnvSpec) -> int:
     """The time limit, where whole episodes are played."""
     if spec.max_episode_steps is None:
-        from logtrick.errors import ConfigError
-
         raise ConfigError(
             f"{spec.id} has no time limit that is known, so a whole episode may never end; set "
             "num_steps, or give the environment a limit (gymnasium.wrappers.TimeLimit)."
