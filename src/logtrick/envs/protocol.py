@@ -7,18 +7,12 @@ value that follows is the critic's).
 """
 
 import abc
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
-
-from logtrick.errors import ConfigError
-
-Workers = Literal["sync", "async"]
-"""Where the rows of a host environment run."""
 
 
 class Step(NamedTuple):
@@ -127,36 +121,13 @@ class HostEnvs(abc.ABC):
     def close(self) -> None:
         """Free processes and windows."""
 
+    def __enter__(self) -> Self:
+        return self
 
-@dataclass(frozen=True, eq=False)
-class EnvSpec:
-    """An environment that was found, with all that a policy must know of it, and not yet built."""
-
-    id: str
-    """The id that makes it again, prefix included."""
-    kind: Literal["device", "host"]
-    """What `build` returns: a `DeviceEnv` or `HostEnvs`."""
-    observation_space: spaces.Space[Any]
-    """The space of one observation."""
-    action_space: spaces.Space[Any]
-    """The space of one action."""
-    max_episode_steps: int | None
-    """Steps after which an episode is truncated; None where there is no limit, or none known."""
-    builder: Callable[[int, Workers, float], DeviceEnv | HostEnvs]
-    """Builds it: (num_envs, workers, timeout)."""
-
-    def build(
-        self, num_envs: int, *, workers: Workers = "sync", timeout: float = 60.0
-    ) -> DeviceEnv | HostEnvs:
-        """Build it.
-
-        Args:
-            num_envs: Rows of a host environment. A device environment is one pure function, which
-                the rollout maps over as many rows as it likes.
-            workers: Where a host environment's rows run: `"sync"`, one after the other in this
-                process; `"async"`, each in a process of its own.
-            timeout: Seconds after which an `"async"` row that does not answer is an error.
-        """
-        if num_envs < 1:
-            raise ConfigError(f"{self.id}: num_envs is {num_envs}; at least 1 is needed.")
-        return self.builder(num_envs, workers, timeout)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

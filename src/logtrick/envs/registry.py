@@ -7,12 +7,13 @@ Gymnasium. A prefix picks one ecosystem: `gymnax:Breakout-MinAtar`, `gym:CartPol
 import difflib
 import importlib
 import re
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from gymnasium import spaces
+import gymnasium
+from gymnasium.vector import VectorEnv
 
-from logtrick.envs.protocol import DeviceEnv, EnvSpec, HostEnvs, Workers
+from logtrick.envs.protocol import DeviceEnv, HostEnvs
+from logtrick.envs.spec import EnvRow, EnvSpec, Workers, trainable
 from logtrick.errors import EnvError, UnknownEnvError
 
 _CORE = {
@@ -23,43 +24,38 @@ _CORE = {
     "Pendulum-v1": "logtrick.envs.classic:Pendulum",
 }
 
+_ADAPTERS = {
+    "gym": "logtrick.envs._gymnasium",
+}
+"""Prefix -> module with `resolve(name) -> EnvSpec | DeviceEnv` and `rows() -> list[EnvRow]`.
 
-@dataclass(frozen=True)
-class EnvRow:
-    """One line of `logtrick envs`."""
-
-    id: str
-    """What to type, prefix included."""
-    kind: Literal["device", "host"]
-    """Where it runs: compiled on the device, or in Python on the host."""
-    observation: str
-    """The observation space; empty where it is only known once made."""
-    action: str
-    """The action space; empty where it is only known once made."""
-    trainable: bool | None
-    """Whether today's policies can serve its spaces; None where that is only known once made."""
+Such a module loads its ecosystem inside `resolve` only, so that listing stays quick."""
 
 
 def resolve(env: Any) -> EnvSpec:
     """Find an environment, by id or from an object, without building it.
 
     Args:
-        env: An id (`"CartPole-v1"`, `"gym:CartPole-v1"`), a `DeviceEnv`, `HostEnvs`, or an
-            `EnvSpec`, which is returned as it is.
+        env: An id (`"CartPole-v1"`, `"gym:CartPole-v1"`); a `DeviceEnv`; a `gymnasium.Env`, its
+            class, or a function that makes one; a Gymnasium `VectorEnv`; `HostEnvs`; an `EnvSpec`,
+            which is returned as it is.
 
     Returns:
         Its spaces and limits, and how to build it.
 
     Raises:
         UnknownEnvError: No environment has this id; the nearest ids are named.
-        MissingExtraError: The ecosystem behind the prefix is not installed.
-        EnvError: The object is no environment.
+        MissingExtraError: What it needs is not installed; the install line is given.
+        SpaceError: It has a space that no adapter can serve.
+        EnvError: The object is no environment, or it cannot be made.
 
     Example:
         >>> from logtrick import envs
         >>> spec = envs.resolve("CartPole-v1")
         >>> spec.id, spec.kind, spec.max_episode_steps
         ('CartPole-v1', 'device', 500)
+        >>> envs.resolve("gym:CartPole-v1").kind
+        'host'
     """
     if isinstance(env, str):
         return _resolve_id(env)
@@ -67,7 +63,22 @@ def resolve(env: Any) -> EnvSpec:
         return env
     if isinstance(env, DeviceEnv):
         return _device_spec(env)
-    raise EnvError(f"A {type(env).__name__} is no environment: pass an id or an environment.")
+    if isinstance(env, HostEnvs):
+        return _host_spec(env)
+    adapter = importlib.import_module(_ADAPTERS["gym"])
+    if isinstance(env, VectorEnv):
+        spec: EnvSpec = adapter.from_vector(env)
+    elif isinstance(env, gymnasium.Env):
+        spec = adapter.from_instance(env)
+    elif callable(env) and not _is_device_class(env):
+        name = getattr(env, "__qualname__", type(env).__name__)
+        spec = adapter.from_factory(env, f"object:{name.rpartition('.')[2].strip('<>')}")
+    else:
+        raise EnvError(
+            f"{env!r} is no environment. Pass an id, a logtrick or Gymnasium environment, or a "
+            "function that makes a Gymnasium one."
+        )
+    return spec
 
 
 def make(
@@ -84,21 +95,48 @@ def make(
 
 
 def list_envs() -> list[EnvRow]:
-    """Everything that can be named here, the core's environments first.
+    """Everything that can be named here, the core's environments first. Nothing is built.
 
     Example:
         >>> from logtrick import envs
         >>> envs.list_envs()[0].id
         'CartPole-v1'
     """
-    return [_device_row(_load(name)) for name in _CORE]
+    rows = [_device_row(_core_env(name)) for name in _CORE]
+    for module in _ADAPTERS.values():
+        rows += importlib.import_module(module).rows()
+    return rows
 
 
 def _resolve_id(name: str) -> EnvSpec:
-    core = _core_name(name)
-    if core is None:
-        raise _unknown(name)
-    return _device_spec(_load(core))
+    prefix, colon, rest = name.partition(":")
+    if not colon:
+        core = _core_name(name)
+        if core is not None:
+            return _device_spec(_core_env(core))
+        prefix, rest = "gym", name
+    if prefix == "object":
+        raise UnknownEnvError(f"{name!r} was given as a Python object: pass that object again.")
+    if prefix not in _ADAPTERS:
+        known = ", ".join(f"{prefix}:" for prefix in _ADAPTERS)
+        raise UnknownEnvError(f"{name!r}: no ecosystem has this prefix. There are {known}.")
+    try:
+        found = importlib.import_module(_ADAPTERS[prefix]).resolve(rest)
+    except UnknownEnvError as error:
+        raise UnknownEnvError(f"{error} {_nearest(name)}") from None
+    return found if isinstance(found, EnvSpec) else _device_spec(found)
+
+
+def _nearest(name: str) -> str:
+    """What may have been meant: of one ecosystem where `name` has its prefix, else of all."""
+    prefix, colon, rest = name.rpartition(":")
+    candidates: dict[str, str] = {}
+    for id in [*_CORE, *(row.id for row in list_envs())]:
+        if id.startswith(prefix + colon):
+            candidates.setdefault(id.rpartition(":")[2].lower(), id)
+    near = difflib.get_close_matches(rest.lower(), list(candidates), n=3, cutoff=0.6)
+    hint = f"Did you mean {' or '.join(candidates[key] for key in near)}? " if near else ""
+    return f"{hint}`logtrick envs` lists what can be trained here."
 
 
 def _core_name(name: str) -> str | None:
@@ -109,10 +147,14 @@ def _core_name(name: str) -> str | None:
     return None
 
 
-def _load(core: str) -> DeviceEnv:
-    module, attribute = _CORE[core].split(":")
+def _core_env(name: str) -> DeviceEnv:
+    module, attribute = _CORE[name].split(":")
     env: DeviceEnv = getattr(importlib.import_module(module), attribute)()
     return env
+
+
+def _is_device_class(env: Any) -> bool:
+    return isinstance(env, type) and issubclass(env, DeviceEnv | HostEnvs)
 
 
 def _device_spec(env: DeviceEnv) -> EnvSpec:
@@ -126,15 +168,19 @@ def _device_spec(env: DeviceEnv) -> EnvSpec:
     )
 
 
+def _host_spec(envs: HostEnvs) -> EnvSpec:
+    return EnvSpec(
+        id=envs.id,
+        kind="host",
+        observation_space=envs.observation_space,
+        action_space=envs.action_space,
+        max_episode_steps=envs.max_episode_steps,
+        builder=lambda num_envs, workers, timeout: envs,
+        num_envs=envs.num_envs,
+    )
+
+
 def _device_row(env: DeviceEnv) -> EnvRow:
     observation, action = env.observation_space, env.action_space
-    trainable = isinstance(action, spaces.Discrete | spaces.Box)
-    return EnvRow(env.id, "device", str(observation), str(action), trainable)
-
-
-def _unknown(name: str) -> UnknownEnvError:
-    nearest = difflib.get_close_matches(name, list(_CORE), n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
-    return UnknownEnvError(
-        f"No environment is called {name!r}. {hint}`logtrick envs` lists what can be trained here."
-    )
+    ours = trainable(observation, action)
+    return EnvRow(env.id, "device", str(observation), str(action), ours, install="")

@@ -1,0 +1,195 @@
+"""Gymnasium's environments, and the user's own in its shape: found by id, or given as objects."""
+
+import functools
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+from gymnasium import spaces
+from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+
+from logtrick.envs import _vector
+from logtrick.envs._vector import Factory, RowsFailed, Vector
+from logtrick.envs.host import VectorHostEnvs
+from logtrick.envs.spec import EnvRow, EnvSpec, Workers, from_zero
+from logtrick.errors import EnvError, LogtrickError, MissingExtraError, SpaceError, UnknownEnvError
+
+_EXTRAS = {"box2d": "Box2D", "mujoco": "mujoco"}
+"""Gymnasium's extras whose folder has the same name, and the module that each brings."""
+
+
+def resolve(name: str) -> EnvSpec:
+    """Find the registered environment `name`.
+
+    Raises:
+        UnknownEnvError: Gymnasium has no such environment, or has withdrawn it.
+        MissingExtraError: Something that it needs is not installed.
+        SpaceError: It has a space that cannot be adapted.
+    """
+    registered = _registered(name)
+    # Gymnasium's own checker would only warn; `CheckedEnv` refuses.
+    make = functools.partial(gymnasium.make, registered, disable_env_checker=True)
+    id = f"gym:{registered.id}"
+    return from_factory(make, id, deterministic=not registered.nondeterministic)
+
+
+def rows() -> list[EnvRow]:
+    """Everything in Gymnasium's registry; nothing is made."""
+    return [
+        EnvRow(f"gym:{name}", "host", "", "", None, _install(registered.entry_point))
+        for name, registered in gymnasium.registry.items()
+        if not _is_withdrawn(registered.entry_point)
+    ]
+
+
+def from_factory(make: Factory, id: str, *, deterministic: bool = True) -> EnvSpec:
+    """The environments that `make` makes, one a call."""
+    probe = _probe(make, id)
+    limit = _time_limit(probe)
+    probe.close()
+
+    def build(num_envs: int, workers: Workers, timeout: float) -> VectorHostEnvs:
+        vectorise = _vector.sync_vector if workers == "sync" else _vector.async_vector
+        try:
+            vector = vectorise(make, num_envs)
+        except RowsFailed as failure:
+            raise EnvError(f"{id}: a worker process {failure.what}.") from failure
+        except Exception as error:
+            raise _not_made(id, error) from error
+        return VectorHostEnvs(
+            vector, id=id, max_episode_steps=limit, deterministic=deterministic, timeout=timeout
+        )
+
+    return _spec(id, probe.observation_space, probe.action_space, limit, build)
+
+
+def from_instance(env: gymnasium.Env[Any, Any]) -> EnvSpec:
+    """One environment that the caller made, and will close."""
+    id = f"object:{type(env.unwrapped).__name__}"
+    limit = _time_limit(env)
+
+    def build(num_envs: int, workers: Workers, timeout: float) -> VectorHostEnvs:
+        if workers == "async":
+            raise EnvError(
+                f"{id}: an environment that exists already cannot move to another process. Pass a "
+                "function that makes it."
+            )
+        vector = _vector.sync_vector(lambda: env, num_envs)
+        return VectorHostEnvs(vector, id=id, max_episode_steps=limit, owned=False)
+
+    return _spec(id, env.observation_space, env.action_space, limit, build, num_envs=1)
+
+
+def from_vector(vector: Vector) -> EnvSpec:
+    """A vector environment that the caller made, and will close."""
+    id = f"object:{type(vector.unwrapped).__name__}"
+    limit = vector.spec.max_episode_steps if vector.spec is not None else None
+    nondeterministic = vector.spec is not None and vector.spec.nondeterministic
+
+    def build(num_envs: int, workers: Workers, timeout: float) -> VectorHostEnvs:
+        return VectorHostEnvs(
+            vector,
+            id=id,
+            max_episode_steps=limit,
+            deterministic=not nondeterministic,
+            timeout=timeout,
+            owned=False,
+        )
+
+    observation_space, action_space = vector.single_observation_space, vector.single_action_space
+    return _spec(id, observation_space, action_space, limit, build, num_envs=vector.num_envs)
+
+
+def _spec(
+    id: str,
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+    limit: int | None,
+    build: Callable[[int, Workers, float], VectorHostEnvs],
+    num_envs: int | None = None,
+) -> EnvSpec:
+    if not isinstance(observation_space, spaces.Box | spaces.Discrete):
+        raise SpaceError(
+            f"{id}: its observation space is {observation_space}, and only Box and Discrete can be "
+            "served. Pass a function that makes it inside gymnasium.wrappers.FlattenObservation."
+        )
+    if not isinstance(action_space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete):
+        raise SpaceError(
+            f"{id}: its action space is {action_space}, and only Discrete, Box and MultiDiscrete "
+            "can be served."
+        )
+    return EnvSpec(
+        id=id,
+        kind="host",
+        observation_space=from_zero(observation_space),
+        action_space=from_zero(action_space),
+        max_episode_steps=limit,
+        builder=build,
+        num_envs=num_envs,
+    )
+
+
+def _registered(name: str) -> Any:
+    if ":" in name:
+        # Gymnasium would import what stands before the colon, and an id may come from a file.
+        raise UnknownEnvError(
+            f"{name!r} names a module. Import it in Python, and pass a function that makes the "
+            "environment."
+        )
+    try:
+        namespace, base, version = parse_env_id(name)
+        if version is None and name not in gymnasium.registry:
+            name = get_env_id(namespace, base, find_highest_version(namespace, base))
+        return gymnasium.spec(name)
+    except gymnasium.error.DeprecatedEnv as error:
+        raise UnknownEnvError(f"Gymnasium has withdrawn {name!r}: {error}") from None
+    except gymnasium.error.NamespaceNotFound as error:
+        raise UnknownEnvError(f"No environment is called {name!r}: {error}") from None
+    except gymnasium.error.Error:
+        raise UnknownEnvError(f"No environment is called {name!r}.") from None
+
+
+def _probe(make: Factory, id: str) -> gymnasium.Env[Any, Any]:
+    try:
+        env = make()
+    except Exception as error:
+        raise _not_made(id, error) from error
+    if not isinstance(env, gymnasium.Env):
+        kind = f"{type(env).__module__}.{type(env).__qualname__}"
+        raise EnvError(f"{id}: what was made is a {kind}, and no gymnasium.Env.")
+    return env
+
+
+def _not_made(id: str, error: Exception) -> LogtrickError:
+    if isinstance(error, LogtrickError):
+        return error
+    if isinstance(error, gymnasium.error.DependencyNotInstalled | ImportError):
+        return MissingExtraError(f"{id} needs something that is not installed: {error}")
+    return EnvError(f"{id} could not be made: {type(error).__name__}: {error}")
+
+
+def _time_limit(env: gymnasium.Env[Any, Any]) -> int | None:
+    if env.spec is not None and env.spec.max_episode_steps is not None:
+        return int(env.spec.max_episode_steps)
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, gymnasium.wrappers.TimeLimit):
+            return int(env._max_episode_steps)
+        env = env.env
+    return None
+
+
+def _is_withdrawn(entry_point: Any) -> bool:
+    """Whether all that would be made is Gymnasium's message that the environment has moved."""
+    return callable(entry_point) and entry_point.__module__.startswith("gymnasium.")
+
+
+def _install(entry_point: Any) -> str:
+    """The command that installs what a built-in environment lacks; empty where nothing."""
+    folders = entry_point.split(".") if isinstance(entry_point, str) else []
+    if folders[:2] != ["gymnasium", "envs"]:
+        return ""
+    module = _EXTRAS.get(folders[2].split(":")[0])
+    if module is None or importlib.util.find_spec(module) is not None:
+        return ""
+    return f'pip install "gymnasium[{folders[2].split(":")[0]}]"'

@@ -1,0 +1,116 @@
+"""What runs beside a Gymnasium environment, in this process or in a worker's: the checks.
+
+A worker imports this module and no jax. A failure does not travel as an exception, because
+Gymnasium's vector environments lose the index of the row on the way: it travels in the `info`.
+"""
+
+import multiprocessing
+import signal
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+FAILURE = "logtrick_failure"
+"""Key of the `info` that carries what went wrong."""
+TRACE = "logtrick_trace"
+"""Key of the `info` that carries the traceback, for the environment's author."""
+
+
+class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """One environment, whose faults become messages. Who wraps the row knows when it was."""
+
+    def __init__(self, make: Callable[[], gymnasium.Env[Any, Any]]):
+        super().__init__(make())
+        # Gymnasium writes the autoreset mode into this dictionary, which the class would share.
+        self.metadata = dict(self.env.metadata)
+        self._shape = self.env.observation_space.shape or ()
+        self._dtype = self.env.observation_space.dtype
+        self._kinds = "f" if np.issubdtype(self._dtype, np.floating) else "iub"
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode; a failure is told in the info."""
+        try:
+            result = self.env.reset(seed=seed, options=options)
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise _Fault(f"reset returned {_describe(result)} and not (obs, info)")
+            return self._observation(result[0]), {}
+        except Exception as error:
+            return self._blank(), _failure(error)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take one action; a failure is told in the info, and ends the episode.
+
+        The environment's own info is dropped: to carry it costs time, and nothing here reads it.
+        """
+        try:
+            result = self.env.step(action)
+            if not isinstance(result, tuple) or len(result) != 5:
+                expected = "(obs, reward, terminated, truncated, info)"
+                raise _Fault(f"step returned {_describe(result)} and not {expected}")
+            obs, reward, terminated, truncated, _ = result
+            return (
+                self._observation(obs),
+                _reward(reward),
+                _flag("terminated", terminated),
+                _flag("truncated", truncated),
+                {},
+            )
+        except Exception as error:
+            return self._blank(), 0.0, True, False, _failure(error)
+
+    def _observation(self, obs: Any) -> np.ndarray:
+        array = np.asarray(obs)
+        if array.shape != self._shape:
+            raise _Fault(f"the observation has shape {array.shape}, its space {self._shape}")
+        if array.dtype.kind not in self._kinds:
+            raise _Fault(f"the observation has dtype {array.dtype}, its space {self._dtype}")
+        cast = array.astype(self._dtype, copy=False)
+        if self._kinds != "f" and cast.dtype != array.dtype and not np.array_equal(cast, array):
+            raise _Fault(f"the observation {array} does not fit its space's dtype {self._dtype}")
+        return cast
+
+    def _blank(self) -> np.ndarray:
+        return np.zeros(self._shape, self._dtype)
+
+
+class _Fault(Exception):
+    """The environment answered, wrongly."""
+
+
+def _reward(reward: Any) -> float:
+    if np.ndim(reward) != 0:
+        raise _Fault(f"the reward has shape {np.shape(reward)} and is no number")
+    return float(reward)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    array = np.asarray(value)
+    if array.shape != () or array.dtype != bool:
+        raise _Fault(f"{name} is {value!r} and no bool")
+    return bool(array)
+
+
+def _describe(result: Any) -> str:
+    return f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
+
+
+def _failure(error: Exception) -> dict[str, str]:
+    if isinstance(error, _Fault):
+        return {FAILURE: f"broke its contract: {error}", TRACE: ""}
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{frame.filename}, line {frame.lineno}"
+    message = f"raised {type(error).__name__}: {error} ({place})"
+    return {FAILURE: message, TRACE: "".join(traceback.format_exception(error))}
+
+
+def checked_in_worker(make: Callable[[], gymnasium.Env[Any, Any]]) -> CheckedEnv:
+    """A `CheckedEnv` in a process that leaves Ctrl-C to its parent, which may want to save."""
+    # Gymnasium calls this once in the parent too, to learn the spaces.
+    if multiprocessing.parent_process() is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return CheckedEnv(make)

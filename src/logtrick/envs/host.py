@@ -1,0 +1,223 @@
+"""Gymnasium's vector environments as `HostEnvs`: every autoreset mode, every fault a message."""
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+
+from logtrick.envs import _vector
+from logtrick.envs._vector import RowsFailed, Vector
+from logtrick.envs.protocol import HostEnvs, HostStep
+from logtrick.envs.spec import from_zero
+from logtrick.errors import EnvError, ShapeError, SpaceError
+
+
+class VectorHostEnvs(HostEnvs):
+    """N rows of a Gymnasium `VectorEnv`.
+
+    What happens at the end of an episode depends on the vector environment's autoreset mode; in
+    each, `step` returns the observation that was really reached:
+
+    - `DISABLED`: nothing; `reset` starts the episodes of its mask, each with its own seed.
+    - `NEXT_STEP`: the next `step` resets the row and ignores its action; that row is not `valid`.
+    - `SAME_STEP`: the vector environment has reset the row already. The observation that was
+      reached comes from its info; the fresh one is handed out by `reset`.
+
+    Discrete spaces that do not start at 0 are shifted so that they do.
+    """
+
+    def __init__(
+        self,
+        vector: Vector,
+        *,
+        id: str,
+        max_episode_steps: int | None = None,
+        deterministic: bool = True,
+        timeout: float = 60.0,
+        owned: bool = True,
+    ):
+        """Adapt `vector`.
+
+        Args:
+            vector: The vector environment, not yet reset.
+            id: The id that makes it again.
+            max_episode_steps: Its time limit, if one is known.
+            deterministic: Whether seed and actions fix an episode, where seeds can be given.
+            timeout: Seconds after which a row of an `AsyncVectorEnv` counts as hung.
+            owned: Whether `vector` is closed with this object.
+        """
+        self.id = id
+        self.num_envs = vector.num_envs
+        self.max_episode_steps = max_episode_steps
+        self.observation_space = from_zero(vector.single_observation_space)
+        self.action_space = from_zero(vector.single_action_space)
+        self._vector = vector
+        self._mode = _vector.autoreset_mode(vector)
+        self._one_seed_each = isinstance(vector.unwrapped, SyncVectorEnv | AsyncVectorEnv)
+        disabled = self._mode is AutoresetMode.DISABLED
+        self.replayable = deterministic and disabled and self._one_seed_each
+        self._timeout = timeout
+        self._owned = owned
+        self._obs: np.ndarray | None = None
+        """What the vector environment itself showed last; None before the first reset."""
+        self._ended = np.zeros(self.num_envs, bool)
+        """Rows whose episode is over, and which `reset` has not been called for."""
+        self._idle = np.zeros(self.num_envs, bool)
+        """Rows whose next step is no transition."""
+        self._steps = np.zeros(self.num_envs, int)
+        """Steps since the start of each row's episode."""
+        self._actions = np.zeros(self.num_envs)
+        """The last actions, as the environment got them."""
+
+    def reset(self, seeds: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Start new episodes in the rows of `mask`: see `HostEnvs.reset`.
+
+        The first reset is of all rows, and seeds every mode. Later ones only start what has ended,
+        except under DISABLED.
+        """
+        if self._obs is None and not mask.all():
+            raise EnvError(f"{self.id}: the first reset must be of all rows.")
+        disabled = self._mode is AutoresetMode.DISABLED
+        midway = mask & ~self._ended
+        if self._obs is not None and not disabled and midway.any():
+            raise EnvError(
+                f"{self.id}: environment {_first(midway)} cannot be reset in the middle of an "
+                f"episode: its vector environment resets itself (mode {self._mode.name})."
+            )
+        self._steps = np.where(mask, 0, self._steps)
+        if self._obs is None or disabled:
+            self._obs = self._reset_vector(seeds, mask)
+        elif self._mode is AutoresetMode.NEXT_STEP:
+            self._idle = self._ended & mask
+        self._ended = self._ended & ~mask
+        return self._obs
+
+    def step(self, actions: np.ndarray) -> HostStep:
+        """Take one action in each row: see `HostEnvs.step`."""
+        if self._obs is None or self._ended.any():
+            raise EnvError(f"{self.id}: an episode is over or has not begun: call reset first.")
+        self._actions = self._host_actions(actions)
+        valid = ~self._idle
+        self._steps = np.where(valid, self._steps + 1, 0)
+        try:
+            result = _vector.step(self._vector, self._actions, self._timeout)
+        except RowsFailed as failure:
+            raise self._error(failure) from failure.__cause__
+        obs, rewards, terminations, truncations, infos = result
+        terminated = self._flags("terminated", terminations) & valid
+        truncated = self._flags("truncated", truncations) & valid
+        self._obs = reached = self._observations(obs)
+        self._ended, self._idle = terminated | truncated, np.zeros_like(valid)
+        if self._mode is AutoresetMode.SAME_STEP and self._ended.any():
+            reached = self._with_final(reached, infos)
+        return HostStep(reached, self._rewards(rewards, valid), terminated, truncated, valid)
+
+    def close(self) -> None:
+        """Close the vector environment, if it was made here."""
+        if self._owned and not self._vector.closed:
+            self._vector.close()
+
+    def _reset_vector(self, seeds: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        options = {"reset_mask": mask} if self._mode is AutoresetMode.DISABLED else None
+        seed: Any = [int(s) for s in seeds]
+        if not self._one_seed_each:
+            seed = int(seeds[0]) if self._obs is None else None
+        try:
+            obs = _vector.reset(self._vector, seed, options, self._timeout)
+        except RowsFailed as failure:
+            raise self._error(failure) from failure.__cause__
+        return self._observations(obs)
+
+    def _host_actions(self, actions: np.ndarray) -> np.ndarray:
+        space = self.action_space
+        actions = np.asarray(actions)
+        expected = (self.num_envs, *(space.shape or ()))
+        if actions.shape != expected:
+            raise ShapeError(f"{self.id}: the actions have shape {actions.shape}, not {expected}.")
+        if not np.can_cast(actions.dtype, space.dtype or object, "same_kind"):
+            raise SpaceError(f"{self.id}: the actions are {actions.dtype}; their space is {space}.")
+        bad = _not_finite(actions)
+        if bad.any():
+            row = _first(bad)
+            raise EnvError(f"{self.id}: the action for environment {row} is {actions[row]}.")
+        return actions.astype(space.dtype) + _start(self._vector.single_action_space)
+
+    def _observations(self, obs: Any) -> np.ndarray:
+        space = self.observation_space
+        array = self._array("observations", obs, space.shape or ())
+        if not np.can_cast(array.dtype, space.dtype or object, "same_kind"):
+            raise EnvError(f"{self.id}: the observations are {array.dtype}; their space is {space}")
+        array = array.astype(space.dtype) - _start(self._vector.single_observation_space)
+        bad = _not_finite(array)
+        if isinstance(space, spaces.Discrete):
+            bad = (array < 0) | (array >= space.n)
+        if bad.any():
+            row = _first(bad)
+            raise EnvError(f"{self._where(row)}: the observation {array[row]} is not in {space}.")
+        return array
+
+    def _rewards(self, rewards: Any, valid: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            array = self._array("rewards", rewards, ()).astype(np.float32)
+        bad = _not_finite(array) & valid
+        if bad.any():
+            row = _first(bad)
+            raise EnvError(f"{self._where(row)}: the reward is {array[row]}.")
+        return np.where(valid, array, np.float32(0))
+
+    def _flags(self, name: str, flags: Any) -> np.ndarray:
+        array = self._array(name, flags, ())
+        if array.dtype != bool:
+            raise EnvError(f"{self.id}: {name} is {array.dtype} and not bool.")
+        return array
+
+    def _array(self, name: str, values: Any, row_shape: tuple[int, ...]) -> np.ndarray:
+        array, expected = np.asarray(values), (self.num_envs, *row_shape)
+        if array.shape != expected:
+            raise EnvError(f"{self.id}: the {name} have shape {array.shape}, not {expected}.")
+        return array
+
+    def _with_final(self, obs: np.ndarray, infos: dict[str, Any]) -> np.ndarray:
+        """The observations really reached, where `obs` has fresh ones in the rows that ended."""
+        final = infos.get("final_obs")
+        if final is None:
+            raise EnvError(
+                f"{self.id}: its autoreset mode is SAME_STEP, but info['final_obs'], the "
+                "observation that was really reached, is missing."
+            )
+        start = _start(self._vector.single_observation_space)
+        raw = obs + start
+        for row in np.flatnonzero(self._ended):
+            raw[row] = final[row]
+        return self._observations(raw)
+
+    def _error(self, failure: RowsFailed) -> EnvError:
+        if self._owned:
+            _vector.kill(self._vector)
+        where = self._where(failure.rows[0]) if failure.rows else f"{self.id}, an environment"
+        error = EnvError(f"{where}: {failure.what}.")
+        if failure.trace:
+            error.add_note(failure.trace)
+        return error
+
+    def _where(self, row: int) -> str:
+        steps, action = self._steps[row], self._actions[row]
+        when = f"step {steps} of its episode, action {action}" if steps else "reset"
+        return f"{self.id}, environment {row}, {when}"
+
+
+def _start(space: spaces.Space[Any]) -> Any:
+    """What a Discrete space counts from."""
+    return space.start if isinstance(space, spaces.Discrete) else 0
+
+
+def _not_finite(array: np.ndarray) -> np.ndarray:
+    """bool[N]: the rows that hold NaN or infinity."""
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return np.zeros(len(array), bool)
+    return ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+
+
+def _first(rows: np.ndarray) -> int:
+    return int(np.flatnonzero(rows)[0])

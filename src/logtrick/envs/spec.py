@@ -1,0 +1,97 @@
+"""What is known of an environment once it was found, before anything is built."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium import spaces
+
+from logtrick.envs.protocol import DeviceEnv, HostEnvs
+from logtrick.errors import ConfigError
+
+Workers = Literal["sync", "async"]
+"""Where a host environment's rows run: in this process, or each in a process of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class EnvSpec:
+    """An environment that was found, with all that a policy must know of it, and not yet built."""
+
+    id: str
+    """The id that makes it again, prefix included; `object:NAME` for what only Python can make."""
+    kind: Literal["device", "host"]
+    """What `build` returns: a `DeviceEnv` or `HostEnvs`."""
+    observation_space: spaces.Space[Any]
+    """The space of one observation."""
+    action_space: spaces.Space[Any]
+    """The space of one action."""
+    max_episode_steps: int | None
+    """Steps after which an episode is truncated; None where there is no limit, or none known."""
+    builder: Callable[[int, Workers, float], DeviceEnv | HostEnvs]
+    """Builds it: (num_envs, workers, timeout)."""
+    num_envs: int | None = None
+    """The only number of rows that it can be built with; None where any will do."""
+
+    def build(
+        self, num_envs: int, *, workers: Workers = "sync", timeout: float = 60.0
+    ) -> DeviceEnv | HostEnvs:
+        """Build it.
+
+        Args:
+            num_envs: Rows of a host environment. A device environment is one pure function, which
+                the rollout maps over as many rows as it likes.
+            workers: Where a host environment's rows run: `"sync"`, one after the other in this
+                process; `"async"`, each in a process of its own.
+            timeout: Seconds after which an `"async"` row that does not answer is an error.
+
+        Raises:
+            ConfigError: A number that cannot be meant.
+            EnvError: It cannot be built.
+        """
+        if num_envs < 1:
+            raise ConfigError(f"{self.id}: num_envs is {num_envs}, and at least 1 is needed.")
+        if self.num_envs not in (None, num_envs):
+            raise ConfigError(
+                f"{self.id} has {self.num_envs} rows and {num_envs} are asked for: set num_envs to "
+                f"{self.num_envs}, or pass a function that makes one environment."
+            )
+        if workers not in ("sync", "async"):
+            raise ConfigError(f"workers is {workers!r}; it is 'sync' or 'async'.")
+        if not timeout > 0:
+            raise ConfigError(f"timeout is {timeout} seconds; it must be positive.")
+        return self.builder(num_envs, workers, timeout)
+
+
+@dataclass(frozen=True)
+class EnvRow:
+    """One line of `logtrick envs`."""
+
+    id: str
+    """What to type, prefix included."""
+    kind: Literal["device", "host"]
+    """Where it runs: compiled on the device, or in Python on the host."""
+    observation: str
+    """The observation space; empty where it is only known once made."""
+    action: str
+    """The action space; empty where it is only known once made."""
+    trainable: bool | None
+    """Whether today's policies can serve its spaces; None where that is only known once made."""
+    install: str
+    """The command that installs what it needs; empty where nothing is missing."""
+
+
+def trainable(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> bool:
+    """Whether today's policies can serve these spaces: Box or Discrete in, either of them out."""
+    if not isinstance(observation_space, spaces.Box | spaces.Discrete):
+        return False
+    if isinstance(action_space, spaces.Box):
+        return bool(np.issubdtype(action_space.dtype, np.floating))
+    return isinstance(action_space, spaces.Discrete)
+
+
+def from_zero(space: spaces.Space[Any]) -> spaces.Space[Any]:
+    """The space with a Discrete one's start taken away: an adapter adds it again."""
+    if isinstance(space, spaces.Discrete) and space.start != 0:
+        return spaces.Discrete(int(space.n))
+    return space
