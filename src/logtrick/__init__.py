@@ -8,11 +8,31 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "A2C": "algorithms.configs",
+    "ActorCritic": "policies",
+    "LinearPolicy": "policies",
     "LogtrickError": "errors",
+    "MLPPolicy": "policies",
+    "MLPValue": "policies",
+    "PPO": "algorithms.configs",
+    "REINFORCE": "algorithms.configs",
+    "Run": "runs",
+    "SharedActorCritic": "policies",
+    "SoftmaxTable": "policies",
+    "Trajectory": "rollouts",
+    "ValueTable": "policies",
+    "check_env": "envs.checks",
+    "load": "runs",
+    "resume": "training",
+    "rollout": "rollouts",
+    "train": "training",
 }
 _MODULES = (
+    "distributions",
     "envs",
     "errors",
+    "objectives",
+    "policies",
     "psi",
 )
 

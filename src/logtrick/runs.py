@@ -26,6 +26,7 @@ from logtrick.algorithms.configs import Algorithm, from_dict
 from logtrick.checkpoints import read_arrays, write_arrays_atomic
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_from_dict, space_to_dict
+from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError, LogtrickError, RunError
 from logtrick.files import PathLike, read_regular, write_json_atomic
 from logtrick.logs import read_jsonl
@@ -57,7 +58,7 @@ class RunConfig:
     """Of the first run; the others follow."""
     seeds: int
     """How many runs were trained side by side."""
-    workers: str
+    workers: Workers
     """Where the rows of a host environment ran."""
     made_by: Mapping[str, Any]
     """Versions, machine and device."""
@@ -132,7 +133,7 @@ class Run:
         if not (self.path / POLICY).exists():
             raise RunError(f"{self.path} holds no {POLICY} yet: no checkpoint was reached.")
         stacked, _ = read_arrays(self.path / POLICY, template)
-        return tuple(jax.tree.map(lambda x: x[s], stacked) for s in range(self.config.seeds))
+        return tuple(jax.tree.map(lambda x, s=s: x[s], stacked) for s in range(self.config.seeds))
 
     @property
     def policies(self) -> tuple[Any, ...]:
@@ -243,7 +244,9 @@ def read_config(path: Path) -> RunConfig:
     """Read `config.json`, or say what is wrong with it."""
     if not (path / CONFIG).is_file():
         what = "is not a folder" if not path.is_dir() else f"holds no {CONFIG}"
-        raise RunError(f"{path} {what}, so it is no run; a run is a folder such as runs/CartPole-….")
+        raise RunError(
+            f"{path} {what}, so it is no run; a run is a folder such as runs/CartPole-…."
+        )
     try:
         return RunConfig.from_dict(json.loads(read_regular(path / CONFIG, _CONFIG_LIMIT)))
     except (LogtrickError, ValueError, TypeError, KeyError, RecursionError) as error:

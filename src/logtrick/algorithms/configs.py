@@ -9,7 +9,9 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_hints
+
+import tyro
 
 from logtrick.errors import ConfigError
 
@@ -56,7 +58,7 @@ class Algorithm:
     psi: Psi
     n: int = 5
     gamma: float = 0.99
-    lambda_: float = 0.95
+    lambda_: Annotated[float, tyro.conf.arg(aliases=["--lambda"])] = 0.95
     weighting: Weighting = "undiscounted"
     normalise: Literal["none", "batch", "minibatch"] = "none"
     value_coef: float = 0.5
@@ -160,7 +162,7 @@ class A2C(Algorithm):
     num_envs: int = 16
     num_steps: int | None = 8
     psi: Psi = "gae"
-    lambda_: float = 1.0
+    lambda_: Annotated[float, tyro.conf.arg(aliases=["--lambda"])] = 1.0
     learning_rate: float = 7e-4
     optimizer: Literal["adam", "rmsprop", "sgd"] = "rmsprop"
     optimizer_eps: float = 1e-5

@@ -18,7 +18,8 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from logtrick.algorithms.configs import Algorithm
 from logtrick.algorithms.update import descend, estimate, optimizer
-from logtrick.envs.protocol import DeviceEnv, EnvSpec, Workers
+from logtrick.envs.protocol import DeviceEnv
+from logtrick.envs.spec import EnvSpec, Workers
 from logtrick.errors import ConfigError
 from logtrick.policies import ActorCritic, MLPPolicy, MLPValue, SharedActorCritic
 from logtrick.rollouts import HostRollout, Row, Trajectory, rollout, start_row
@@ -170,7 +171,8 @@ class Loop:
             self.compile_seconds += time.perf_counter() - begin
         return self._programs[name](*arguments)
 
-    def _model(self, params: Any) -> Any:
+    def model(self, params: Any) -> Any:
+        """The models with these arrays."""
         return eqx.combine(params, self.static)
 
     def _start(self, seed: Array, params: Any) -> TrainState:
@@ -216,7 +218,7 @@ class Loop:
         """One update on a device environment."""
         assert self.env is not None
         key, key_rollout = jax.random.split(state.key)
-        model, episodic = self._model(state.params), self.algorithm.episodic
+        model, episodic = self.model(state.params), self.algorithm.episodic
         act = functools.partial(
             rollout,
             env=self.env,
@@ -235,7 +237,7 @@ class Loop:
     ) -> tuple[TrainState, Any]:
         """Learn from trajectories [N, T]: (state, metrics)."""
         algorithm = self.algorithm.with_values(settings)
-        model = self._model(state.params)
+        model = self.model(state.params)
         key, key_shuffle = jax.random.split(state.key)
         batch, explained = estimate(algorithm, model, trajectory)
         rate = jnp.asarray(algorithm.learning_rate)
@@ -270,7 +272,7 @@ class Loop:
         keys = jax.random.split(jax.random.fold_in(key, t), len(obs))
 
         def one_row(key: PRNGKeyArray, obs: Array) -> tuple[Array, Array]:
-            distribution, _ = self._model(params)(obs)
+            distribution, _ = self.model(params)(obs)
             action = distribution.sample(key)
             return action, distribution.log_prob(action)
 

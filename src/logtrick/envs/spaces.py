@@ -42,7 +42,9 @@ def space_from_dict(data: Mapping[str, Any]) -> spaces.Space[Any]:
         if data["type"] == "Box":
             shape, dtype = tuple(data["shape"]), np.dtype(data["dtype"])
             low, high = (np.array(data[side]).astype(dtype) for side in ("low", "high"))
-            return spaces.Box(np.broadcast_to(low, shape), np.broadcast_to(high, shape), shape, dtype.type)
+            return spaces.Box(
+                np.broadcast_to(low, shape), np.broadcast_to(high, shape), shape, dtype.type
+            )
     except (KeyError, TypeError, ValueError, AssertionError) as error:
         raise SpaceError(f"This is no description of a space ({error}): {dict(data)}") from error
     raise SpaceError(f"Spaces of type {data['type']!r} are unknown; Box and Discrete are.")

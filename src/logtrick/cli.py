@@ -1,0 +1,100 @@
+"""The command line: `logtrick COMMAND …`.
+
+Reading the command line loads no JAX, so `--help` answers at once. A user's mistake is one line on
+standard error and exit status 2, an interrupted run 130; a traceback is a fault of ours.
+"""
+
+import dataclasses
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Union
+
+import tyro
+
+from logtrick.commands.envs import Envs
+from logtrick.commands.evaluate import Eval
+from logtrick.commands.report import Report
+from logtrick.commands.train import Train
+from logtrick.errors import LogtrickError
+from logtrick.presets import preset
+
+_COMMANDS: dict[str, tuple[type[Any], str]] = {
+    "train": (Train, "logtrick.commands.train"),
+    "eval": (Eval, "logtrick.commands.evaluate"),
+    "report": (Report, "logtrick.commands.report"),
+    "envs": (Envs, "logtrick.commands.envs"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Args:
+        arguments: what follows `logtrick`; None takes `sys.argv`.
+    """
+    sys.exit(_main(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _main(arguments: list[str]) -> int:
+    try:
+        options = _parse(arguments)
+        module = next(m for cls, m in _COMMANDS.values() if isinstance(options, cls))
+        importlib.import_module(module).run(options)
+    except LogtrickError as error:
+        _say("[bold red]error:[/] ", str(error))
+        return 2
+    except KeyboardInterrupt as error:
+        _say("", str(error) or "Interrupted.")
+        return 130
+    except BrokenPipeError:
+        return 0  # whoever read our output has seen enough
+    return 0
+
+
+def _parse(arguments: list[str]) -> Any:
+    """Read the options; the preset of `train` depends on what else was said."""
+    options = _read(arguments, Train(algorithm=preset("", _algorithm_name(arguments)).algorithm))
+    if isinstance(options, Train) and options.env:
+        chosen = preset(options.env, options.algo)
+        options = _read(arguments, Train(algorithm=chosen.algorithm))
+        if options.steps is None:
+            options = dataclasses.replace(options, steps=chosen.steps)
+    return options
+
+
+def _read(arguments: list[str], train: Train) -> Any:
+    defaults = {Train: train}
+    choices = tuple(
+        Annotated[cls, tyro.conf.subcommand(name, default=defaults.get(cls, tyro.MISSING))]
+        for name, (cls, _) in _COMMANDS.items()
+    )
+    union: Any = Union[choices]  # noqa: UP007
+    return tyro.cli(
+        union,
+        args=arguments,
+        prog="logtrick",
+        description="The policy gradient: exactly, from samples, and ascended fast.",
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
+
+
+def _algorithm_name(arguments: list[str]) -> str:
+    """The value of --algo, before anything else is read: it decides which flags there are."""
+    for position, argument in enumerate(arguments):
+        if argument == "--algo" and position + 1 < len(arguments):
+            return arguments[position + 1]
+        if argument.startswith("--algo="):
+            return argument.removeprefix("--algo=")
+    return "ppo"
+
+
+def _say(prefix: str, message: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    Console(stderr=True).print(prefix + escape(message), highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

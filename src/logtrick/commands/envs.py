@@ -1,0 +1,31 @@
+"""`logtrick envs`: what can be trained here."""
+
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Envs:
+    """List the environments that can be trained here.
+
+    Example: logtrick envs cartpole
+    """
+
+    filter: Annotated[str, tyro.conf.Positional] = ""
+    """Show only ids that contain this, in upper or lower case."""
+    json: bool = False
+    """Print the rows as JSON."""
+
+
+def run(options: Envs) -> None:
+    """List and print."""
+    from logtrick.commands.output import envs_table, print_json
+    from logtrick.envs import list_envs
+
+    rows = [row for row in list_envs() if options.filter.lower() in row.id.lower()]
+    if options.json:
+        print_json([asdict(row) for row in rows])
+    else:
+        envs_table(rows, options.filter)

@@ -1,0 +1,50 @@
+"""`logtrick eval RUN`: play fresh episodes with a run's policies."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval:
+    """Play fresh episodes with the policies of a run.
+
+    Example: logtrick eval runs/CartPole-v1-ppo-20260101-120000 --episodes 20
+    """
+
+    run: Annotated[str, tyro.conf.Positional]
+    """The run folder."""
+    episodes: int = 100
+    """Episodes, for each seed's policy."""
+    seed: int = 0
+    """Of the episodes."""
+    greedy: bool = False
+    """Take the most probable action instead of a sample."""
+    json: bool = False
+    """Print the result as JSON."""
+
+
+def run(options: Eval) -> None:
+    """Evaluate and print."""
+    from logtrick.commands.output import evaluation_table, print_json
+    from logtrick.compilation import use_compilation_cache
+    from logtrick.runs import load
+
+    use_compilation_cache()
+    result = load(options.run)
+    scores = result.evaluate(options.episodes, seed=options.seed, greedy=options.greedy)
+    if options.json:
+        print_json(
+            {
+                "run": str(result.path),
+                "env": result.config.env,
+                "greedy": options.greedy,
+                "mean": scores.mean,
+                "std": scores.std,
+                "returns": scores.returns.tolist(),
+                "lengths": scores.lengths.tolist(),
+            }
+        )
+    else:
+        evaluation_table(result, scores, greedy=options.greedy)

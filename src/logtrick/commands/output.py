@@ -1,0 +1,120 @@
+"""What the commands print."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from logtrick.runs import Run, Scores
+from logtrick.statistics import summarise
+
+
+def print_json(value: Any) -> None:
+    """Print plain data as JSON; NaN is null."""
+    print(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """What a run came to, as plain data."""
+    config, rows, timings = run.config, run.metrics, run.timings
+    steps = {row["seed"]: row["steps"] for row in rows}
+    compiling = sum(row.get("compile_seconds", 0.0) for row in timings)
+    training = sum(row.get("seconds", 0.0) for row in timings)
+    final = run.final_returns
+    return {
+        "run": str(run.path),
+        "env": config.env,
+        "algorithm": config.algorithm.name,
+        "steps": config.steps,
+        "seeds": config.seeds,
+        "finished": len(steps) == config.seeds and min(steps.values()) >= config.steps,
+        "final_returns": final.tolist(),
+        "score": summarise(final)._asdict() if np.isfinite(final).all() else None,
+        "seconds": training,
+        "compile_seconds": compiling,
+        "steps_per_second": sum(steps.values()) / training if training else None,
+    }
+
+
+def run_table(run: Run) -> None:
+    """Print what a run came to."""
+    summary = run_summary(run)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column()
+    state = "finished" if summary["finished"] else "unfinished"
+    table.add_row("run", f"{summary['run']} ({state})")
+    if (score := summary["score"]) is None:
+        table.add_row("return", "– (no episode has ended yet)")
+    else:
+        seeds = f"{summary['seeds']} seed{'s' if summary['seeds'] > 1 else ''}"
+        table.add_row(
+            "return",
+            f"[bold]{score['mean']:.1f}[/] mean of the last episodes, {seeds}{_interval(score)}",
+        )
+    speed = summary["steps_per_second"]
+    if speed:
+        table.add_row(
+            "time",
+            f"{summary['seconds']:.1f} s training ({speed:,.0f} steps/s), "
+            f"{summary['compile_seconds']:.1f} s compiling",
+        )
+    table.add_row("report", str(run.path / "report.html"))
+    if not summary["finished"]:
+        table.add_row("go on", f"logtrick train --resume {run.path}")
+    Console().print(table, highlight=False, soft_wrap=True)
+
+
+def evaluation_table(run: Run, scores: Scores, *, greedy: bool) -> None:
+    """Print the returns of evaluation episodes."""
+    how = "the most probable actions" if greedy else "sampled actions"
+    table = Table(title=f"{run.config.env}, {how}, {scores.returns.shape[1]} episodes each")
+    for name in ("seed", "return", "± std", "min", "max", "length"):
+        table.add_column(name, justify="right")
+    for s, (returns, lengths) in enumerate(zip(scores.returns, scores.lengths, strict=True)):
+        numbers = (returns.mean(), returns.std(), returns.min(), returns.max(), lengths.mean())
+        table.add_row(str(run.config.seed + s), *(f"{x:.1f}" for x in numbers))
+    console = Console()
+    console.print(table)
+    if len(scores.returns) > 1:
+        score = summarise(scores.returns.mean(axis=1))._asdict()
+        console.print(f"mean {score['mean']:.1f}{_interval(score)}", highlight=False)
+
+
+def envs_table(rows: Sequence[Any], filter_: str) -> None:
+    """Print the environments."""
+    console = Console()
+    if not rows:
+        console.print(f"No environment here has {filter_!r} in its id.", highlight=False)
+        return
+    table = Table()
+    for name in ("id", "runs", "observations", "actions", "trainable"):
+        table.add_column(name)
+    words = {True: "yes", False: "no", None: "?"}
+    for row in rows:
+        where = "on the device" if row.kind == "device" else "on the host"
+        table.add_row(row.id, where, row.observation, row.action, words[row.trainable])
+    console.print(table)
+
+
+def _interval(score: dict[str, Any]) -> str:
+    if score["n"] < 2:
+        return ""
+    return (
+        f" · IQM {score['iqm']:.1f}, 95 % bootstrap interval "
+        f"[{score['low']:.1f}, {score['high']:.1f}]"
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,32 @@
+"""`logtrick report RUN`: write the report and print the summary."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write a run's learning_curve.png and report.html, and print its summary.
+
+    Example: logtrick report runs/CartPole-v1-ppo-20260101-120000
+    """
+
+    run: Annotated[str, tyro.conf.Positional]
+    """The run folder."""
+    json: bool = False
+    """Print the summary as JSON."""
+
+
+def run(options: Report) -> None:
+    """Write and print."""
+    from logtrick.commands.output import print_json, run_summary, run_table
+    from logtrick.runs import load
+
+    result = load(options.run)
+    result.report()
+    if options.json:
+        print_json(run_summary(result))
+    else:
+        run_table(result)

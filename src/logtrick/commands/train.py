@@ -1,0 +1,85 @@
+"""`logtrick train ENV`: ascend J."""
+
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Literal
+
+import tyro
+
+from logtrick.algorithms.configs import PPO, Algorithm
+from logtrick.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Train a policy on an environment, and keep everything in a run folder.
+
+    Example: logtrick train CartPole-v1 --seeds 4
+    """
+
+    env: Annotated[str, tyro.conf.Positional] = ""
+    """The environment; `logtrick envs` lists what there is."""
+    algo: str = "ppo"
+    """ppo, a2c or reinforce; the flags below are its settings, preset for the environment."""
+    steps: int | None = None
+    """Transitions to learn from, for each seed; the preset's number where not given."""
+    seed: int = 0
+    """Of the first run."""
+    seeds: int = 1
+    """How many runs to train side by side."""
+    out: str = "runs/"
+    """The folder in which the run folder is made."""
+    resume: str | None = None
+    """Go on with this run folder instead; it knows its environment and settings."""
+    workers: Literal["sync", "async"] = "sync"
+    """Where a host environment's rows run: in this process, or each in one of its own."""
+    checkpoint_seconds: float = 30.0
+    """Seconds between two checkpoints."""
+    json: bool = False
+    """Print the summary as JSON."""
+    algorithm: tyro.conf.OmitArgPrefixes[Algorithm] = field(default_factory=PPO)
+
+
+def run(options: Train) -> None:
+    """Train, show progress, write the report, print the summary."""
+    from logtrick.commands.output import print_json, run_summary, run_table
+    from logtrick.progress import ProgressBar
+    from logtrick.training import resume, train
+
+    progress = ProgressBar()
+    if options.resume is not None:
+        _refuse_settings(options)
+        result = resume(
+            options.resume, checkpoint_seconds=options.checkpoint_seconds, progress=progress
+        )
+    elif not options.env:
+        raise ConfigError("Which environment? For example: logtrick train CartPole-v1")
+    else:
+        result = train(
+            options.env,
+            options.algorithm,
+            steps=options.steps,
+            seed=options.seed,
+            seeds=options.seeds,
+            out=options.out,
+            workers=options.workers,
+            checkpoint_seconds=options.checkpoint_seconds,
+            progress=progress,
+        )
+    result.report()
+    if options.json:
+        print_json(run_summary(result))
+    else:
+        run_table(result)
+
+
+def _refuse_settings(options: Train) -> None:
+    """A resumed run goes on as it was told; anything else would be another run."""
+    free = ("resume", "checkpoint_seconds", "json", "algorithm")
+    given = [f.name for f in fields(options) if f.name not in free]
+    changed = [name for name in given if getattr(options, name) != getattr(Train(), name)]
+    if changed or options.algorithm != PPO():
+        what = ", ".join(f"--{name}" for name in changed) or "an algorithm's settings"
+        raise ConfigError(
+            f"--resume goes on with a run as it was told, so {what.replace('--env', 'ENV')} cannot "
+            "be given; start a new run to change it."
+        )

@@ -1,0 +1,97 @@
+"""Evaluation: fresh episodes, each counted once, with the policies held still."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from logtrick.algorithms.loop import episode_steps
+from logtrick.envs.protocol import DeviceEnv, HostEnvs
+from logtrick.envs.spec import EnvSpec
+from logtrick.errors import ConfigError
+from logtrick.rollouts import HostRollout, rollout
+
+HOST_ROWS = 16
+
+
+def evaluate(
+    models: tuple[Any, ...], spec: EnvSpec, episodes: int, *, seed: int = 0, greedy: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Play `episodes` whole episodes with each model's policy.
+
+    Every row plays one episode and stops, so a short episode weighs no more than a long one.
+
+    Args:
+        models: one for each seed, all of one structure.
+        spec: the environment.
+        episodes: for each model.
+        seed: of the episodes.
+        greedy: take the mode of the policy instead of a sample.
+
+    Returns:
+        (undiscounted returns, lengths), both [models, episodes].
+
+    Raises:
+        ConfigError: no episodes, or an environment without a time limit.
+    """
+    if type(episodes) is not int or episodes < 1:
+        raise ConfigError(f"episodes={episodes!r}; it must be a whole number, at least 1.")
+    limit = episode_steps(spec)
+    params, statics = zip(*(eqx.partition(model, eqx.is_array) for model in models), strict=True)
+    built = spec.build(min(episodes, HOST_ROWS))
+    play = _play_on_device if isinstance(built, DeviceEnv) else _play_on_host
+    results = play(built, statics[0], params, episodes, limit, seed, greedy)  # type: ignore[arg-type]
+    returns, lengths = zip(*results, strict=True)
+    return np.stack(returns).astype(np.float64), np.stack(lengths).astype(np.int64)
+
+
+def _play_on_device(
+    env: DeviceEnv, static: Any, params: Any, episodes: int, limit: int, seed: int, greedy: bool
+) -> list[Any]:
+    def one_episode(params: Any, key: Any) -> tuple[Array, Array]:
+        model = eqx.combine(params, static)
+        _, trajectory = rollout(
+            key, env, lambda obs: model(obs)[0], limit, one_episode=True, greedy=greedy
+        )
+        return jnp.sum(trajectory.reward * trajectory.valid), jnp.sum(trajectory.valid)
+
+    play = jax.jit(jax.vmap(one_episode, (None, 0)))
+    keys = jax.random.split(jax.random.key(seed), episodes)
+    return [jax.device_get(play(p, keys)) for p in params]
+
+
+def _play_on_host(
+    envs: HostEnvs, static: Any, params: Any, episodes: int, limit: int, seed: int, greedy: bool
+) -> list[Any]:
+    def one_row(params: Any, key: Any, obs: Array) -> tuple[Array, Array]:
+        distribution, _ = eqx.combine(params, static)(obs)
+        action = distribution.mode if greedy else distribution.sample(key)
+        return action, distribution.log_prob(action)
+
+    @jax.jit
+    def rows(params: Any, key: Any, t: Array, obs: Array) -> tuple[Array, Array]:
+        keys = jax.random.split(jax.random.fold_in(key, t), len(obs))
+        return jax.vmap(one_row, (None, 0, 0))(params, keys, obs)
+
+    def act(params: Any, key: Any, t: int, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        actions, log_probs = jax.device_get(rows(params, key, np.int32(t), obs[0]))
+        return actions[None], log_probs[None]
+
+    results = []
+    try:
+        for p in params:
+            host, key = HostRollout(envs, act, seed=seed), jax.random.key(seed)
+            returns: list[float] = []
+            lengths: list[int] = []
+            for number in range(-(-episodes // envs.num_envs)):
+                key_round = jax.random.fold_in(key, number)
+                batch = host.collect(p, key_round, limit, one_episode=True)
+                returns.extend(np.sum(batch.reward * batch.valid, axis=-1)[0].tolist())
+                lengths.extend(np.sum(batch.valid, axis=-1)[0].tolist())
+            results.append((np.array(returns[:episodes]), np.array(lengths[:episodes])))
+    finally:
+        envs.close()
+    return results

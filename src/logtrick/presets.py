@@ -1,0 +1,62 @@
+"""Presets: the settings that work on an environment, and how many steps they need there.
+
+No JAX here: the command line shows them.
+"""
+
+from dataclasses import dataclass
+
+from logtrick.algorithms.configs import A2C, ALGORITHMS, PPO, REINFORCE, Algorithm
+from logtrick.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An algorithm's settings and a number of steps."""
+
+    algorithm: Algorithm
+    steps: int
+
+
+_PRESETS = {
+    # Tuned for the time to a solved policy: short rollouts, large steps, a short horizon.
+    ("CartPole-v1", "ppo"): Preset(
+        PPO(
+            num_envs=32,
+            num_steps=64,
+            epochs=6,
+            learning_rate=3e-3,
+            gamma=0.98,
+            lambda_=0.9,
+        ),
+        steps=100_000,
+    ),
+    ("CartPole-v1", "a2c"): Preset(A2C(), steps=500_000),
+    ("CartPole-v1", "reinforce"): Preset(REINFORCE(psi="baselined_return"), steps=500_000),
+}
+_DEFAULT_STEPS = 500_000
+
+
+def preset(env: str, name: str) -> Preset:
+    """The preset for an environment, or the algorithm's defaults where there is none.
+
+    Args:
+        env: an environment's id; a prefix (`gym:`) is not looked at.
+        name: an algorithm's name.
+
+    Raises:
+        ConfigError: the algorithm is unknown.
+
+    Example:
+        >>> preset("gym:CartPole-v1", "ppo").steps
+        100000
+    """
+    if name not in ALGORITHMS:
+        import difflib
+
+        near = difflib.get_close_matches(name, ALGORITHMS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ConfigError(
+            f"Algorithm {name!r} is unknown; there are {', '.join(ALGORITHMS)}.{hint}"
+        )
+    bare = env.partition(":")[2] or env
+    return _PRESETS.get((bare, name)) or Preset(ALGORITHMS[name](), _DEFAULT_STEPS)  # type: ignore[call-arg]

@@ -1,0 +1,106 @@
+"""What a person sees while a run goes on: a bar on a terminal, a few lines elsewhere."""
+
+import math
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from logtrick.runs import Run
+
+
+class Silent:
+    """Shows nothing but what the user must know."""
+
+    def begin(self, run: Run, updates_done: int, steps_done: int) -> None:
+        """Nothing to show."""
+
+    def compiled(self, seconds: float) -> None:
+        """Nothing to show."""
+
+    def visit(self, rows: list[dict[str, Any]], steps: int, seconds: float) -> None:
+        """Nothing to show."""
+
+    def note(self, message: str) -> None:
+        """Tell the user."""
+        Console(stderr=True).print(f"[yellow]note:[/] {message}", highlight=False)
+
+    def end(self, run: Run) -> None:
+        """Nothing to show."""
+
+
+class ProgressBar(Silent):
+    """A progress bar with steps per second, the latest return and the time left.
+
+    Where standard error is no terminal, ten lines over the whole run instead.
+    """
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.bar: Progress | None = None
+        self.task = TaskID(0)
+        self.lines = 0
+
+    def begin(self, run: Run, updates_done: int, steps_done: int) -> None:
+        """Draw the empty bar; the first visit comes after compilation."""
+        config = run.config
+        self.total, self.first, self.seeds = config.steps, steps_done, config.seeds
+        self.start = time.perf_counter()
+        self.recent: dict[int, float] = {}
+        seeds = (
+            f", seeds {config.seed}–{config.seed + config.seeds - 1}" if config.seeds > 1 else ""
+        )
+        where = "on the device" if config.kind == "device" else "on the host"
+        again = f", resumed at step {steps_done:,}" if steps_done else ""
+        self.console.print(
+            f"[bold]{config.env}[/] ({where}) · {config.algorithm.name} · {config.steps:,} steps"
+            f"{seeds}{again}\n[dim]{run.path}[/]",
+            highlight=False,
+        )
+        if self.console.is_terminal:
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.fields[speed]}"),
+                TextColumn("return {task.fields[score]}"),
+                TimeRemainingColumn(compact=True),
+                console=self.console,
+            )
+            self.task = self.bar.add_task(
+                "compiling", total=self.total, completed=steps_done, speed="", score="–"
+            )
+            self.bar.start()
+
+    def compiled(self, seconds: float) -> None:
+        """Say how long it took; training starts now."""
+        if self.bar is not None:
+            self.bar.update(self.task, description="training ")
+        self.console.print(f"[dim]compiled in {seconds:.1f} s[/]", highlight=False)
+
+    def visit(self, rows: list[dict[str, Any]], steps: int, seconds: float) -> None:
+        """Move the bar."""
+        for row in rows:
+            if row["episodes"]:
+                self.recent[row["seed"]] = row["episode_return"]
+        values = [value for value in self.recent.values() if math.isfinite(value)]
+        score = f"{sum(values) / len(values):.1f}" if values else "–"
+        rate = (steps - self.first) * self.seeds / max(seconds, 1e-9)
+        speed = f"{rate:,.0f} steps/s"
+        if self.bar is not None:
+            done = min(steps, self.total)
+            self.bar.update(self.task, completed=done, speed=speed, score=score)
+        elif steps * 10 // self.total > self.lines:
+            self.lines = steps * 10 // self.total
+            percent = min(100, steps * 100 // self.total)
+            self.console.print(f"{percent:3d}%  {speed}  return {score}", highlight=False)
+
+    def note(self, message: str) -> None:
+        """Tell the user, above the bar."""
+        self.console.print(f"[yellow]note:[/] {message}", highlight=False)
+
+    def end(self, run: Run) -> None:
+        """Leave the bar as it is."""
+        if self.bar is not None:
+            self.bar.stop()
