@@ -3,6 +3,9 @@
 import jax
 from jaxtyping import install_import_hook
 
+# Imported before the hook: it checks its own types, and the tests want to see its messages.
+import logtrick.algorithms.configs  # noqa: F401
+
 # Shapes in annotations are checked in tests only; users pay nothing for them.
 install_import_hook("logtrick", "beartype.beartype")
 

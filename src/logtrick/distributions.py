@@ -6,7 +6,7 @@ distribution have them; the last axis belongs to the action.
 
 import abc
 import math
-from typing import Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -30,7 +30,7 @@ class Distribution(eqx.Module):
         """−E[log π], in nats; differential entropy where actions are continuous."""
 
     @abc.abstractmethod
-    def kl(self, other: Self) -> Float[Array, "..."]:
+    def kl(self, other: Any) -> Float[Array, "..."]:
         """KL(self ‖ other) = E_self[log self − log other], in nats."""
 
     @property
@@ -84,7 +84,7 @@ class Categorical(Distribution):
         """−Σ_a π log π, with 0 log 0 = 0."""
         return -jnp.sum(self.probs * _finite(self.log_probs), axis=-1)
 
-    def kl(self, other: Self) -> Float[Array, "*batch"]:
+    def kl(self, other: Any) -> Float[Array, "*batch"]:
         """Σ_a π (log π − log π′); +inf where π′ excludes an action that π takes."""
         gap = _finite(self.log_probs) - jnp.where(self.probs > 0, other.log_probs, 0.0)
         return jnp.sum(self.probs * gap, axis=-1)
@@ -126,7 +126,7 @@ class Normal(Distribution):
         """Σ_d log std + ½ log 2πe."""
         return jnp.sum(self.log_std + 0.5 * math.log(2 * math.pi * math.e), axis=-1)
 
-    def kl(self, other: Self) -> Float[Array, "*batch"]:
+    def kl(self, other: Any) -> Float[Array, "*batch"]:
         """Σ_d log(std′/std) + (std² + (mean − mean′)²)/(2 std′²) − ½."""
         ratio = jnp.exp(2 * (self.log_std - other.log_std))
         distance = jnp.square((self.mean - other.mean) * jnp.exp(-other.log_std))

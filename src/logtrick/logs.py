@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from logtrick.errors import RunError
 from logtrick.files import PathLike, one_line_cause, to_json
@@ -89,7 +89,7 @@ class AppendLog:
         """Close the file."""
         self._file.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "AppendLog":
         return self
 
     def __exit__(

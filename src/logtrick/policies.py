@@ -6,7 +6,7 @@ goes into the exact gradient, the sampled gradient, the audit and training.
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -18,7 +18,6 @@ from jaxtyping import Array, Float
 from logtrick.distributions import Categorical, Distribution, Normal
 from logtrick.errors import ConfigError, SpaceError
 
-Activation = Literal["tanh", "relu", "silu"]
 _ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "silu": jax.nn.silu}
 HIDDEN_GAIN = math.sqrt(2)
 
@@ -92,7 +91,7 @@ class MLP(eqx.Module):
 
     layers: tuple[eqx.nn.Linear, ...]
     num_categories: int | None = eqx.field(static=True)
-    activation: Activation = eqx.field(static=True)
+    activation: str = eqx.field(static=True)
     activate_output: bool = eqx.field(static=True)
 
     def __init__(
@@ -101,7 +100,7 @@ class MLP(eqx.Module):
         outputs: int,
         *,
         hidden: Sequence[int] = (64, 64),
-        activation: Activation = "tanh",
+        activation: str = "tanh",
         output_gain: float = 1.0,
         activate_output: bool = False,
         key: Any = 0,
@@ -167,7 +166,7 @@ class MLPPolicy(eqx.Module):
         actions: spaces.Space[Any] | None = None,
         *,
         hidden: Sequence[int] = (64, 64),
-        activation: Activation = "tanh",
+        activation: str = "tanh",
         key: Any = 0,
     ) -> None:
         outputs, self.shape, continuous = _action_width(observations, actions)
@@ -212,7 +211,7 @@ class MLPValue(eqx.Module):
         observations: Any,
         *,
         hidden: Sequence[int] = (64, 64),
-        activation: Activation = "tanh",
+        activation: str = "tanh",
         key: Any = 0,
     ) -> None:
         self.network = MLP(observations, 1, hidden=hidden, activation=activation, key=key)
@@ -273,7 +272,7 @@ class SharedActorCritic(eqx.Module):
         actions: spaces.Space[Any],
         *,
         hidden: Sequence[int] = (64, 64),
-        activation: Activation = "tanh",
+        activation: str = "tanh",
         key: Any = 0,
     ) -> None:
         if not hidden:

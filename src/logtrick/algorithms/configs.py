@@ -9,7 +9,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import tyro
 
@@ -102,7 +102,7 @@ class Algorithm:
         """Plain data: what `config.json` holds."""
         return {"name": self.name, **dataclasses.asdict(self)}
 
-    def with_values(self, values: Mapping[str, Any]) -> Self:
+    def with_values(self, values: Mapping[str, Any]) -> "Algorithm":
         """Replace fields without checking them: the values may be traced."""
         new = object.__new__(type(self))
         for field in dataclasses.fields(self):
@@ -272,6 +272,9 @@ def _check_ranges(algorithm: Algorithm) -> None:
     if algorithm.trunk == "shared":
         require("trunk", algorithm.has_critic, f"'separate': psi={algorithm.psi!r} has no critic")
         require("trunk", bool(algorithm.hidden), "'separate' where hidden is empty")
+    if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
+        # γ^t ψ_t is computed in one piece, so there is no ψ alone that could be shifted first.
+        require("normalise", algorithm.normalise == "none", "'none' for the total return with γ^t")
     if algorithm.num_steps is None:
         if algorithm.minibatches != 1:
             raise ConfigError(

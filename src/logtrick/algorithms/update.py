@@ -56,7 +56,7 @@ def estimate(algorithm: Algorithm, model: Any, trajectory: Trajectory) -> tuple[
 
     The value target is ψ + V: the λ-return for GAE, the n-step return, the reward-to-go.
     """
-    t = trajectory
+    t = _without_padding(trajectory)
     if algorithm.has_critic:
         state_value = jax.vmap(jax.vmap(model.state_value))
         values, next_values = state_value(t.obs), state_value(t.next_obs)
@@ -83,6 +83,18 @@ def estimate(algorithm: Algorithm, model: Any, trajectory: Trajectory) -> tuple[
     )
     explained = 1 - _variance(targets - values, t.valid) / _variance(targets, t.valid)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch), explained
+
+
+def _without_padding(trajectory: Trajectory) -> Trajectory:
+    """Zeros where a row is no transition: masked later, but 0 · NaN would be a NaN gradient."""
+    valid = trajectory.valid
+
+    def keep(x: Array) -> Array:
+        mask = valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
+        return jnp.where(mask, x, jnp.zeros((), x.dtype))
+
+    kept = jax.tree.map(keep, trajectory)
+    return kept._replace(valid=valid)
 
 
 def _psi(
@@ -161,7 +173,7 @@ def descend(
             lambda p: loss(algorithm, eqx.combine(p, static), minibatch), has_aux=True
         )
         (total, parts), grads = value_and_grad(params)
-        parts |= {"loss": total, "grad_norm": optax.global_norm(grads)}
+        parts |= {"loss": total, "grad_norm": optax.tree.norm(grads)}
         updates, opt_state = opt.update(grads, opt_state, params)
         params = jax.tree.map(lambda p, u: p - learning_rate * u, params, updates)
         return (params, opt_state), parts

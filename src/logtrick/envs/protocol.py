@@ -8,7 +8,7 @@ value that follows is the critic's).
 
 import abc
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -121,7 +121,7 @@ class HostEnvs(abc.ABC):
     def close(self) -> None:
         """Free processes and windows."""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "HostEnvs":
         return self
 
     def __exit__(
