@@ -145,7 +145,7 @@ def read_arrays(path: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
     template = NamedTree(like)
     data = read_regular(path, _size_limit(template.specs) + 2 * _MANIFEST_LIMIT)
     try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")].decode())
         text = header["__metadata__"]["manifest"].encode()
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged: it holds no manifest.") from error
@@ -157,7 +157,7 @@ def read_arrays(path: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
 # --- the manifest -----------------------------------------------------------------------------
 
 
-def _sha256(data: bytes) -> str:
+def _sha256(data: bytes | bytearray) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
@@ -181,7 +181,7 @@ def _manifest(taken: Snapshot, metadata: Mapping[str, Any], file: dict[str, Any]
 def _parse_manifest(path: PathLike, data: bytes) -> dict[str, Any]:
     """The manifest, if it is one, of this format, and agrees with its own SHA-256."""
     try:
-        manifest = json.loads(data)
+        manifest = json.loads(data.decode())  # from bytes, loads would guess an encoding
         stated, found = manifest.pop("sha256"), manifest["format"]
         intact = stated == _sha256(to_json(manifest))
         dictionaries = all(isinstance(manifest[key], dict) for key in ("arrays", "metadata"))

@@ -30,7 +30,7 @@ class AppendLog:
         >>> with AppendLog(path) as log:
         ...     log.append([{"step": 8192, "return": 21.5}, {"step": 16384, "return": None}])
         ...     log.size
-        68
+        63
         >>> read_jsonl(path)[0]
         {'step': 8192, 'return': 21.5}
     """
@@ -150,7 +150,7 @@ def read_jsonl(path: PathLike) -> list[dict[str, Any]]:
             if not line.endswith(b"\n"):
                 break
             try:
-                row = json.loads(line)
+                row = json.loads(line.decode())
             except (ValueError, RecursionError) as error:
                 raise RunError(f"{path}, line {number} is not JSON: {error}.") from error
             if not isinstance(row, dict):

@@ -5,6 +5,7 @@ together again from a template of the same structure. Functions among the leaves
 belong to the structure: they are not taken out, and come back from the template.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -90,6 +91,8 @@ class NamedTree:
         for name, leaf in zip(self._names, self._leaves, strict=True):
             if name is None:
                 continue
+            if any("\ud800" <= letter <= "\udfff" for letter in name):
+                raise CheckpointError(f"The name {name!r} is no valid Unicode; rename this leaf.")
             if name in self.specs or name == "__metadata__":
                 raise CheckpointError(f"The name {name!r} is taken; rename this leaf of the tree.")
             self.specs[name] = _spec(name, leaf)
@@ -146,14 +149,10 @@ def _key_spec(key: Any) -> ArraySpec:
     import jax
 
     impls: list[str] = []
-
-    def data(key: Any) -> Any:
-        # key_impl reads arrays and tracers, but no ShapeDtypeStruct: hence under eval_shape.
-        impls.append(str(jax.random.key_impl(key)))
-        return jax.random.key_data(key)
-
-    struct = jax.eval_shape(data, key)
-    return ArraySpec(struct.dtype.name, tuple(struct.shape), impls[0])
+    # key_impl reads arrays and tracers, but no ShapeDtypeStruct: hence under eval_shape.
+    jax.eval_shape(lambda traced: impls.append(str(jax.random.key_impl(traced))), key)
+    data = jax.eval_shape(jax.random.key_data, key)
+    return ArraySpec(data.dtype.name, tuple(data.shape), impls[0])
 
 
 def _restore(name: str, like: Any, spec: ArraySpec, array: np.ndarray) -> Any:
@@ -167,10 +166,11 @@ def _restore(name: str, like: Any, spec: ArraySpec, array: np.ndarray) -> Any:
         return array[()]
     if isinstance(like, np.ndarray):
         return array.copy()
-    # Asked first: without x64 the conversion would round to float32.
-    if jnp.result_type(array.dtype) != array.dtype:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that 64 bits are cut to 32, which is an error here
+        value = jnp.array(array)
+    if value.dtype != array.dtype:
         raise PrecisionError(f"{name!r} is {spec}; set jax_enable_x64 to load it.")
-    value = jnp.array(array)
     if spec.key_impl:
         value = jax.random.wrap_key_data(value, impl=spec.key_impl)
     if isinstance(like, jax.Array) and like.committed:
