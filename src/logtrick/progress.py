@@ -5,32 +5,33 @@ import time
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from logtrick.runs import Run
 
 
-class Silent:
-    """Shows nothing but what the user must know."""
+class Observer:
+    """Watches a run. This one is silent, but for what the user must know; subclass it."""
 
     def begin(self, run: Run, updates_done: int, steps_done: int) -> None:
-        """Nothing to show."""
+        """Training starts, or goes on."""
 
     def compiled(self, seconds: float) -> None:
-        """Nothing to show."""
+        """The programs are compiled."""
 
     def visit(self, rows: list[dict[str, Any]], steps: int, seconds: float) -> None:
-        """Nothing to show."""
+        """New metrics; the steps learned from so far (the slowest seed's); the seconds run."""
 
     def note(self, message: str) -> None:
-        """Tell the user."""
-        Console(stderr=True).print(f"[yellow]note:[/] {message}", highlight=False)
+        """Something that the user should read."""
+        _say(Console(stderr=True), message)
 
     def end(self, run: Run) -> None:
-        """Nothing to show."""
+        """Training is over, or was interrupted."""
 
 
-class ProgressBar(Silent):
+class ProgressBar(Observer):
     """A progress bar with steps per second, the latest return and the time left.
 
     Where standard error is no terminal, ten lines over the whole run instead.
@@ -98,9 +99,13 @@ class ProgressBar(Silent):
 
     def note(self, message: str) -> None:
         """Tell the user, above the bar."""
-        self.console.print(f"[yellow]note:[/] {message}", highlight=False)
+        _say(self.console, message)
 
     def end(self, run: Run) -> None:
         """Leave the bar as it is."""
         if self.bar is not None:
             self.bar.stop()
+
+
+def _say(console: Console, message: str) -> None:
+    console.print(f"[yellow]note:[/] {escape(message)}", highlight=False, soft_wrap=True)

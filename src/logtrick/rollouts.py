@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, Shaped
 
 from logtrick.distributions import Distribution
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
@@ -100,7 +100,7 @@ def rollout(
         key, key_start = jax.random.split(key)
         row = start_row(key_start, env)
 
-    def step(carry: Any, keys: PRNGKeyArray) -> tuple[Any, Trajectory]:
+    def step(carry: Any, keys: Key[Array, "3"]) -> tuple[Any, Trajectory]:
         row, running = carry
         key_act, key_step, key_reset = keys
         distribution = policy(row.obs)

@@ -8,12 +8,13 @@ same bits as if nothing had happened.
 import datetime
 import re
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -26,29 +27,11 @@ from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError, NonFiniteError
 from logtrick.files import PathLike, lock_folder, write_json_atomic
 from logtrick.logs import AppendLog
+from logtrick.progress import Observer, ProgressBar
 from logtrick.runs import Run, RunConfig
 
 VISIT_SECONDS = 0.25
 """How long the device is left alone between two visits, about."""
-
-
-class Observer(Protocol):
-    """What watches a run: a progress bar, a test."""
-
-    def begin(self, run: Run, updates_done: int, steps_done: int) -> None:
-        """Training starts, or goes on."""
-
-    def compiled(self, seconds: float) -> None:
-        """The programs are compiled."""
-
-    def visit(self, rows: list[dict[str, Any]], steps: int, seconds: float) -> None:
-        """New metrics, the steps learned from so far (the slowest seed's), the seconds run."""
-
-    def note(self, message: str) -> None:
-        """Something that the user should read."""
-
-    def end(self, run: Run) -> None:
-        """Training is over, or was interrupted."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -322,15 +305,10 @@ class Session:
 
 def observer(progress: bool | Observer | None) -> Observer:
     """The observer that `progress` asks for."""
-    from logtrick.progress import ProgressBar, Silent
-
-    if progress is None:
-        import sys
-
-        progress = sys.stderr.isatty()
-    if isinstance(progress, bool):
-        return ProgressBar() if progress else Silent()
-    return progress
+    if isinstance(progress, Observer):
+        return progress
+    show = sys.stderr.isatty() if progress is None else progress
+    return ProgressBar() if show else Observer()
 
 
 @contextmanager

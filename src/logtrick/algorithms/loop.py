@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Bool, Int, Key, PRNGKeyArray, UInt32
 
 from logtrick.algorithms.configs import Algorithm
 from logtrick.algorithms.update import descend, estimate, optimizer
@@ -279,7 +279,7 @@ class Loop:
         return jax.vmap(one_row)(keys, obs)
 
 
-def _split(keys: PRNGKeyArray) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+def _split(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], Key[Array, " S"]]:
     """(the keys to go on with, the keys to act with), both [seeds]."""
     both = jax.vmap(jax.random.split)(keys)
     return both[:, 0], both[:, 1]
@@ -321,7 +321,7 @@ def array_names(params: Any) -> list[str]:
 
 def _finite(
     trajectory: Trajectory, batch: Any, parts: dict[str, Array], params: Any
-) -> Float[Array, " arrays"]:
+) -> Bool[Array, " arrays"]:
     """Whether each array of `array_names` is finite, where the rows are transitions."""
     t = trajectory
 

@@ -1,0 +1,327 @@
+"""Training as its user meets it: it learns, it stops, it goes on to the same bits, it refuses."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import gymnasium
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import logtrick as lt
+from logtrick import errors
+from logtrick.envs import CartPole
+from logtrick.progress import Observer
+from logtrick.training import Interrupted
+
+SMALL = lt.PPO(num_envs=4, num_steps=32, minibatches=2, epochs=2, hidden=(8,))
+HERE = Path(__file__).parent
+
+
+class Watcher(Observer):
+    """Remembers what it was told, and may act at a visit."""
+
+    def __init__(self, at_visit=None):
+        self.notes, self.visits, self.at_visit = [], 0, at_visit
+
+    def note(self, message):
+        self.notes.append(message)
+
+    def visit(self, rows, steps, seconds):
+        self.visits += 1
+        if self.at_visit is not None:
+            self.at_visit(self.visits)
+
+
+def digest(run):
+    """SHA-256 of the log and of every array of the latest state."""
+    folder = max((run.path / "checkpoints").glob("step-*"))
+    arrays = json.loads((folder / "manifest.json").read_text())["arrays"]
+    log = hashlib.sha256((run.path / "metrics.jsonl").read_bytes()).hexdigest()
+    return log, {name: entry["sha256"] for name, entry in arrays.items()}
+
+
+def interrupt_at(visit):
+    return Watcher(lambda n: signal.raise_signal(signal.SIGINT) if n == visit else None)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    return lt.train("CartPole-v1", SMALL, steps=2560, seed=1, seeds=2, out=out, progress=False)
+
+
+def test_a_run_folder_holds_what_it_promises(trained):
+    config = json.loads((trained.path / "config.json").read_text())
+    assert config["env"] == "CartPole-v1"
+    assert config["kind"] == "device"
+    assert config["algorithm"]["name"] == "ppo"
+    assert {"jax", "logtrick", "python", "device_kind", "device_count"} <= config["made_by"].keys()
+    rows = trained.metrics
+    assert len(rows) == 2 * 20
+    assert [r["seed"] for r in rows[:2]] == [1, 2]
+    assert rows[-1]["steps"] == 2560
+    assert not any("second" in key for row in rows for key in row)  # wall-clock is elsewhere
+    assert any("compile_seconds" in row for row in trained.timings)
+    assert len(list((trained.path / "checkpoints").iterdir())) <= 3
+
+
+def test_load_gives_the_policies_back(trained):
+    run = lt.load(trained.path)
+    assert len(run.policies) == 2
+    obs = np.array([0.1, 0.0, -0.1, 0.2], np.float32)
+    np.testing.assert_array_equal(run.policy(obs).logits, trained.policy(obs).logits)
+    assert np.any(run.policies[0](obs).logits != run.policies[1](obs).logits)
+    scores = run.evaluate(5, seed=3)
+    assert scores.returns.shape == (2, 5)
+    np.testing.assert_array_equal(scores.returns, scores.lengths)  # CartPole pays 1 a step
+
+
+def test_steps_are_rounded_up_to_whole_updates(tmp_path):
+    run = lt.train("CartPole-v1", SMALL, steps=129, out=tmp_path, progress=False)
+    assert run.metrics[-1]["steps"] == 256
+
+
+def test_the_same_seed_is_the_same_run_and_another_is_not(tmp_path, trained):
+    again = lt.train(
+        "CartPole-v1", SMALL, steps=2560, seed=1, seeds=2, out=tmp_path, progress=False
+    )
+    assert digest(again) == digest(trained)
+    rows = [row | {"seed": 0} for row in again.metrics]
+    assert rows[0::2] != rows[1::2]
+
+
+def test_a_seed_alone_is_the_seed_among_others(tmp_path, trained):
+    alone = lt.train("CartPole-v1", SMALL, steps=2560, seed=2, out=tmp_path, progress=False)
+    together = [row for row in trained.metrics if row["seed"] == 2]
+    # The same random numbers; sums may be rounded in another order. The first update must agree.
+    for name, value in alone.metrics[0].items():
+        np.testing.assert_allclose(value, together[0][name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "gym:CartPole-v1"])
+def test_interrupted_and_resumed_is_not_interrupted(env, tmp_path):
+    whole = lt.train(env, SMALL, steps=5120, out=tmp_path / "a", progress=False)
+    with pytest.raises(Interrupted, match="logtrick train --resume") as caught:
+        lt.train(env, SMALL, steps=5120, out=tmp_path / "b", progress=interrupt_at(2))
+    run = caught.value.run
+    assert 0 < len(run.metrics) < len(whole.metrics)
+    with pytest.raises(Interrupted):
+        lt.resume(run.path, progress=interrupt_at(1))
+    assert digest(lt.resume(run.path, progress=False)) == digest(whole)
+    assert digest(lt.resume(run.path, progress=False)) == digest(whole)  # nothing left to do
+
+
+def test_reinforce_resumes_too(tmp_path):
+    algorithm = lt.REINFORCE(num_envs=4, hidden=(8,), psi="baselined_return")
+    arguments = {"steps": 3000, "seeds": 2, "seed": 4}
+    whole = lt.train("CartPole-v1", algorithm, out=tmp_path / "a", progress=False, **arguments)
+    with pytest.raises(Interrupted) as caught:
+        lt.train(
+            "CartPole-v1", algorithm, out=tmp_path / "b", progress=interrupt_at(1), **arguments
+        )
+    assert digest(lt.resume(caught.value.run.path, progress=False)) == digest(whole)
+    for seed in (4, 5):  # each seed stops by itself once it has its steps
+        steps = [row["steps"] for row in whole.metrics if row["seed"] == seed]
+        assert steps[-1] >= 3000 > steps[-2]
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "gym:CartPole-v1"])
+def test_killed_at_random_moments_and_resumed(env, tmp_path):
+    """kill -9 three times; the end is that of the run that was left alone."""
+    script = [sys.executable, str(HERE / "killed_run.py"), env]
+    subprocess.run([*script, str(tmp_path / "whole")], check=True, timeout=300)
+    rng = np.random.default_rng(0)
+    command, survived = [*script, str(tmp_path / "killed")], False
+    for _ in range(3):
+        process = subprocess.Popen(command)
+        while not list((tmp_path / "killed").glob("*/metrics.jsonl")):
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 4))
+        survived |= process.poll() is not None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        (run,) = (tmp_path / "killed").iterdir()
+        command = [*script, str(tmp_path / "killed"), str(run)]
+    subprocess.run(command, check=True, timeout=300)
+    (whole,) = (tmp_path / "whole").iterdir()
+    assert digest(lt.load(run)) == digest(lt.load(whole))
+
+
+def test_the_newest_checkpoint_that_verifies_is_used(tmp_path):
+    whole = lt.train("CartPole-v1", SMALL, steps=5120, out=tmp_path / "a", progress=False)
+    run = lt.train(
+        "CartPole-v1", SMALL, steps=5120, out=tmp_path / "b", checkpoint_seconds=0.0, progress=False
+    )
+    newest = max((run.path / "checkpoints").glob("step-*")) / "arrays.safetensors"
+    data = bytearray(newest.read_bytes())
+    data[-7] ^= 4
+    newest.write_bytes(data)
+    watcher = Watcher()
+    assert digest(lt.resume(run.path, progress=watcher)) == digest(whole)
+    assert any("passed over" in note and "SHA-256" in note for note in watcher.notes)
+
+
+@dataclass(frozen=True)
+class Poisoned(CartPole):
+    """Pays NaN once a row has counted to 20 steps."""
+
+    id: ClassVar[str] = "Poisoned"
+
+    def step(self, key, state, action):
+        step = super().step(key, state, action)
+        return step._replace(reward=jnp.where(step.state.steps == 20, jnp.nan, step.reward))
+
+
+def test_nan_stops_the_run_and_names_what_went_bad_first(tmp_path):
+    algorithm = dataclasses.replace(SMALL, num_steps=8)
+    with pytest.raises(errors.NonFiniteError, match=r"Update 3 of seed 7 .*: rewards\.") as caught:
+        lt.train(Poisoned(), algorithm, steps=2560, seed=7, out=tmp_path, progress=False)
+    assert "update 0, is kept" in str(caught.value)
+    (path,) = tmp_path.iterdir()
+    run = lt.load(path)
+    assert [row["update"] for row in run.metrics] == [1, 2]
+    assert all(np.all(np.isfinite(x)) for x in run.policy(np.zeros(4)).logits)
+
+
+def test_a_step_that_is_too_large_is_named(tmp_path):
+    algorithm = dataclasses.replace(
+        SMALL, learning_rate=1e38, max_grad_norm=None, schedule="constant"
+    )
+    with pytest.raises(
+        errors.NonFiniteError, match=r"bad is: (loss|gradient|log-prob)"
+    ):
+        lt.train("CartPole-v1", algorithm, steps=2560, out=tmp_path, progress=False)
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    refusals = []
+
+    def try_to_resume(visit):
+        if visit == 1:
+            (path,) = tmp_path.iterdir()
+            code = f"import logtrick as lt; lt.resume({str(path)!r}, progress=False)"
+            result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            refusals.append((result.returncode, result.stderr, str(os.getpid())))
+
+    lt.train("CartPole-v1", SMALL, steps=640, out=tmp_path, progress=Watcher(try_to_resume))
+    code, message, pid = refusals[0]
+    assert code != 0
+    assert "RunLockedError" in message
+    assert pid in message
+
+
+def test_training_in_a_thread_leaves_signals_alone(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    arguments = {"steps": 256, "out": tmp_path, "progress": False}
+    thread = threading.Thread(target=lt.train, args=("CartPole-v1", SMALL), kwargs=arguments)
+    thread.start()
+    thread.join()
+    assert len(list(tmp_path.iterdir())) == 1
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ({"env": "CartPole-v7"}, errors.UnknownEnvError, "CartPole-v1"),
+        ({"steps": 0}, errors.ConfigError, "steps=0"),
+        ({"steps": 2**33}, errors.ConfigError, "4.2 billion"),
+        ({"seeds": 0}, errors.ConfigError, "seeds=0"),
+        ({"seed": -1}, errors.ConfigError, "seed=-1"),
+        ({"env": "Blackjack-v1"}, errors.SpaceError, "Tuple"),
+        ({"env": "Taxi-v4", "algorithm": lt.REINFORCE(num_steps=5)}, None, None),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_made(
+    tmp_path, arguments, error, match
+):
+    settings = {"env": "CartPole-v1", "algorithm": SMALL, "steps": 128} | arguments
+    settings |= {"out": tmp_path / "out", "progress": False}
+    if error is None:
+        assert lt.train(**settings).metrics
+        return
+    with pytest.raises(error, match=match):
+        lt.train(**settings)
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_folders_that_cannot_serve(tmp_path, trained):
+    with pytest.raises(errors.RunError, match="is itself a run"):
+        lt.train("CartPole-v1", SMALL, steps=128, out=trained.path, progress=False)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.RunError, match=r"is a file|Not a directory"):
+        lt.train("CartPole-v1", SMALL, steps=128, out=tmp_path / "file", progress=False)
+    with pytest.raises(errors.RunError, match="so it is no run"):
+        lt.load(tmp_path)
+    with pytest.raises(errors.RunError, match="is not a folder"):
+        lt.resume(tmp_path / "nothing", progress=False)
+    (tmp_path / "config.json").write_text('{"format": 1, "env": "CartPole-v1"}')
+    with pytest.raises(errors.RunError, match="is damaged, or not logtrick's"):
+        lt.load(tmp_path)
+
+
+def test_a_foreign_checkpoint_is_refused(tmp_path, trained):
+    other = lt.train(
+        "CartPole-v1",
+        dataclasses.replace(SMALL, hidden=(4,)),
+        steps=128,
+        out=tmp_path,
+        progress=False,
+    )
+    for folder in (other.path / "checkpoints").iterdir():
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    newest = max((trained.path / "checkpoints").glob("step-*"))
+    newest.rename(other.path / "checkpoints" / newest.name)
+    try:
+        with pytest.raises(errors.CheckpointError, match="expected float32"):
+            lt.resume(other.path, progress=False)
+    finally:
+        (other.path / "checkpoints" / newest.name).rename(newest)
+
+
+def test_a_run_on_another_environment_is_refused(trained):
+    with pytest.raises(errors.RunError, match="pass the environment that it was trained on"):
+        trained.evaluate(3, env="Pendulum-v1")
+
+
+def test_an_environment_class_of_the_user(tmp_path):
+    class Mine(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+        action_space = gymnasium.spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            self.t = 0
+            return self.np_random.uniform(-1, 1, 2).astype(np.float32), {}
+
+        def step(self, action):
+            self.t += 1
+            obs = self.np_random.uniform(-1, 1, 2).astype(np.float32)
+            return obs, float(action), False, self.t >= 5, {}
+
+    run = lt.train(Mine, SMALL, steps=2560, out=tmp_path, progress=False)
+    assert run.metrics[-1]["episode_return"] > run.metrics[0]["episode_return"]
+    assert run.evaluate(4, env=Mine).returns.shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "algorithm", [lt.A2C(trunk="shared"), lt.PPO(value_clip_eps=0.2), lt.REINFORCE()]
+)
+def test_every_algorithm_improves(algorithm, tmp_path):
+    algorithm = dataclasses.replace(algorithm, learning_rate=3e-3, num_envs=8)
+    run = lt.train("CartPole-v1", algorithm, steps=60_000, out=tmp_path, progress=False)
+    first = np.mean([r["episode_return"] for r in run.metrics[:5] if r["episodes"]])
+    assert run.final_returns[0] > 3 * first
