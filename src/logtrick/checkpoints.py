@@ -223,7 +223,7 @@ def _unpack(path: PathLike, data: bytes, entries: dict[str, Any]) -> dict[str, n
     from safetensors import SafetensorError, deserialize
 
     try:
-        found = dict(deserialize(data))  # type: ignore[no-untyped-call]
+        found = dict(deserialize(data))
     except SafetensorError as error:
         raise CheckpointError(f"{path} is damaged: {error}.") from error
     if found.keys() != entries.keys():
