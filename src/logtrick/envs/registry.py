@@ -22,10 +22,12 @@ _CORE = {
     "MountainCar-v0": "logtrick.envs.classic:MountainCar",
     "MountainCarContinuous-v0": "logtrick.envs.classic:MountainCarContinuous",
     "Pendulum-v1": "logtrick.envs.classic:Pendulum",
+    "TwoState-v0": "logtrick.envs.twostate:TwoState",
 }
 
 _ADAPTERS = {
     "gym": "logtrick.envs._gymnasium",
+    "gymnax": "logtrick.envs._gymnax",
 }
 """Prefix -> module with `resolve(name) -> EnvSpec | DeviceEnv` and `rows() -> list[EnvRow]`.
 

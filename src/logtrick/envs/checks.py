@@ -1,0 +1,298 @@
+"""`check_env`: does an environment keep the contract that training relies on?"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Array
+
+from logtrick.envs._drive import Rows, drive_device, drive_host, random_actions
+from logtrick.envs.protocol import DeviceEnv, HostEnvs, Step
+from logtrick.envs.registry import resolve
+from logtrick.envs.spec import EnvSpec, trainable
+from logtrick.errors import ConfigError, EnvError, SpaceError
+
+_ROWS = 4
+
+
+@dataclass(frozen=True)
+class EnvReport:
+    """What `check_env` saw."""
+
+    id: str
+    """The environment's id."""
+    kind: Literal["device", "host"]
+    """Where it runs."""
+    steps: int
+    """Transitions seen."""
+    episodes: int
+    """Episodes seen to their end."""
+    passed: tuple[str, ...]
+    """The checks that passed."""
+    unseen: tuple[str, ...]
+    """What this run could not show: nothing was found wrong, and nothing was proved."""
+
+
+@dataclass
+class _Tally:
+    passed: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+
+
+def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
+    """Take random actions, and check what training relies on.
+
+    A device environment must be traceable and pure, keep its shapes and dtypes, and return the
+    state that it reached, also at an end, where it must not reset itself. A host environment must
+    give the same episode again for the same seed and actions, where its kind allows to ask for
+    that. Both must stay in their spaces, pay finite rewards, give two separate flags, and truncate,
+    not terminate, at their time limit.
+
+    Args:
+        env: An id, or whatever `envs.resolve` takes.
+        seed: Of the actions, and of the environment.
+        steps: Transitions to see at least.
+
+    Returns:
+        The checks that passed, and those that these steps could not decide.
+
+    Raises:
+        EnvError: The first check that failed: what, where, and what to do.
+        SpaceError: A space that no policy can serve.
+
+    Example:
+        >>> import logtrick as lt
+        >>> report = lt.check_env("MountainCar-v0", steps=1000)
+        >>> report.episodes, report.unseen
+        (4, ())
+    """
+    if steps < 1:
+        raise ConfigError(f"steps is {steps}, and at least 1 is needed.")
+    spec = resolve(env)
+    if not trainable(spec.observation_space, spec.action_space):
+        raise SpaceError(
+            f"{spec.id}: from {spec.observation_space} to {spec.action_space}: policies serve Box "
+            "and Discrete observations, and Discrete or floating Box actions."
+        )
+    num_envs = spec.num_envs or _ROWS
+    length = -(-steps // num_envs)
+    built = spec.build(num_envs)
+    tally = _Tally()
+    actions = random_actions(spec.action_space, seed, length, num_envs)
+    if isinstance(built, DeviceEnv):
+        rows = _check_device(built, actions, seed, tally)
+    else:
+        try:
+            rows = _check_host(built, actions, seed, tally)
+        finally:
+            if built is not env:
+                built.close()
+    _check_spaces(spec, rows, tally)
+    _check_time_limit(spec, rows, tally)
+    episodes = int(rows.ended.sum())
+    seen = int(rows.valid.sum())
+    return EnvReport(spec.id, spec.kind, seen, episodes, tuple(tally.passed), tuple(tally.unseen))
+
+
+# Device environments.
+
+
+def _check_device(env: DeviceEnv, actions: np.ndarray, seed: int, tally: _Tally) -> Rows:
+    _check_signature(env, actions[0, 0], tally)
+    _check_pure(env, actions[:, 0], seed, tally)
+    rows, states = drive_device(env, jnp.asarray(actions), jax.random.key(seed))
+    for name, array in (("reward", rows.reward), ("observation", rows.next_obs)):
+        bad = ~np.isfinite(array.reshape(*array.shape[:2], -1)).all(axis=2)
+        if bad.any():
+            t, row = np.argwhere(bad)[0]
+            raise EnvError(f"{env.id}, row {row}, step {t}: the {name} is {array[t, row]}.")
+    tally.passed.append("rewards and observations are finite")
+    _check_true_ends(env, rows, states, jnp.asarray(actions), tally)
+    return rows
+
+
+def _check_signature(env: DeviceEnv, action: np.ndarray, tally: _Tally) -> None:
+    key = jax.random.key(0)
+    state, obs = _traced(env, "reset", env.reset, key)
+    step = _traced(env, "step", env.step, key, state, jnp.asarray(action))
+    if not isinstance(step, Step):
+        raise EnvError(f"{env.id}: step returns a {type(step).__name__} and no logtrick Step.")
+    tally.passed.append("reset and step can be traced, with shapes that depend on no key")
+    for name, array in (("reward", step.reward), *_flags(step)):
+        kind = jnp.floating if name == "reward" else jnp.bool_
+        if array.shape != () or not jnp.issubdtype(array.dtype, kind):
+            expected = "one float" if name == "reward" else "one bool"
+            raise EnvError(f"{env.id}: {name} is {array.dtype}{list(array.shape)}, not {expected}.")
+    tally.passed.append("the reward is a float, the flags are two separate bools")
+    _check_same_leaves(env, "state", state, step.state)
+    _check_same_leaves(env, "observation", obs, step.obs)
+    space = env.observation_space
+    integer = isinstance(space, spaces.Discrete)
+    fits = jnp.issubdtype(obs.dtype, jnp.integer) if integer else obs.dtype == space.dtype
+    if obs.shape != space.shape or not fits:
+        got = f"{obs.dtype}{list(obs.shape)}"
+        raise EnvError(f"{env.id}: the observation is {got}; its space is {space}.")
+    tally.passed.append("states and observations keep their structure, shapes and dtypes")
+
+
+def _traced(env: DeviceEnv, name: str, function: Any, *arguments: Any) -> Any:
+    try:
+        return jax.eval_shape(function, *arguments)
+    except Exception as error:
+        text = str(error).partition("\n")[0]
+        raise EnvError(
+            f"{env.id}: {name} cannot be traced by jax: {type(error).__name__}: {text} Branch with "
+            "jnp.where or jax.lax.cond, and keep numpy and Python numbers out of it."
+        ) from error
+
+
+def _flags(step: Step) -> tuple[tuple[str, Array], ...]:
+    return ("terminated", step.terminated), ("truncated", step.truncated)
+
+
+def _check_same_leaves(env: DeviceEnv, name: str, first: Any, second: Any) -> None:
+    before: Any = jax.tree.structure(first)
+    if before != jax.tree.structure(second):
+        raise EnvError(f"{env.id}: the {name} after step is another pytree than after reset.")
+    leaves = jax.tree.leaves_with_path(first)
+    for (path, old), new in zip(leaves, jax.tree.leaves(second), strict=True):
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            raise EnvError(
+                f"{env.id}: {name}{jax.tree_util.keystr(path)} is {old.dtype}{list(old.shape)} "
+                f"after reset and {new.dtype}{list(new.shape)} after step."
+            )
+
+
+def _check_pure(env: DeviceEnv, actions: np.ndarray, seed: int, tally: _Tally) -> None:
+    """Call everything twice, without `jit`, which would hide what Python remembers."""
+    key = jax.random.key(seed)
+    state, _ = _twice(env, "reset", env.reset, key)
+    for t, action in enumerate(actions[:8]):
+        step = _twice(env, "step", env.step, jax.random.fold_in(key, t), state, jnp.asarray(action))
+        if step.terminated or step.truncated:
+            break
+        state = step.state
+    tally.passed.append("reset and step are pure: the same arguments give the same results")
+
+
+def _twice(env: DeviceEnv, name: str, function: Any, *arguments: Any) -> Any:
+    first, second = function(*arguments), function(*arguments)
+    for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
+        if not np.array_equal(a, b, equal_nan=True):
+            raise EnvError(
+                f"{env.id}: {name} gave two results for the same arguments. All that changes must "
+                "be in the state, and all chance must come from the key."
+            )
+    return first
+
+
+def _check_true_ends(
+    env: DeviceEnv, rows: Rows, states: Any, actions: Array, tally: _Tally
+) -> None:
+    """At an end `step` must not return what `reset` would.
+
+    Two signs of an environment that resets itself: what it shows at ends depends on the key,
+    though nothing else does; or it is the one start observation, always.
+    """
+    check = "the observation at an end is the one that was reached"
+    if not rows.ended.any():
+        tally.unseen.append(f"{check}: no episode ended")
+        return
+
+    def varies(t: int, row: int) -> bool:
+        state = jax.tree.map(lambda leaf: leaf[t, row], states)
+        keys = jax.random.split(jax.random.key(0), 16)
+        steps = jax.vmap(env.step, (0, None, None))(keys, state, actions[t, row])
+        same_flags = steps.terminated == rows.terminated[t, row]
+        shown = np.asarray(steps.obs)[np.asarray(same_flags)]
+        return bool((shown != shown[0]).any()) if len(shown) else False
+
+    at_ends = [varies(t, row) for t, row in np.argwhere(rows.ended)[:4]]
+    elsewhere = [varies(t, row) for t, row in np.argwhere(~rows.ended)[:4]]
+    starts = np.asarray(jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 16))[1])
+    one_start = bool((starts == starts[0]).all())
+    always_start = bool((rows.next_obs[rows.ended] == starts[0]).all())
+    moves = bool((rows.next_obs[~rows.ended] != starts[0]).any())
+    by_key = all(at_ends) and bool(elsewhere) and not any(elsewhere)
+    if by_key or (one_start and always_start and moves):
+        raise EnvError(
+            f"{env.id}: what step returns at the end of an episode looks like a fresh start. "
+            "Return the state that was reached; the rollout resets."
+        )
+    if any(elsewhere) and not one_start:
+        tally.unseen.append(f"{check}: its steps are random, and its starts too")
+    else:
+        tally.passed.append(check)
+
+
+# Host environments, whose adapter checks every step that is taken.
+
+
+def _check_host(envs: HostEnvs, actions: np.ndarray, seed: int, tally: _Tally) -> Rows:
+    rows = drive_host(envs, actions, seed)
+    tally.passed.append("reset and step return what Gymnasium asks for, in shape and dtype")
+    tally.passed.append("rewards and observations are finite; the flags are two separate bools")
+    check = "the same seed and actions give the same episode"
+    if not envs.replayable:
+        tally.unseen.append(f"{check}: it cannot be seeded episode by episode")
+        return rows
+    again = drive_host(envs, actions, seed)
+    for name, first, second in zip(Rows._fields, rows, again, strict=True):
+        differ = (first != second).reshape(*first.shape[:2], -1).any(axis=2)
+        if differ.any():
+            t, row = np.argwhere(differ)[0]
+            raise EnvError(
+                f"{envs.id}, environment {row}, step {t}: {name} was {first[t, row]}, and with the "
+                f"same seed and actions {second[t, row]}. Draw all chance from self.np_random, and "
+                "call super().reset(seed=seed) in reset."
+            )
+    tally.passed.append(check)
+    return rows
+
+
+# Both.
+
+
+def _check_spaces(spec: EnvSpec, rows: Rows, tally: _Tally) -> None:
+    space = spec.observation_space
+    if isinstance(space, spaces.Box):
+        low, high = space.low.astype(float), space.high.astype(float)
+    else:
+        low, high = np.array(0.0), np.array(float(space.n) - 1)  # type: ignore[attr-defined]
+    # What was computed in float32 may miss a bound by its rounding.
+    low = low - 1e-5 * np.maximum(1.0, np.abs(low))
+    high = high + 1e-5 * np.maximum(1.0, np.abs(high))
+    for name, obs in (("observation", rows.obs), ("next observation", rows.next_obs)):
+        outside = (obs < low) | (obs > high)
+        if outside.any():
+            t, row, *where = np.argwhere(outside)[0]
+            at = tuple(map(int, where))
+            raise EnvError(
+                f"{spec.id}, row {row}, step {t}: the {name}{list(at) or ''} is "
+                f"{obs[(t, row, *at)]}, outside [{low[at]:g}, {high[at]:g}]: widen the space."
+            )
+    tally.passed.append("observations stay in their space")
+
+
+def _check_time_limit(spec: EnvSpec, rows: Rows, tally: _Tally) -> None:
+    limit = spec.max_episode_steps
+    if limit is None:
+        return
+    check = f"the time limit of {limit} steps truncates, and does not terminate"
+    ages = np.where(rows.valid, rows.ages(), 0)
+    late = (ages >= limit) & ~rows.truncated
+    if late.any():
+        t, row = np.argwhere(late)[0]
+        what = "terminated" if rows.terminated[t, row] else "went on"
+        raise EnvError(
+            f"{spec.id}, row {row}: an episode {what} at step {ages[t, row]} and was not truncated;"
+            f" its time limit is {limit}. Set truncated there, and terminated only where the task "
+            "itself ends."
+        )
+    if (ages == limit).any():
+        tally.passed.append(check)
+    else:
+        tally.unseen.append(f"{check}: no episode lasted so long")
