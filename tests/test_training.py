@@ -198,9 +198,7 @@ def test_a_step_that_is_too_large_is_named(tmp_path):
     algorithm = dataclasses.replace(
         SMALL, learning_rate=1e38, max_grad_norm=None, schedule="constant"
     )
-    with pytest.raises(
-        errors.NonFiniteError, match=r"bad is: (loss|gradient|log-prob)"
-    ):
+    with pytest.raises(errors.NonFiniteError, match=r"bad is: (loss|gradient|log-prob)"):
         lt.train("CartPole-v1", algorithm, steps=2560, out=tmp_path, progress=False)
 
 
@@ -272,13 +270,8 @@ def test_output_folders_that_cannot_serve(tmp_path, trained):
 
 
 def test_a_foreign_checkpoint_is_refused(tmp_path, trained):
-    other = lt.train(
-        "CartPole-v1",
-        dataclasses.replace(SMALL, hidden=(4,)),
-        steps=128,
-        out=tmp_path,
-        progress=False,
-    )
+    narrow = dataclasses.replace(SMALL, hidden=(4,))
+    other = lt.train("CartPole-v1", narrow, steps=128, seeds=2, out=tmp_path, progress=False)
     for folder in (other.path / "checkpoints").iterdir():
         for file in folder.iterdir():
             file.unlink()
@@ -312,8 +305,9 @@ def test_an_environment_class_of_the_user(tmp_path):
             obs = self.np_random.uniform(-1, 1, 2).astype(np.float32)
             return obs, float(action), False, self.t >= 5, {}
 
-    run = lt.train(Mine, SMALL, steps=2560, out=tmp_path, progress=False)
-    assert run.metrics[-1]["episode_return"] > run.metrics[0]["episode_return"]
+    algorithm = dataclasses.replace(SMALL, learning_rate=1e-2)
+    run = lt.train(Mine, algorithm, steps=5120, out=tmp_path, progress=False)
+    assert run.final_returns[0] > 4  # of 5; a random policy gets 2.5
     assert run.evaluate(4, env=Mine).returns.shape == (1, 4)
 
 

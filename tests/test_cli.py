@@ -1,0 +1,137 @@
+"""The command line as its user types it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from logtrick.cli import main
+
+SMALL = ["--num-envs", "4", "--num-steps", "32", "--minibatches", "2", "--hidden", "8"]
+
+
+def run(capfd, *arguments):
+    """(exit status, standard output, standard error) of one command in this process."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(a) for a in arguments])
+    output = capfd.readouterr()
+    return caught.value.code or 0, output.out, output.err
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "CartPole-v1", "--steps", "512", "--seeds", "2", "--out", str(out), *SMALL])
+    assert not caught.value.code
+    (path,) = out.iterdir()
+    return path
+
+
+def test_train_writes_everything_it_promises(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert {
+        "config.json", "metrics.jsonl", "timings.jsonl", "checkpoints", "policy.safetensors",
+        "policy.json", "learning_curve.png", "report.html",
+    } <= names  # fmt: skip
+    config = json.loads((folder / "config.json").read_text())
+    assert config["algorithm"]["hidden"] == [8]
+    assert config["steps"] == 512
+
+
+def test_train_prints_a_summary(capfd, tmp_path):
+    arguments = ["train", "CartPole-v1", "--steps", "256", "--out", tmp_path, *SMALL]
+    code, out, err = run(capfd, *arguments)
+    assert code == 0
+    for word in ("return", "steps/s", "compiling", "report"):
+        assert word in out
+    assert "on the device" in err
+
+
+def test_json_summaries(capfd, folder):
+    code, out, _ = run(capfd, "report", folder, "--json")
+    summary = json.loads(out)
+    assert code == 0
+    assert summary["finished"]
+    assert len(summary["final_returns"]) == 2
+    assert summary["score"]["low"] <= summary["score"]["mean"] <= summary["score"]["high"]
+    code, out, _ = run(capfd, "eval", folder, "--episodes", "3", "--json")
+    assert code == 0
+    assert len(json.loads(out)["returns"]) == 2
+
+
+def test_eval_prints_a_table(capfd, folder):
+    code, out, _ = run(capfd, "eval", folder, "--episodes", "3", "--greedy")
+    assert code == 0
+    assert "most probable" in out
+
+
+def test_resume_of_a_finished_run_changes_nothing(capfd, folder):
+    before = (folder / "metrics.jsonl").read_bytes()
+    code, out, _ = run(capfd, "train", "--resume", folder)
+    assert code == 0
+    assert "finished" in out
+    assert (folder / "metrics.jsonl").read_bytes() == before
+
+
+def test_envs_lists_and_filters(capfd):
+    code, out, _ = run(capfd, "envs", "cartpole", "--json")
+    ids = [row["id"] for row in json.loads(out)]
+    assert code == 0
+    assert "CartPole-v1" in ids
+    assert all("cartpole" in name.lower() for name in ids)
+    code, out, _ = run(capfd, "envs", "no such thing")
+    assert "No environment" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "CartPole-v7"], "CartPole-v1"),
+        (["train"], "Which environment"),
+        (["train", "CartPole-v1", "--algo", "pppo"], "Did you mean ppo?"),
+        (["train", "CartPole-v1", "--num-envs", "0"], "num_envs=0"),
+        (["train", "CartPole-v1", "--minibatches", "7"], "do not divide"),
+        (["train", "CartPole-v1", "--steps", "-5"], "steps=-5"),
+        (["train", "CartPole-v1", "--gamma", "1.5"], r"in [0, 1]"),
+        (["train", "--resume", "/nowhere"], "is not a folder"),
+        (["train", "CartPole-v1", "--resume", "/nowhere"], "ENV cannot be given"),
+        (["train", "--resume", "/nowhere", "--gamma", "0.5"], "an algorithm's settings"),
+        (["eval", "/nowhere"], "so it is no run"),
+        (["report", "/nowhere"], "so it is no run"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(capfd, tmp_path, arguments, message):
+    if arguments[:2] == ["train", "CartPole-v1"] and "--resume" not in arguments:
+        arguments = [*arguments, "--out", tmp_path]
+    code, out, err = run(capfd, *arguments)
+    assert code == 2
+    assert message in err
+    assert err.startswith("error:")
+    assert "Traceback" not in err + out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_flag_that_does_not_exist_is_refused(capfd):
+    code, _, err = run(capfd, "train", "CartPole-v1", "--momentum", "0.9")
+    assert code == 2
+    assert "--momentum" in err
+
+
+def test_flags_follow_the_algorithm(capfd):
+    code, out, _ = run(capfd, "train", "--help")
+    assert code == 0
+    assert "--clip-eps" in out
+    code, out, _ = run(capfd, "train", "--algo", "reinforce", "--help")
+    assert "--clip-eps" not in out
+    assert "--lambda" in out
+
+
+def test_the_installed_command_runs():
+    result = subprocess.run(
+        [sys.executable, "-m", "logtrick.cli", "--help"], capture_output=True, text=True
+    )
+    assert result.returncode == 0
+    for command in ("train", "eval", "report", "envs"):
+        assert command in result.stdout
