@@ -8,10 +8,11 @@ import dataclasses
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, cast
 
 import tyro
 
+from logtrick.algorithms.configs import ALGORITHMS, Algorithm
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
 from logtrick.commands.report import Report
@@ -54,19 +55,24 @@ def _main(arguments: list[str]) -> int:
 
 def _parse(arguments: list[str]) -> Any:
     """Read the options; the preset of `train` depends on what else was said."""
-    options = _read(arguments, Train(algorithm=preset("", _algorithm_name(arguments)).algorithm))
-    if isinstance(options, Train) and options.env:
+    options = _read(arguments, preset("", _algorithm_name(arguments)).algorithm)
+    if not isinstance(options, Train):
+        return options
+    if options.env:
         chosen = preset(options.env, options.algo)
-        options = _read(arguments, Train(algorithm=chosen.algorithm))
+        options = _read(arguments, chosen.algorithm)
         if options.steps is None:
             options = dataclasses.replace(options, steps=chosen.steps)
-    return options
+    checked = ALGORITHMS[options.algo](**_values(options.algorithm))
+    return dataclasses.replace(options, algorithm=checked)
 
 
-def _read(arguments: list[str], train: Train) -> Any:
-    defaults = {Train: train}
+def _read(arguments: list[str], algorithm: Algorithm) -> Any:
+    """Read the options, with an algorithm's settings as the defaults of its flags."""
+    defaults: dict[type[Any], Any] = {Train: Train(algorithm=_unchecked(algorithm))}
+    missing = tyro.conf.subcommand.__kwdefaults__["default"]
     choices = tuple(
-        Annotated[cls, tyro.conf.subcommand(name, default=defaults.get(cls, tyro.MISSING))]
+        Annotated[cls, tyro.conf.subcommand(name, default=defaults.get(cls, missing))]
         for name, (cls, _) in _COMMANDS.items()
     )
     union: Any = Union[choices]  # noqa: UP007
@@ -77,6 +83,20 @@ def _read(arguments: list[str], train: Train) -> Any:
         description="The policy gradient: exactly, from samples, and ascended fast.",
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
+
+
+def _unchecked(algorithm: Algorithm) -> Algorithm:
+    """The same settings without their checks, which `_parse` makes up for.
+
+    tyro would turn what a check raises into a box of its own; all our errors should look alike.
+    """
+    cls = type(algorithm)
+    flags = type(cls.__name__, (cls,), {"__doc__": cls.__doc__, "__post_init__": lambda _: None})
+    return cast(Algorithm, flags(**_values(algorithm)))
+
+
+def _values(algorithm: Algorithm) -> dict[str, Any]:
+    return {f.name: getattr(algorithm, f.name) for f in dataclasses.fields(algorithm)}
 
 
 def _algorithm_name(arguments: list[str]) -> str:
