@@ -70,9 +70,8 @@ def _parse(arguments: list[str]) -> Any:
 def _read(arguments: list[str], algorithm: Algorithm) -> Any:
     """Read the options, with an algorithm's settings as the defaults of its flags."""
     defaults: dict[type[Any], Any] = {Train: Train(algorithm=_unchecked(algorithm))}
-    missing = tyro.conf.subcommand.__kwdefaults__["default"]
     choices = tuple(
-        Annotated[cls, tyro.conf.subcommand(name, default=defaults.get(cls, missing))]
+        Annotated[cls, tyro.conf.subcommand(name, default=defaults.get(cls, tyro.MISSING_NONPROP))]
         for name, (cls, _) in _COMMANDS.items()
     )
     union: Any = Union[choices]  # noqa: UP007
