@@ -118,7 +118,7 @@ class Loop:
 
     def initial(self) -> TrainState:
         """The state before the first update."""
-        return self._run("start", jax.vmap(self._start), self.seeds, self.params)
+        return self._run("start", self._over_seeds(self._start), self.seeds, self.params)
 
     def advance(self, state: TrainState, limit: int) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Advance by at most `limit` updates: (state, metrics [updates made, seeds, ...]).
@@ -147,7 +147,7 @@ class Loop:
             trajectory = self.host.collect(
                 state.params, key_rollout, self.num_steps, one_episode=self.algorithm.episodic
             )
-            improve = jax.vmap(self._improve, (None, None, 0, 0))
+            improve = self._over_seeds(self._improve, (None, None, 0, 0))
             arguments = self.settings, self.total, state._replace(key=key), trajectory
             state, metrics = self._run("improve", improve, *arguments, donate=2)
             rows.append(jax.device_get(metrics))
@@ -158,9 +158,28 @@ class Loop:
     def _act_on_host(
         self, params: Any, key: Any, t: int, obs: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        act = jax.vmap(self._act, (0, 0, None, 0))
+        act = self._over_seeds(self._act, (0, 0, None, 0))
         action, log_prob = self._run("act", act, params, key, np.int32(t), obs)
         return np.asarray(action), np.asarray(log_prob)
+
+    def _over_seeds(self, function: Any, axes: tuple[int | None, ...] | None = None) -> Any:
+        """`vmap` over the seeds, where there are several.
+
+        A single one goes without: matrix products with a batch axis of length 1 are several times
+        slower on a CPU than the same products without it.
+        """
+        if len(self.seeds) > 1:
+            return jax.vmap(function, 0 if axes is None else axes)
+
+        def alone(*arguments: Any) -> Any:
+            mapped = (0,) * len(arguments) if axes is None else axes
+            inner = [
+                x if axis is None else jax.tree.map(lambda leaf: leaf[0], x)
+                for x, axis in zip(arguments, mapped, strict=True)
+            ]
+            return jax.tree.map(lambda leaf: jnp.expand_dims(leaf, 0), function(*inner))
+
+        return alone
 
     def _run(self, name: str, function: Any, *arguments: Any, donate: int | None = None) -> Any:
         """Call a function compiled once, ahead of time, so that the time it takes is known."""
@@ -212,7 +231,7 @@ class Loop:
         return state, buffer, done
 
     def _advance_seeds(self, state: TrainState, settings: Any, total: Array) -> Any:
-        return jax.vmap(self._advance, (0, None, None))(state, settings, total)
+        return self._over_seeds(self._advance, (0, None, None))(state, settings, total)
 
     def _advance(self, state: TrainState, settings: Any, total: Array) -> tuple[TrainState, Any]:
         """One update on a device environment."""
