@@ -76,7 +76,7 @@ class Gymnax(DeviceEnv):
     """
 
     name: str
-    params: tuple[tuple[str, float], ...] = ()
+    params: tuple[tuple[str, int | float], ...] = ()
 
     def __post_init__(self) -> None:
         _ = self._made

@@ -83,7 +83,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     tally = _Tally()
     actions = random_actions(spec.action_space, seed, length, num_envs)
     if isinstance(built, DeviceEnv):
-        rows = _check_device(built, actions, seed, tally)
+        rows = _check_device(built, jnp.asarray(actions), seed, tally)
     else:
         try:
             rows = _check_host(built, actions, seed, tally)
@@ -100,32 +100,33 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
 # Device environments.
 
 
-def _check_device(env: DeviceEnv, actions: np.ndarray, seed: int, tally: _Tally) -> Rows:
+def _check_device(env: DeviceEnv, actions: Array, seed: int, tally: _Tally) -> Rows:
     _check_signature(env, actions[0, 0], tally)
     _check_pure(env, actions[:, 0], seed, tally)
-    rows, states = drive_device(env, jnp.asarray(actions), jax.random.key(seed))
+    rows, states = drive_device(env, actions, jax.random.key(seed))
     for name, array in (("reward", rows.reward), ("observation", rows.next_obs)):
         bad = ~np.isfinite(array.reshape(*array.shape[:2], -1)).all(axis=2)
         if bad.any():
             t, row = np.argwhere(bad)[0]
             raise EnvError(f"{env.id}, row {row}, step {t}: the {name} is {array[t, row]}.")
     tally.passed.append("rewards and observations are finite")
-    _check_true_ends(env, rows, states, jnp.asarray(actions), tally)
+    _check_true_ends(env, rows, states, actions, tally)
     return rows
 
 
-def _check_signature(env: DeviceEnv, action: np.ndarray, tally: _Tally) -> None:
+def _check_signature(env: DeviceEnv, action: Array, tally: _Tally) -> None:
     key = jax.random.key(0)
     state, obs = _traced(env, "reset", env.reset, key)
-    step = _traced(env, "step", env.step, key, state, jnp.asarray(action))
+    step = _traced(env, "step", env.step, key, state, action)
     if not isinstance(step, Step):
         raise EnvError(f"{env.id}: step returns a {type(step).__name__} and no logtrick Step.")
     tally.passed.append("reset and step can be traced, with shapes that depend on no key")
-    for name, array in (("reward", step.reward), *_flags(step)):
-        kind = jnp.floating if name == "reward" else jnp.bool_
-        if array.shape != () or not jnp.issubdtype(array.dtype, kind):
-            expected = "one float" if name == "reward" else "one bool"
-            raise EnvError(f"{env.id}: {name} is {array.dtype}{list(array.shape)}, not {expected}.")
+    expected = {"reward": "floating", "terminated": "bool_", "truncated": "bool_"}
+    for name, kind in expected.items():
+        array = getattr(step, name)
+        if array.shape != () or not jnp.issubdtype(array.dtype, getattr(jnp, kind)):
+            got = f"{array.dtype}{list(array.shape)}"
+            raise EnvError(f"{env.id}: {name} is {got}, not one {kind} scalar.")
     tally.passed.append("the reward is a float, the flags are two separate bools")
     _check_same_leaves(env, "state", state, step.state)
     _check_same_leaves(env, "observation", obs, step.obs)
@@ -149,10 +150,6 @@ def _traced(env: DeviceEnv, name: str, function: Any, *arguments: Any) -> Any:
         ) from error
 
 
-def _flags(step: Step) -> tuple[tuple[str, Array], ...]:
-    return ("terminated", step.terminated), ("truncated", step.truncated)
-
-
 def _check_same_leaves(env: DeviceEnv, name: str, first: Any, second: Any) -> None:
     before: Any = jax.tree.structure(first)
     if before != jax.tree.structure(second):
@@ -166,12 +163,12 @@ def _check_same_leaves(env: DeviceEnv, name: str, first: Any, second: Any) -> No
             )
 
 
-def _check_pure(env: DeviceEnv, actions: np.ndarray, seed: int, tally: _Tally) -> None:
+def _check_pure(env: DeviceEnv, actions: Array, seed: int, tally: _Tally) -> None:
     """Call everything twice, without `jit`, which would hide what Python remembers."""
     key = jax.random.key(seed)
     state, _ = _twice(env, "reset", env.reset, key)
     for t, action in enumerate(actions[:8]):
-        step = _twice(env, "step", env.step, jax.random.fold_in(key, t), state, jnp.asarray(action))
+        step = _twice(env, "step", env.step, jax.random.fold_in(key, t), state, action)
         if step.terminated or step.truncated:
             break
         state = step.state
@@ -201,23 +198,16 @@ def _check_true_ends(
     if not rows.ended.any():
         tally.unseen.append(f"{check}: no episode ended")
         return
-
-    def varies(t: int, row: int) -> bool:
-        state = jax.tree.map(lambda leaf: leaf[t, row], states)
-        keys = jax.random.split(jax.random.key(0), 16)
-        steps = jax.vmap(env.step, (0, None, None))(keys, state, actions[t, row])
-        same_flags = steps.terminated == rows.terminated[t, row]
-        shown = np.asarray(steps.obs)[np.asarray(same_flags)]
-        return bool((shown != shown[0]).any()) if len(shown) else False
-
-    at_ends = [varies(t, row) for t, row in np.argwhere(rows.ended)[:4]]
-    elsewhere = [varies(t, row) for t, row in np.argwhere(~rows.ended)[:4]]
+    at_ends, elsewhere = (
+        [_depends_on_key(env, rows, states, actions, t, row) for t, row in np.argwhere(where)[:4]]
+        for where in (rows.ended, ~rows.ended)
+    )
     starts = np.asarray(jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 16))[1])
-    one_start = bool((starts == starts[0]).all())
-    always_start = bool((rows.next_obs[rows.ended] == starts[0]).all())
-    moves = bool((rows.next_obs[~rows.ended] != starts[0]).any())
-    by_key = all(at_ends) and bool(elsewhere) and not any(elsewhere)
-    if by_key or (one_start and always_start and moves):
+    one_start = (starts == starts[0]).all()
+    always_start = (rows.next_obs[rows.ended] == starts[0]).all()
+    moves = (rows.next_obs[~rows.ended] != starts[0]).any()
+    only_ends_vary = all(at_ends) and elsewhere and not any(elsewhere)
+    if only_ends_vary or (one_start and always_start and moves):
         raise EnvError(
             f"{env.id}: what step returns at the end of an episode looks like a fresh start. "
             "Return the state that was reached; the rollout resets."
@@ -226,6 +216,18 @@ def _check_true_ends(
         tally.unseen.append(f"{check}: its steps are random, and its starts too")
     else:
         tally.passed.append(check)
+
+
+def _depends_on_key(
+    env: DeviceEnv, rows: Rows, states: Any, actions: Array, t: Any, row: Any
+) -> bool:
+    """Whether another key would have shown another observation, the episode ending all the same."""
+    state = jax.tree.map(lambda leaf: leaf[t, row], states)
+    keys = jax.random.split(jax.random.key(0), 16)
+    steps = jax.vmap(env.step, (0, None, None))(keys, state, actions[t, row])
+    same_flag = np.asarray(steps.terminated) == rows.terminated[t, row]
+    shown = np.asarray(steps.obs)[same_flag]
+    return bool((shown != shown[:1]).any())
 
 
 # Host environments, whose adapter checks every step that is taken.
@@ -262,11 +264,10 @@ def _check_spaces(spec: EnvSpec, rows: Rows, tally: _Tally) -> None:
         low, high = space.low.astype(float), space.high.astype(float)
     else:
         low, high = np.array(0.0), np.array(float(space.n) - 1)  # type: ignore[attr-defined]
-    # What was computed in float32 may miss a bound by its rounding.
-    low = low - 1e-5 * np.maximum(1.0, np.abs(low))
-    high = high + 1e-5 * np.maximum(1.0, np.abs(high))
-    for name, obs in (("observation", rows.obs), ("next observation", rows.next_obs)):
-        outside = (obs < low) | (obs > high)
+    for name, obs in (("next observation", rows.next_obs), ("observation", rows.obs)):
+        # What was computed in float32 may miss a bound by its rounding.
+        slack = 1e-5 * np.maximum(1.0, np.abs(obs))
+        outside = (obs + slack < low) | (obs - slack > high)
         if outside.any():
             t, row, *where = np.argwhere(outside)[0]
             at = tuple(map(int, where))

@@ -111,6 +111,8 @@ class VectorHostEnvs(HostEnvs):
         self._ended, self._idle = terminated | truncated, np.zeros_like(valid)
         if self._mode is AutoresetMode.SAME_STEP and self._ended.any():
             reached = self._with_final(reached, infos)
+        elif self._mode is AutoresetMode.NEXT_STEP:
+            self._refuse_final(infos)
         return HostStep(reached, self._rewards(rewards, valid), terminated, truncated, valid)
 
     def close(self) -> None:
@@ -191,6 +193,14 @@ class VectorHostEnvs(HostEnvs):
         for row in np.flatnonzero(self._ended):
             raw[row] = final[row]
         return self._observations(raw)
+
+    def _refuse_final(self, infos: dict[str, Any]) -> None:
+        if "final_obs" in infos or "final_observation" in infos:
+            raise EnvError(
+                f"{self.id}: its info has final observations, so it resets in the SAME_STEP, but "
+                "it does not say so. Set metadata['autoreset_mode'] to AutoresetMode.SAME_STEP, "
+                "and name them 'final_obs'."
+            )
 
     def _error(self, failure: RowsFailed) -> EnvError:
         if self._owned:

@@ -73,7 +73,8 @@ def resolve(env: Any) -> EnvSpec:
     elif isinstance(env, gymnasium.Env):
         spec = adapter.from_instance(env)
     elif callable(env) and not _is_device_class(env):
-        name = getattr(env, "__qualname__", type(env).__name__)
+        function = getattr(env, "func", env)  # what a functools.partial calls
+        name = getattr(function, "__qualname__", type(function).__name__)
         spec = adapter.from_factory(env, f"object:{name.rpartition('.')[2].strip('<>')}")
     else:
         raise EnvError(

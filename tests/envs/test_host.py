@@ -1,0 +1,390 @@
+"""Gymnasium's environments on the host: what breaks is told, with row, step and action."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import ClassVar
+
+import gymnasium
+import numpy as np
+import pytest
+from faulty import FAULTS, Faulty
+from gymnasium import spaces
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+
+from logtrick import envs
+from logtrick.envs import TwoStateGym
+from logtrick.errors import ConfigError, EnvError, ShapeError, SpaceError
+
+SEEDS = np.array([1, 13, 3], np.uint32)
+ALL = np.ones(3, bool)
+
+FATES = {
+    "raises": r"raised ZeroDivisionError: no wheel \(.*faulty.py, line \d+\)",
+    "nan obs": "observation .*nan",
+    "inf obs": "observation .*inf",
+    "nan reward": "reward is nan",
+    "inf reward": "reward is inf",
+    "reward beyond float32": "reward is inf",
+    "reward an array": r"reward has shape \(1,\)",
+    "reward none": "TypeError",
+    "short obs": r"observation has shape \(1,\), its space \(3,\)",
+    "integer obs": "observation has dtype int64, its space float32",
+    "text obs": "observation has shape",
+    "four values": "step returned 4 values and not",
+    "a list": "step returned a list and not",
+    "flag a number": "terminated is 0.5 and no bool",
+    "flag none": "truncated is None and no bool",
+    "reset raises": "raised FileNotFoundError: level.json",
+    "reset returns obs alone": "reset returned a ndarray and not",
+    "reset returns nan": "observation .*nan",
+}
+
+
+def _break(fault, **options):
+    """The error that `fault` leads to in row 1, at its second step or at reset."""
+    make = functools.partial(Faulty, fault)
+    with envs.make(make, 3, **options) as rows, pytest.raises(EnvError) as caught:
+        _run(rows, SEEDS)
+    return caught.value
+
+
+def _run(rows, seeds):
+    """Five steps, without a reset at the end; row 1 takes action 1."""
+    rows.reset(seeds, np.ones(rows.num_envs, bool))
+    actions = np.zeros(rows.num_envs, int)
+    actions[1:2] = 1
+    for _ in range(5):
+        step = rows.step(actions)
+    return step
+
+
+@pytest.mark.parametrize("fault", FATES)
+def test_a_fault_names_row_step_and_action(fault):
+    error = _break(fault)
+    where = "reset" if fault.startswith("reset") else "step 2 of its episode, action 1"
+    assert str(error).startswith(f"object:Faulty, environment 1, {where}: ")
+    assert pytest.raises(EnvError, match=FATES[fault]).matches(error)
+
+
+def test_every_fault_has_a_fate():
+    assert set(FAULTS) - set(FATES) == {"hangs", "dies", "exits"}
+
+
+def test_the_authors_traceback_is_kept():
+    assert "in _raises" in "".join(_break("raises").__notes__)
+
+
+@pytest.mark.parametrize(
+    ("fault", "fate"),
+    [
+        ("raises", FATES["raises"]),
+        ("short obs", FATES["short obs"]),
+        ("nan reward", FATES["nan reward"]),
+        ("dies", "died, exit code 3"),
+        ("exits", "died, exit code 4"),
+        ("hangs", "did not answer within 2 seconds"),
+    ],
+)
+def test_a_fault_in_a_worker_process_names_its_row_too(fault, fate):
+    before = time.monotonic()
+    error = _break(fault, workers="async", timeout=2.0)
+    assert str(error).startswith("object:Faulty, environment 1, step 2 of its episode, action 1: ")
+    assert pytest.raises(EnvError, match=fate).matches(error)
+    assert time.monotonic() - before < 50
+
+
+def test_a_killed_worker_is_named_and_none_is_left_behind():
+    rows = envs.make(Faulty, 3, workers="async")
+    rows.reset(SEEDS + 20, ALL)
+    processes = list(rows._vector.processes)
+    os.kill(processes[2].pid, signal.SIGKILL)
+    with pytest.raises(EnvError, match=r"environment 2, .* died, exit code -9"):
+        rows.step(np.zeros(3, int))
+    assert not any(process.is_alive() for process in processes)
+    rows.close()
+
+
+class IgnoresInterrupts(Faulty):
+    """Tells in its observation whether Ctrl-C would end its process."""
+
+    def obs(self):
+        return np.full(3, signal.getsignal(signal.SIGINT) is signal.SIG_IGN, np.float32)
+
+
+@pytest.mark.parametrize(("workers", "ignores"), [("sync", False), ("async", True)])
+def test_worker_processes_leave_interrupts_to_their_parent(workers, ignores):
+    with envs.make(IgnoresInterrupts, 2, workers=workers) as rows:
+        obs = rows.reset(np.zeros(2, np.uint32), np.ones(2, bool))
+    assert (obs == ignores).all()
+
+
+def test_what_a_worker_imports_loads_no_jax():
+    source = "import sys, logtrick.envs._worker; print('jax' in sys.modules)"
+    command = [sys.executable, "-c", source]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"
+
+
+def _episodes(rows, seeds, steps=40):
+    """All that is seen with these first seeds and fixed actions."""
+    rng = np.random.default_rng(5)
+    seen = [rows.reset(seeds, np.ones(rows.num_envs, bool))]
+    for _ in range(steps):
+        step = rows.step(rng.integers(2, size=rows.num_envs))
+        seen += [*step]
+        ended = step.terminated | step.truncated
+        if ended.any():
+            seen.append(rows.reset(rng.integers(2**32, size=rows.num_envs, dtype=np.uint32), ended))
+    return seen
+
+
+@pytest.mark.parametrize("workers", ["sync", "async"])
+def test_the_same_seeds_and_actions_replay_every_episode(workers):
+    with (
+        envs.make("gym:CartPole-v1", 2, workers=workers) as first,
+        envs.make("gym:CartPole-v1", 2) as second,
+    ):
+        assert first.replayable
+        seeds = np.array([2**32 - 1, 7], np.uint32)
+        for a, b in zip(_episodes(first, seeds), _episodes(second, seeds), strict=True):
+            assert np.array_equal(a, b)
+        other = _episodes(second, seeds + np.uint32(1))
+        assert not np.array_equal(other[0], _episodes(second, seeds)[0])
+
+
+def test_an_episode_depends_on_its_own_seed_only():
+    """Not on how many episodes its row has had, nor on the other rows."""
+    with envs.make("gym:CartPole-v1", 3) as rows:
+        fresh = rows.reset(np.array([5, 6, 7], np.uint32), ALL)
+        _episodes(rows, np.array([9, 9, 9], np.uint32))
+        again = rows.reset(np.array([1, 5, 2], np.uint32), np.array([False, True, False]))
+        assert np.array_equal(again[1], fresh[0])
+
+
+def test_what_was_returned_does_not_change_later():
+    with envs.make("gym:CartPole-v1", 2) as rows:
+        obs = rows.reset(np.array([1, 2], np.uint32), np.ones(2, bool))
+        kept = obs.copy()
+        step = rows.step(np.array([0, 1]))
+        kept_step = step.obs.copy()
+        rows.step(np.array([0, 1]))
+        rows.reset(np.array([3, 4], np.uint32), np.array([True, False]))
+        assert np.array_equal(obs, kept)
+        assert np.array_equal(step.obs, kept_step)
+
+
+class Offset(gymnasium.Env):
+    """Actions -1, 0, 1 move along 5 .. 9; both spaces are Discrete and do not start at 0."""
+
+    def __init__(self):
+        self.observation_space = spaces.Discrete(5, start=5)
+        self.action_space = spaces.Discrete(3, start=-1)
+        self.place = 7
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place = 7
+        return self.place, {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        self.place += int(action)
+        return self.place, 0.0, self.place in (5, 9), False, {}
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_discrete_spaces_are_counted_from_zero(mode):
+    rows = envs.make(SyncVectorEnv([Offset] * 2, autoreset_mode=mode), 2)
+    assert rows.observation_space == spaces.Discrete(5)
+    assert rows.action_space == spaces.Discrete(3)
+    assert rows.reset(np.zeros(2, np.uint32), np.ones(2, bool)).tolist() == [2, 2]
+    assert rows.step(np.array([0, 2])).obs.tolist() == [1, 3]
+    step = rows.step(np.array([0, 1]))
+    assert step.obs.tolist() == [0, 3]
+    assert step.terminated.tolist() == [True, False]
+
+
+def test_a_discrete_observation_outside_its_space_is_refused():
+    class Escapes(Offset):
+        def step(self, action):
+            return 10, 0.0, False, False, {}
+
+    rows = envs.make(Escapes, 1)
+    rows.reset(np.zeros(1, np.uint32), np.ones(1, bool))
+    with pytest.raises(EnvError, match="observation 5 is not in Discrete"):
+        rows.step(np.array([0]))
+
+
+class Dial(Faulty):
+    """One continuous action, and the observation says what it was."""
+
+    def __init__(self):
+        super().__init__()
+        self.action_space = spaces.Box(-1, 1, (1,), np.float32)
+        self.last = np.zeros(1, np.float32)
+
+    def obs(self):
+        return np.repeat(self.last, 3)
+
+    def step(self, action):
+        assert action.dtype == np.float32
+        self.last = action
+        return super().step(action)
+
+
+def test_continuous_actions_arrive_as_they_are():
+    rows = envs.make(Dial, 2)
+    rows.reset(np.zeros(2, np.uint32), np.ones(2, bool))
+    step = rows.step(np.array([[0.25], [-3.0]]))
+    assert step.obs[:, 0].tolist() == [0.25, -3.0]
+
+
+@pytest.mark.parametrize(
+    ("make", "actions", "error", "text"),
+    [
+        (Faulty, np.zeros(3, int), ShapeError, r"shape \(3,\), not \(2,\)"),
+        (Faulty, np.zeros((2, 1), int), ShapeError, r"not \(2,\)"),
+        (Faulty, np.zeros(2), SpaceError, "actions are float64"),
+        (Dial, np.array([[0.0], [np.nan]]), EnvError, "action for environment 1 is .*nan"),
+    ],
+)
+def test_actions_that_do_not_fit_are_refused(make, actions, error, text):
+    rows = envs.make(make, 2)
+    rows.reset(np.zeros(2, np.uint32), np.ones(2, bool))
+    with pytest.raises(error, match=text):
+        rows.step(actions)
+
+
+def test_the_protocol_is_enforced():
+    rows = envs.make(Faulty, 2)
+    with pytest.raises(EnvError, match="call reset first"):
+        rows.step(np.zeros(2, int))
+    with pytest.raises(EnvError, match="first reset must be of all rows"):
+        rows.reset(np.zeros(2, np.uint32), np.array([True, False]))
+    assert _run(rows, np.zeros(2, np.uint32)).terminated.all()
+    with pytest.raises(EnvError, match="call reset first"):
+        rows.step(np.zeros(2, int))
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_rows_that_reset_themselves_cannot_be_reset_midway(mode):
+    rows = envs.make(SyncVectorEnv([Faulty] * 2, autoreset_mode=mode), 2)
+    assert not rows.replayable
+    rows.reset(np.zeros(2, np.uint32), np.ones(2, bool))
+    rows.step(np.zeros(2, int))
+    with pytest.raises(EnvError, match=f"environment 0 cannot be reset .*{mode.name}"):
+        rows.reset(np.zeros(2, np.uint32), np.array([True, False]))
+
+
+def test_same_step_without_the_final_observation_is_refused():
+    class Loses(SyncVectorEnv):
+        def step(self, actions):
+            *rest, _ = super().step(actions)
+            return *rest, {}
+
+    rows = envs.make(Loses([Faulty], autoreset_mode=AutoresetMode.SAME_STEP), 1)
+    with pytest.raises(EnvError, match="final_obs"):
+        _run(rows, np.zeros(1, np.uint32))
+
+
+@pytest.mark.parametrize("name", ["final_obs", "final_observation"])
+def test_a_vector_environment_that_resets_in_the_same_step_must_say_so(name):
+    class Silent(SyncVectorEnv):
+        def step(self, actions):
+            *rest, info = super().step(actions)
+            return *rest, {name: info["final_obs"]} if "final_obs" in info else {}
+
+    vector = Silent([Faulty], autoreset_mode=AutoresetMode.SAME_STEP)
+    vector.autoreset_mode = None
+    vector.metadata = {}
+    rows = envs.make(vector, 1)
+    vector.autoreset_mode = AutoresetMode.SAME_STEP
+    with pytest.raises(EnvError, match="SAME_STEP"):
+        _run(rows, np.zeros(1, np.uint32))
+
+
+def test_the_mode_of_the_object_counts_and_not_what_its_class_shares():
+    """Gymnasium writes the mode of the newest vector environment into the class's metadata."""
+    first = SyncVectorEnv([TwoStateGym], autoreset_mode=AutoresetMode.SAME_STEP)
+    second = SyncVectorEnv([TwoStateGym], autoreset_mode=AutoresetMode.NEXT_STEP)
+    assert first.metadata is second.metadata
+    rows = envs.make(first, 1)
+    rows.reset(np.zeros(1, np.uint32), np.ones(1, bool))
+    for _ in range(3):
+        step = rows.step(np.ones(1, int))
+    rows.reset(np.zeros(1, np.uint32), step.truncated)
+    assert rows.step(np.ones(1, int)).valid.all()
+
+
+def test_our_own_vector_environments_leave_the_shared_metadata_alone():
+
+    class Own(Faulty):
+        metadata: ClassVar = {"render_modes": []}
+
+    envs.make(Own, 1)
+    assert "autoreset_mode" not in Own.metadata
+
+
+def test_what_the_caller_made_stays_open():
+    vector = SyncVectorEnv([TwoStateGym])
+    rows = envs.make(vector, 1)
+    rows.close()
+    assert not vector.closed
+    env = gymnasium.make("CartPole-v1")
+    with envs.make(env) as rows:
+        rows.reset(np.zeros(1, np.uint32), np.ones(1, bool))
+    env.reset(seed=0)
+
+
+def test_an_async_vector_environment_of_the_callers_can_hang_too():
+    make = functools.partial(Faulty, "hangs")
+    vector = AsyncVectorEnv([make] * 2, context="forkserver", autoreset_mode="Disabled")
+    rows = envs.make(vector, 2, timeout=1.0)
+    rows.reset(np.array([1, 13], np.uint32), np.ones(2, bool))
+    rows.step(np.zeros(2, int))
+    with pytest.raises(EnvError, match=r"environment 1, .*did not answer within 1 seconds"):
+        rows.step(np.zeros(2, int))
+    vector.close(terminate=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "text"),
+    [
+        (lambda: 1, EnvError, "is a builtins.int, and no gymnasium.Env"),
+        (lambda: 1 / 0, EnvError, "could not be made: ZeroDivisionError"),
+        ("gym:Blackjack-v1", SpaceError, "FlattenObservation"),
+        (3, EnvError, "3 is no environment"),
+        (envs.CartPole, EnvError, "is no environment"),
+    ],
+)
+def test_what_cannot_be_made_is_told(make, error, text):
+    with pytest.raises(error, match=text):
+        envs.make(make, 1)
+
+
+@pytest.mark.parametrize(
+    ("num_envs", "options", "text"),
+    [
+        (0, {}, "num_envs is 0"),
+        (-1, {}, "num_envs is -1"),
+        (1, {"timeout": 0.0}, "timeout is 0.0"),
+        (1, {"timeout": float("nan")}, "timeout is nan"),
+    ],
+)
+def test_settings_that_cannot_be_meant(num_envs, options, text):
+    with pytest.raises(ConfigError, match=text):
+        envs.make("gym:CartPole-v1", num_envs, **options)
+
+
+def test_one_environment_is_not_many():
+    env = gymnasium.make("CartPole-v1")
+    with pytest.raises(ConfigError, match="has 1 rows and 4 are asked for"):
+        envs.make(env, 4)
+    with pytest.raises(EnvError, match="cannot move to another process"):
+        envs.make(env, 1, workers="async")
+    with pytest.raises(ConfigError, match="has 2 rows and 3 are asked for"):
+        envs.make(SyncVectorEnv([Faulty] * 2), 3)
