@@ -120,7 +120,7 @@ def remax(
         array([ 0.5, -0.5])
 
     Source:
-        Li et al., ReMax, arXiv 2310.10505, eq. 6.
+        Li et al., ReMax, arXiv 2310.10505.
     """
     return returns - greedy_returns
 
@@ -149,7 +149,7 @@ def opo(
         array([ 0.75, -0.25])
 
     Source:
-        Hao et al., On-policy RL with optimal reward baseline, arXiv 2505.23585, eq. 8.
+        Hao et al., On-policy RL with optimal reward baseline, arXiv 2505.23585.
     """
     _group_size(returns, 2, "R minus its own mean is 0")
     total = jnp.sum(lengths, axis=-1, keepdims=True)
@@ -189,7 +189,7 @@ def whiten(
         array([-1.,  1.,  0.])
 
     Source:
-        Hu et al., REINFORCE++, arXiv 2501.03262, sec. 3.
+        Hu et al., REINFORCE++, arXiv 2501.03262.
     """
     _group_size(psi, ddof + 1, f"the std has {ddof} degrees of freedom less")
     valid = jnp.ones(psi.shape, bool) if valid is None else valid

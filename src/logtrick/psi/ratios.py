@@ -76,7 +76,7 @@ def ppo_clip(
         array([ 1.2   , -1.6487])
 
     Source:
-        Schulman et al., arXiv 1707.06347, eq. 7; Yu et al., DAPO, arXiv 2503.14476, eq. 10.
+        Schulman et al., arXiv 1707.06347, eq. 7; Yu et al., DAPO, arXiv 2503.14476, sec. 3.1.
     """
     return _clipped(_ratio(log_probs, old_log_probs), psi, epsilon_low, epsilon_high)
 
@@ -114,7 +114,7 @@ def dual_clip(
 
     Source:
         Ye et al., Mastering complex control in MOBA games with deep reinforcement learning, arXiv
-        1912.09729, eq. 5.
+        1912.09729.
     """
     clipped = _clipped(_ratio(log_probs, old_log_probs), psi, epsilon_low, epsilon_high)
     psi = lax.stop_gradient(psi)
@@ -153,7 +153,7 @@ def cispo(
         array([-2.])
 
     Source:
-        MiniMax, MiniMax-M1, arXiv 2506.13585, eq. 4.
+        MiniMax, MiniMax-M1, arXiv 2506.13585, sec. 3.1.
     """
     ratio = jnp.clip(_ratio(log_probs, old_log_probs), 1 - epsilon_low, 1 + epsilon_high)
     return lax.stop_gradient(ratio * psi) * log_probs

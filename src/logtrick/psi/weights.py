@@ -82,7 +82,7 @@ def token_mean_weights(lengths: Float[Array, "*batch G"]) -> Float[Array, "*batc
         array([0.25, 0.25])
 
     Source:
-        Yu et al., DAPO, arXiv 2503.14476, eq. 12.
+        Yu et al., DAPO, arXiv 2503.14476, sec. 3.3.
     """
     total = jnp.sum(lengths, axis=-1, keepdims=True)
     return jnp.broadcast_to(1 / total, lengths.shape)
