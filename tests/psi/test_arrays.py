@@ -1,5 +1,6 @@
 """JAX, NumPy and torch arrays: the same kind and dtype comes back, and bad input is named."""
 
+import subprocess
 import sys
 import warnings
 
@@ -210,9 +211,6 @@ def test_nan_is_passed_through():
 
 
 def test_gae_of_numpy_imports_no_torch():
-    assert "torch" in sys.modules or compute("gae", fragment(16, (4,))) is not None
-    import subprocess
-
     code = (
         "import sys; from logtrick import psi; psi.reward_to_go([1.0], [0], [0], gamma=1);"
         "assert 'torch' not in sys.modules"
@@ -264,9 +262,9 @@ def test_a_wrong_setting_is_named(setting, value):
         compute("gae", fragment(20, (5,)), **{setting: value})
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5, True, None])
+@pytest.mark.parametrize("n", [0, -1, 1.5, "two"])
 def test_a_wrong_number_of_steps(n):
-    with pytest.raises(ConfigError, match="an integer of at least 1"):
+    with pytest.raises(ConfigError, match=r"n = .*; it must be one integer in \[1, inf\]"):
         compute("n_step", fragment(21, (5,)), n=n)
 
 

@@ -4,7 +4,6 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from logtrick.errors import ConfigError
 from logtrick.psi.arrays import array_function
 from logtrick.psi.returns import Scalar, bootstrap, cuts, recursion
 
@@ -88,8 +87,6 @@ def n_step(
     Source:
         Mnih et al., Asynchronous methods for deep reinforcement learning, arXiv 1602.01783, sec. 4.
     """
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ConfigError(f"n = {n!r}; the number of steps is an integer of at least 1")
     one_step = rewards + gamma * bootstrap(next_values, terminated)
     cut = cuts(terminated, truncated)
 

@@ -8,6 +8,7 @@ under `jax.enable_x64`, so float64 stays float64 whatever JAX's own setting is.
 import functools
 import inspect
 import math
+import operator
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,6 +39,9 @@ RANGES = {
     "probabilities": (0.0, 1.0),
 }
 """The closed interval of every setting that is a real number, and of the arrays that have one."""
+
+INTEGERS = {"n": (1, math.inf), "ddof": (0, 1)}
+"""The same for the settings that are integers."""
 
 
 def array_function(
@@ -101,18 +105,19 @@ def _on_host(
 
 
 def _setting(name: str, value: Any) -> Any:
-    """A concrete real setting as a Python float in its range; a traced one as it is."""
-    if name not in RANGES or value is None or isinstance(value, jax.core.Tracer):
+    """A concrete number, checked, as a Python number; anything else as it is."""
+    if value is None or isinstance(value, jax.core.Tracer):
         return value
-    low, high = RANGES[name]
+    if name not in RANGES and name not in INTEGERS:
+        return value
+    low, high = RANGES.get(name) or INTEGERS[name]
     try:
-        number = float(value)
+        number = float(value) if name in RANGES else operator.index(value)
     except (TypeError, ValueError):
-        raise ConfigError(
-            f"{name} must be one real number in [{low:g}, {high:g}], not {value!r}"
-        ) from None
-    if not low <= number <= high or math.isnan(number):
-        raise ConfigError(f"{name} = {number:g} is outside [{low:g}, {high:g}]")
+        number = math.nan
+    if not low <= number <= high:
+        what = "real number" if name in RANGES else "integer"
+        raise ConfigError(f"{name} = {value!r}; it must be one {what} in [{low:g}, {high:g}]")
     return number
 
 

@@ -8,7 +8,7 @@ claimed means below suppose w_i = 1/G unless they say otherwise.
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from logtrick.errors import ConfigError, ShapeError
+from logtrick.errors import ShapeError
 from logtrick.psi.arrays import array_function
 from logtrick.psi.returns import Scalar
 
@@ -49,7 +49,7 @@ def grpo(
     in TRL, 1e-6 in verl, 1e-9 in OpenRLHF, all with ddof = 1. Without the std it is `dr_grpo`.
 
     Args:
-        returns: R_i, [..., G], G > ddof.
+        returns: R_i, [..., G], G ≥ 2.
         ddof: the std divides by G − ddof.
         epsilon: ε ≥ 0; a group whose rewards all agree has ψ = 0, even at ε = 0.
 
@@ -57,7 +57,7 @@ def grpo(
         ψ_i, [..., G], of the kind and dtype of `returns`.
 
     Raises:
-        ShapeError: groups not larger than ddof, or an empty array.
+        ShapeError: groups of one, or an empty array.
         ConfigError: ddof is not 0 or 1, or ε is negative.
 
     Example:
@@ -67,9 +67,9 @@ def grpo(
     Source:
         Shao et al., DeepSeekMath, arXiv 2402.03300, sec. 4.1.2.
     """
-    _group_size(returns, ddof + 1, f"the std has {ddof} degrees of freedom less")
+    size = _group_size(returns, 2, "R minus its own mean is 0")
     centred = _centred(returns)
-    variance = jnp.sum(centred**2, axis=-1, keepdims=True) / (returns.shape[-1] - ddof)
+    variance = jnp.sum(centred**2, axis=-1, keepdims=True) / (size - ddof)
     return _scaled(centred, variance, epsilon)
 
 
@@ -193,10 +193,8 @@ def whiten(
     """
     _group_size(psi, ddof + 1, f"the std has {ddof} degrees of freedom less")
     valid = jnp.ones(psi.shape, bool) if valid is None else valid
+    centred = _centred(psi, valid)
     count = jnp.sum(valid, axis=-1, keepdims=True)
-    psi = jnp.where(valid, psi, 0)
-    mean = jnp.sum(psi, axis=-1, keepdims=True) / jnp.maximum(count, 1)
-    centred = jnp.where(valid, psi - jnp.broadcast_to(mean, psi.shape), 0)
     variance = jnp.sum(centred**2, axis=-1, keepdims=True) / jnp.maximum(count - ddof, 1)
     return _scaled(centred, variance, epsilon)
 
@@ -231,18 +229,22 @@ def informative(returns: Float[Array, "*batch G"]) -> Float[Array, "*batch"]:
 
 def _group_size(array: Float[Array, "*batch G"], least: int, why: str) -> int:
     """The last axis, when it is long enough."""
-    if least not in (1, 2):
-        raise ConfigError(f"ddof = {least - 1}; the std divides by G − ddof with ddof 0 or 1")
     size = array.shape[-1]
     if size < least:
         raise ShapeError(f"shape {array.shape}: at least {least} entries are needed, since {why}")
     return size
 
 
-def _centred(returns: Float[Array, "*batch G"]) -> Float[Array, "*batch G"]:
-    # Differences from the first entry: equal rewards give exactly 0, whatever their rounding.
-    shifted = returns - jnp.broadcast_to(returns[..., :1], returns.shape)
-    return shifted - jnp.broadcast_to(jnp.mean(shifted, axis=-1, keepdims=True), returns.shape)
+def _centred(
+    values: Float[Array, "*batch N"], valid: Bool[Array, "*batch N"] | bool = True
+) -> Float[Array, "*batch N"]:
+    """Values minus the mean of the valid ones, and 0 at the others."""
+    # Differences from the largest: exactly 0 where all agree, whatever the rounding of the mean.
+    largest = jnp.max(values, axis=-1, keepdims=True, where=valid, initial=-jnp.inf)
+    shifted = jnp.where(valid, values - jnp.broadcast_to(largest, values.shape), 0)
+    count = jnp.sum(jnp.broadcast_to(valid, values.shape), axis=-1, keepdims=True)
+    mean = jnp.sum(shifted, axis=-1, keepdims=True) / jnp.maximum(count, 1)
+    return jnp.where(valid, shifted - jnp.broadcast_to(mean, values.shape), 0)
 
 
 def _scaled(
