@@ -23,8 +23,8 @@ def recursion(
     """x_t = a_t + b_t x_{t+1}, or a_t where the trace is cut and after the last row.
 
     The one recursion under every ψ that has one. A select, not a product with 0, stops the trace,
-    so that NaN on the far side of a cut stays there. A plain scan: on a CPU, an associative scan is
-    2 to 7 times slower to run and 2 to 13 times slower to compile (benchmarks/psi_recursion.py).
+    so that NaN on the far side of a cut stays there. A plain scan: on a CPU an associative scan is
+    several times slower, to run and to compile (benchmarks/psi_recursion.py).
 
     Args:
         increments: a_t.
