@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 RETURNS, ADVANTAGES, OFF_POLICY = "psi/returns.py", "psi/advantages.py", "psi/off_policy.py"
 GROUPS, WEIGHTS, ACTIONS = "psi/groups.py", "psi/weights.py", "psi/actions.py"
+MOMENTS, CLOSED_FORM = "auditing/moments.py", "auditing/closed_form.py"
 RATIOS, KL, ARRAYS = "psi/ratios.py", "psi/kl.py", "psi/arrays.py"
 
 TRACES = ("tests/psi/test_traces.py", "tests/theory/test_trajectory_psi.py")
@@ -31,6 +32,8 @@ TESTS = {
     RATIOS: ("tests/psi/test_ratios.py",),
     KL: ("tests/psi/test_kl.py",),
     ARRAYS: ("tests/psi/test_arrays.py",),
+    MOMENTS: ("tests/auditing/test_closed_form.py",),
+    CLOSED_FORM: ("tests/auditing/test_closed_form.py",),
 }
 """The tests of each module; a fault that they miss has gone unnoticed."""
 
@@ -221,6 +224,48 @@ FAULTS = {
         ARRAYS,
         "wrong = ~np.isin(np.asarray(value), (0, 1))",
         "wrong = np.zeros(value.shape, bool)",
+    ),
+    "covariance from expected rewards": (
+        MOMENTS,
+        "flow.expected(delta**2)",
+        "flow.expected(delta) ** 2",
+    ),
+    "reward and successor taken as independent": (
+        MOMENTS,
+        "(on_delta @ ahead.x)",
+        "(first[:, None] * (on @ ahead.x))",
+    ),
+    "ψψ not discounted twice": (MOMENTS, "c**2 * apply(on, psi_psi)", "c * apply(on, psi_psi)"),
+    "covariance without what lies ahead": (
+        MOMENTS,
+        "w * visits, psi_ahead",
+        "0 * visits, psi_ahead",
+    ),
+    "second moment taken for the covariance": (
+        MOMENTS,
+        "self._second_of_x(ahead) - np.outer(mean, mean)",
+        "self._second_of_x(ahead)",
+    ),
+    "horizon one step too long": (MOMENTS, "last = step == steps - 1", "last = step == steps"),
+    "convergence of the moments not checked": (
+        MOMENTS,
+        "if not np.all(total >= 1 - 1e-9)",
+        "if False",
+    ),
+    "total return without SSᵀ behind": (
+        MOMENTS,
+        "with_rr @ on_rr + with_r @ on_r",
+        "with_rr @ on_rr",
+    ),
+    "closed form ignores the weighting": (
+        CLOSED_FORM,
+        'weight = gamma if weighting == "discounted" else 1.0',
+        "weight = gamma",
+    ),
+    "closed form bootstraps at an end": (
+        CLOSED_FORM,
+        "np.where(mdp.terminated, 0.0, v[mdp.successors])",
+        "v[mdp.successors]",
     ),
     "input changed in place": (ARRAYS, 'values["truncated"] = values["truncated"].copy()\n', ""),
 }
