@@ -69,9 +69,9 @@ class FiniteMDP:
         FiniteMDP(3 states, 2 actions, 6 pairs, 6 outcomes, gamma=1.0, 1 observation)
     """
 
-    pair_offsets: Int64[np.ndarray, " S+1"]
+    pair_offsets: Int64[np.ndarray, " _S1"]
     pair_actions: Int32[np.ndarray, " P"]
-    outcome_offsets: Int64[np.ndarray, " P+1"]
+    outcome_offsets: Int64[np.ndarray, " _P1"]
     successors: Int32[np.ndarray, " K"]
     probabilities: Float64[np.ndarray, " K"]
     rewards: Float64[np.ndarray, " K"]
