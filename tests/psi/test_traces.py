@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from logtrick import psi
 
-BATCHES = [(), (3,), (2, 2)]
+BATCHES = [(), (2, 2)]
 
 
 def fragment(seed, shape, ends=0.3):
@@ -65,7 +65,7 @@ def compute(name, rows, gamma=0.9, **more):
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
-    length=st.integers(1, 16),
+    length=st.integers(1, 8),
     batch=st.sampled_from(BATCHES),
     ends=st.sampled_from([0.0, 0.3, 1.0]),
     gamma=st.sampled_from([0.3, 0.9, 1.0]),
@@ -83,7 +83,7 @@ def test_equals_the_defining_sum(name, seed, length, batch, ends, gamma):
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     lengths=st.lists(st.integers(1, 8), min_size=1, max_size=4),
