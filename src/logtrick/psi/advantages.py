@@ -4,9 +4,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from logtrick.errors import ConfigError
 from logtrick.psi.arrays import array_function
-from logtrick.psi.returns import Scalar, bootstrap, recursion
+from logtrick.psi.returns import Scalar, bootstrap, cuts, recursion
 
 
 @array_function("T", pad=True)
@@ -88,10 +87,8 @@ def n_step(
     Source:
         Mnih et al., Asynchronous methods for deep reinforcement learning, arXiv 1602.01783, sec. 4.
     """
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ConfigError(f"n = {n!r}; the number of steps is an integer of at least 1")
     one_step = rewards + gamma * bootstrap(next_values, terminated)
-    cut = (terminated | truncated).at[..., -1].set(True)
+    cut = cuts(terminated, truncated)
 
     def one_more(_: Array, target: Array) -> Array:
         # The wrapped-around last row is always a cut and never used.
@@ -141,4 +138,4 @@ def gae(
         Schulman et al., arXiv 1506.02438, eq. 16.
     """
     residuals = td_residual(rewards, values, next_values, terminated, truncated, gamma=gamma)
-    return recursion(residuals, gamma * lambda_, terminated | truncated)
+    return recursion(residuals, gamma * lambda_, cuts(terminated, truncated))

@@ -8,6 +8,7 @@ under `jax.enable_x64`, so float64 stays float64 whatever JAX's own setting is.
 import functools
 import inspect
 import math
+import operator
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,12 +22,34 @@ from logtrick.errors import ConfigError, ShapeError
 FLAGS = frozenset({"terminated", "truncated", "valid"})
 """Arguments that are read as booleans: bool, or the numbers 0 and 1."""
 
-RANGES = {"gamma": (0.0, 1.0), "lambda_": (0.0, 1.0)}
-"""Settings that are real numbers, and the closed interval in which they lie."""
+RANGES = {
+    "gamma": (0.0, 1.0),
+    "lambda_": (0.0, 1.0),
+    "rho_bar": (0.0, math.inf),
+    "advantage_rho_bar": (0.0, math.inf),
+    "c_bar": (0.0, math.inf),
+    "epsilon": (0.0, math.inf),
+    "epsilon_low": (0.0, 1.0),
+    "epsilon_high": (0.0, math.inf),
+    "bound": (1.0, math.inf),
+    "beta": (0.0, math.inf),
+    "max_length": (1.0, math.inf),
+    "lengths": (1.0, math.inf),
+    "ratios": (0.0, math.inf),
+    "probabilities": (0.0, 1.0),
+}
+"""The closed interval of every setting that is a real number, and of the arrays that have one."""
+
+INTEGERS = {"n": (1, math.inf), "ddof": (0, 1)}
+"""The same for the settings that are integers."""
 
 
 def array_function(
-    axis: str, *, static: tuple[str, ...] = (), pad: bool = False
+    axis: str,
+    *,
+    static: tuple[str, ...] = (),
+    one_per_row: tuple[str, ...] = (),
+    pad: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a function of JAX arrays one of JAX, NumPy or torch arrays.
 
@@ -36,6 +59,7 @@ def array_function(
     Args:
         axis: the name of the last axis in error messages.
         static: settings that are not traced (an integer that decides a loop's length).
+        one_per_row: arrays without the last axis, [...].
         pad: the axis is time and may be padded behind a cut; host arrays are then computed at the
             next power of two, so that episodes of every length do not each compile their own code.
 
@@ -55,10 +79,13 @@ def array_function(
             values = {k: v for k, v in given.items() if k in arrays and v is not None}
             kind = _common_kind(values)
             if kind == "jax":
-                values = _prepare(values, axis, jnp)
+                values = _prepare(values, axis, one_per_row, jnp)
                 traced = any(isinstance(v, jax.core.Tracer) for v in (values | settings).values())
                 return (function if traced else compiled)(**values, **settings)
-            return _on_host(compiled, kind, values, settings, axis, pad)
+            as_numpy = {k: _to_numpy(k, v) for k, v in values.items()}
+            as_numpy = _prepare(as_numpy, axis, one_per_row, np)
+            result = _on_host(compiled, as_numpy, settings, pad)
+            return result if kind == "numpy" else _to_torch(result, values)
 
         return wrapper
 
@@ -66,43 +93,31 @@ def array_function(
 
 
 def _on_host(
-    compiled: Callable[..., Any],
-    kind: str,
-    values: dict[str, Any],
-    settings: dict[str, Any],
-    axis: str,
-    pad: bool,
+    compiled: Callable[..., Any], values: dict[str, Any], settings: dict[str, Any], pad: bool
 ) -> Any:
-    """Run on NumPy copies of the arguments in their own precision; return the caller's kind."""
-    dtype = _torch_dtype(values) if kind == "torch" else None
-    device = getattr(next(iter(values.values())), "device", None)
-    values = _prepare({k: _to_numpy(k, v) for k, v in values.items()}, axis, np)
+    """Run on NumPy arrays, in their own precision and outside any trace."""
     length = next(iter(values.values())).shape[-1]
     if pad:
         values = _padded(values, length)
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         result = jax.tree.map(np.array, compiled(**values, **settings))
-    if pad:
-        result = jax.tree.map(lambda x: x[..., :length].copy(), result)
-    if kind == "torch":
-        torch = sys.modules["torch"]
-        return jax.tree.map(lambda x: torch.from_numpy(x).to(device=device, dtype=dtype), result)
-    return result
+    return jax.tree.map(lambda x: x[..., :length].copy(), result) if pad else result
 
 
 def _setting(name: str, value: Any) -> Any:
-    """A concrete real setting as a Python float in its range; a traced one as it is."""
-    if name not in RANGES or isinstance(value, jax.core.Tracer):
+    """A concrete number, checked, as a Python number; anything else as it is."""
+    if value is None or isinstance(value, jax.core.Tracer):
         return value
-    low, high = RANGES[name]
+    if name not in RANGES and name not in INTEGERS:
+        return value
+    low, high = RANGES.get(name) or INTEGERS[name]
     try:
-        number = float(value)
+        number = float(value) if name in RANGES else operator.index(value)
     except (TypeError, ValueError):
-        raise ConfigError(
-            f"{name} must be one real number in [{low:g}, {high:g}], not {value!r}"
-        ) from None
-    if not low <= number <= high or math.isnan(number):
-        raise ConfigError(f"{name} = {number:g} is outside [{low:g}, {high:g}]")
+        number = math.nan
+    if not low <= number <= high:
+        what = "real number" if name in RANGES else "integer"
+        raise ConfigError(f"{name} = {value!r}; it must be one {what} in [{low:g}, {high:g}]")
     return number
 
 
@@ -131,39 +146,54 @@ def _kind(name: str, value: Any) -> str:
     )
 
 
-def _prepare(values: dict[str, Any], axis: str, xp: Any) -> dict[str, Any]:
-    """Check shapes and dtypes; flags become booleans, the rest one common float dtype."""
+def _prepare(
+    values: dict[str, Any], axis: str, one_per_row: tuple[str, ...], xp: Any
+) -> dict[str, Any]:
+    """Check shapes, dtypes and ranges; flags become booleans, the rest one common float dtype."""
     if xp is np:
         values = {k: _native(k, v) for k, v in values.items()}
-    _check_shapes({k: v.shape for k, v in values.items()}, axis)
+    _check_shapes({k: v.shape for k, v in values.items()}, axis, one_per_row)
     for name, value in values.items():
         if not any(
             xp.issubdtype(value.dtype, kind) for kind in (xp.floating, xp.integer, xp.bool_)
         ):
             raise ShapeError(f"{name} has dtype {value.dtype}; real numbers are needed")
+        if name in RANGES and not isinstance(value, jax.core.Tracer):
+            _check_range(name, np.asarray(value))
     dtypes = [v.dtype for k, v in values.items() if k not in FLAGS]
     floats = [dtype for dtype in dtypes if xp.issubdtype(dtype, xp.floating)]
     dtype = xp.result_type(*floats) if floats else xp.result_type(float)
     return {k: _as_flag(k, v) if k in FLAGS else v.astype(dtype) for k, v in values.items()}
 
 
-def _check_shapes(shapes: Mapping[str, tuple[int, ...]], axis: str) -> None:
+def _check_shapes(
+    shapes: Mapping[str, tuple[int, ...]], axis: str, one_per_row: tuple[str, ...]
+) -> None:
     (first, expected), *others = shapes.items()
     if not expected:
         raise ShapeError(f"{first} is a scalar; give [{axis}], batch axes in front")
-    if expected[-1] == 0:
-        raise ShapeError(f"{first} has shape {expected}: {axis} = 0, there is nothing to compute")
+    if 0 in expected:
+        raise ShapeError(f"{first} has shape {expected}: there is nothing to compute")
     for name, shape in others:
-        if shape == expected:
+        wanted = expected[:-1] if name in one_per_row else expected
+        if shape == wanted:
             continue
-        message = f"{name} has shape {shape}, but {first} has {expected}; all must agree"
-        if shape and shape == (*expected[:-1], expected[-1] + 1):
+        message = f"{name} has shape {shape}, but {first} has {expected}: {wanted} is needed"
+        if shape == (*expected[:-1], expected[-1] + 1):
             message += (
                 f". It has {axis}+1 entries: give V(s_t) as values[..., :-1] and V(s'_t) as "
                 "next_values = values[..., 1:], the latter with the critic on the observation that "
                 "was really reached wherever an episode was cut"
             )
         raise ShapeError(message)
+
+
+def _check_range(name: str, value: np.ndarray) -> None:
+    low, high = RANGES[name]
+    wrong = (value < low) | (value > high)
+    if wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ConfigError(f"{name} at {where} is {value[where]:g}, outside [{low:g}, {high:g}]")
 
 
 def _as_flag(name: str, value: Any) -> Any:
@@ -209,9 +239,12 @@ def _to_numpy(name: str, value: Any) -> Any:
         raise ShapeError(f"{name} cannot be read as a dense array: {error}") from None
 
 
-def _torch_dtype(values: Mapping[str, Any]) -> Any:
-    """The dtype that torch itself would give the result."""
+def _to_torch(result: Any, like: Mapping[str, Any]) -> Any:
+    """On the device of the first argument, in the dtype that torch itself would give."""
     torch = sys.modules["torch"]
-    reals = [v.dtype for k, v in values.items() if k not in FLAGS]
-    dtype = functools.reduce(torch.promote_types, reals)
-    return dtype if dtype.is_floating_point else torch.get_default_dtype()
+    dtypes = [v.dtype for k, v in like.items() if k not in FLAGS]
+    dtype = functools.reduce(torch.promote_types, dtypes)
+    if not dtype.is_floating_point:
+        dtype = torch.get_default_dtype()
+    device = next(iter(like.values())).device
+    return jax.tree.map(lambda x: torch.from_numpy(x).to(device=device, dtype=dtype), result)

@@ -23,8 +23,8 @@ def recursion(
     """x_t = a_t + b_t x_{t+1}, or a_t where the trace is cut and after the last row.
 
     The one recursion under every ψ that has one. A select, not a product with 0, stops the trace,
-    so that NaN on the far side of a cut stays there. A plain scan: on a CPU, an associative scan is
-    2 to 7 times slower to run and 2 to 13 times slower to compile (benchmarks/psi_recursion.py).
+    so that NaN on the far side of a cut stays there. A plain scan: on a CPU an associative scan is
+    several times slower, to run and to compile (benchmarks/psi_recursion.py).
 
     Args:
         increments: a_t.
@@ -56,6 +56,13 @@ def step_in_episode(cut: Bool[Array, "*batch T"]) -> Array:
     after_cut = jnp.where(cut[..., :-1], t[..., 1:], 0)
     starts = jnp.concatenate([jnp.zeros_like(t[..., :1]), after_cut], axis=-1)
     return t - lax.cummax(starts, axis=cut.ndim - 1)
+
+
+def cuts(
+    terminated: Bool[Array, "*batch T"], truncated: Bool[Array, "*batch T"]
+) -> Bool[Array, "*batch T"]:
+    """True where nothing of the same episode follows: either flag, and the last row."""
+    return (terminated | truncated).at[..., -1].set(True)
 
 
 def bootstrap(
@@ -103,7 +110,7 @@ def reward_to_go(
         estimation, arXiv 1506.02438, eq. 1, item 2.
     """
     last = rewards if next_values is None else rewards + gamma * bootstrap(next_values, terminated)
-    cut = _with_last(terminated | truncated)
+    cut = cuts(terminated, truncated)
     return recursion(jnp.where(cut, last, rewards), gamma, cut)
 
 
@@ -144,7 +151,7 @@ def episode_return(
         Williams, Simple statistical gradient-following algorithms, Machine Learning 8 (1992).
     """
     to_go = reward_to_go(rewards, terminated, truncated, next_values, gamma=gamma)
-    step = step_in_episode(terminated | truncated)
+    step = step_in_episode(cuts(terminated, truncated))
     start = lax.broadcasted_iota(jnp.int32, step.shape, step.ndim - 1) - step
     return jnp.take_along_axis(to_go, start, axis=-1)
 
@@ -188,7 +195,7 @@ def total_return(
         Schulman et al., arXiv 1506.02438, eq. 1, item 1, with the discount kept.
     """
     whole = episode_return(rewards, terminated, truncated, next_values, gamma=gamma)
-    step = step_in_episode(terminated | truncated)
+    step = step_in_episode(cuts(terminated, truncated))
     return whole / jnp.asarray(gamma, whole.dtype) ** step
 
 
@@ -270,10 +277,6 @@ def lambda_return(
         Sutton and Barto, Reinforcement Learning (2nd ed.), eq. 12.2 and 12.18.
     """
     following = gamma * bootstrap(next_values, terminated)
-    cut = _with_last(terminated | truncated)
+    cut = cuts(terminated, truncated)
     one_step = rewards + jnp.where(cut, following, (1 - lambda_) * following)
     return recursion(one_step, gamma * lambda_, cut)
-
-
-def _with_last(cut: Bool[Array, "*batch T"]) -> Bool[Array, "*batch T"]:
-    return cut.at[..., -1].set(True)

@@ -1,0 +1,311 @@
+"""Plant one fault at a time in a copy of the sources and see which test catches it.
+
+    python benchmarks/planted_faults.py [NAME ...]
+
+Prints one line a fault: its name and the first test that failed. The exit status is 1 if a fault
+went unnoticed, or if its text is no longer in the sources.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+RETURNS, ADVANTAGES, OFF_POLICY = "psi/returns.py", "psi/advantages.py", "psi/off_policy.py"
+GROUPS, WEIGHTS, ACTIONS = "psi/groups.py", "psi/weights.py", "psi/actions.py"
+MOMENTS, CLOSED_FORM = "auditing/moments.py", "auditing/closed_form.py"
+RATIOS, KL, ARRAYS = "psi/ratios.py", "psi/kl.py", "psi/arrays.py"
+
+TRACES = ("tests/psi/test_traces.py", "tests/theory/test_trajectory_psi.py")
+TESTS = {
+    RETURNS: TRACES,
+    ADVANTAGES: TRACES,
+    OFF_POLICY: TRACES,
+    GROUPS: ("tests/psi/test_groups.py", "tests/theory/test_group_rules.py"),
+    WEIGHTS: ("tests/psi/test_groups.py", "tests/theory/test_group_rules.py"),
+    ACTIONS: ("tests/psi/test_actions.py",),
+    RATIOS: ("tests/psi/test_ratios.py",),
+    KL: ("tests/psi/test_kl.py",),
+    ARRAYS: ("tests/psi/test_arrays.py",),
+    MOMENTS: ("tests/auditing/test_closed_form.py",),
+    CLOSED_FORM: ("tests/auditing/test_closed_form.py",),
+}
+"""The tests of each module; a fault that they miss has gone unnoticed."""
+
+FAULTS = {
+    "γ dropped in the recursion's factor (GAE)": (
+        ADVANTAGES,
+        "gamma * lambda_, cuts",
+        "lambda_, cuts",
+    ),
+    "λ ignored (GAE)": (ADVANTAGES, "gamma * lambda_, cuts", "gamma, cuts"),
+    "truncation is termination": (
+        ADVANTAGES,
+        "rewards + gamma * bootstrap(next_values, terminated) - values",
+        "rewards + gamma * bootstrap(next_values, terminated | truncated) - values",
+    ),
+    "termination bootstraps": (
+        RETURNS,
+        "return jnp.where(terminated, 0, next_values)",
+        "return next_values",
+    ),
+    "truncation does not cut the trace": (
+        RETURNS,
+        "return (terminated | truncated).at",
+        "return (terminated | terminated).at",
+    ),
+    "the last row is no cut": (
+        RETURNS,
+        "(terminated | truncated).at[..., -1].set(True)",
+        "(terminated | truncated)",
+    ),
+    "trace cut by a product, so NaN leaks": (
+        RETURNS,
+        "increment + jnp.where(is_cut, 0, factor * following)",
+        "increment + (1 - is_cut) * factor * following",
+    ),
+    "recursion runs forward": (RETURNS, "rows, reverse=True)", "rows)"),
+    "sign of the values": (
+        ADVANTAGES,
+        "next_values, terminated) - values",
+        "next_values, terminated) + values",
+    ),
+    "γ dropped in the TD residual": (
+        ADVANTAGES,
+        "rewards + gamma * bootstrap(next_values, terminated) - values",
+        "rewards + bootstrap(next_values, terminated) - values",
+    ),
+    "reward of the next step": (
+        ADVANTAGES,
+        "return rewards + gamma * bootstrap",
+        "return jnp.roll(rewards, -1, -1) + gamma * bootstrap",
+    ),
+    "n-step off by one": (ADVANTAGES, "fori_loop(1, min", "fori_loop(0, min"),
+    "n-step across episodes": (
+        ADVANTAGES,
+        "jnp.where(cut, one_step, rewards",
+        "jnp.where(False, one_step, rewards",
+    ),
+    "a scale of 1.01": (
+        ADVANTAGES,
+        "return recursion(residuals,",
+        "return 1.01 * recursion(residuals,",
+    ),
+    "baseline depends on the next state": (
+        RETURNS,
+        "next_values, gamma=gamma) - values",
+        "next_values, gamma=gamma) - jnp.roll(values, -1, -1)",
+    ),
+    "total return from t only": (RETURNS, "jnp.take_along_axis(to_go, start, axis=-1)", "to_go"),
+    "total return without γ^t": (
+        RETURNS,
+        "whole / jnp.asarray(gamma, whole.dtype) ** step",
+        "whole",
+    ),
+    "steps counted over episodes": (RETURNS, "return t - lax.cummax", "return t - 0 * lax.cummax"),
+    "λ-return keeps (1−λ) at a cut": (
+        RETURNS,
+        "jnp.where(cut, following, (1 - lambda_) * following)",
+        "(1 - lambda_) * following",
+    ),
+    "V-trace takes the next episode's target": (
+        OFF_POLICY,
+        "jnp.where(cuts(terminated, truncated), 0, jnp.roll(errors, -1, axis=-1))",
+        "jnp.roll(errors, -1, axis=-1)",
+    ),
+    "V-trace c not clipped": (
+        OFF_POLICY,
+        "lambda_ * jnp.minimum(c_bar, ratios)\n",
+        "lambda_ * ratios\n",
+    ),
+    "V-trace ρ not clipped": (
+        OFF_POLICY,
+        "jnp.minimum(rho_bar, ratios) * residuals",
+        "ratios * residuals",
+    ),
+    "V-trace λ ignored": (OFF_POLICY, "decays = gamma * lambda_ *", "decays = gamma *"),
+    "Retrace corrects the first action": (OFF_POLICY, "jnp.roll(ratios, -1, axis=-1)", "ratios"),
+    "leave-one-out baseline as the weight": (
+        GROUPS,
+        "return _centred(returns) * (size / (size - 1))",
+        "return returns - _centred(returns) * (size / (size - 1))",
+    ),
+    "RLOO with the group mean": (
+        GROUPS,
+        "_centred(returns) * (size / (size - 1))",
+        "_centred(returns)",
+    ),
+    "std without ε": (
+        GROUPS,
+        "jnp.where(positive, variance, 1)) + epsilon",
+        "jnp.where(positive, variance, 1))",
+    ),
+    "ddof ignored": (GROUPS, "/ (size - ddof)", "/ size"),
+    "mean taken with its rounding": (
+        GROUPS,
+        "largest = jnp.max(values, axis=-1, keepdims=True, where=valid, initial=-jnp.inf)",
+        "largest = jnp.zeros_like(values[..., :1])",
+    ),
+    "padding counted when whitening": (
+        GROUPS,
+        "count = jnp.sum(valid, axis=-1, keepdims=True)\n    variance",
+        "count = psi.shape[-1]\n    variance",
+    ),
+    "OPO without lengths": (
+        GROUPS,
+        "jnp.sum(lengths * returns, axis=-1",
+        "jnp.sum(returns, axis=-1",
+    ),
+    "token mean over the sequence": (
+        WEIGHTS,
+        "jnp.broadcast_to(1 / total",
+        "jnp.broadcast_to(1 / lengths",
+    ),
+    "1/length forgotten": (
+        WEIGHTS,
+        "1 / (lengths.shape[-1] * lengths)",
+        "lengths / lengths / lengths.shape[-1]",
+    ),
+    "0 · −∞ in a sum over actions": (
+        ACTIONS,
+        "jnp.where(missing, 0, action_values)",
+        "action_values",
+    ),
+    "ψ differentiated in the all-action sum": (
+        ACTIONS,
+        "lax.stop_gradient(action_values)",
+        "action_values",
+    ),
+    "optimal baseline without the scores": (
+        ACTIONS,
+        "weights = probabilities * squared_scores",
+        "weights = probabilities",
+    ),
+    "PPO's max for min": (RATIOS, "jnp.minimum(ratio * psi", "jnp.maximum(ratio * psi"),
+    "ε the wrong way round": (
+        RATIOS,
+        "jnp.clip(ratio, 1 - low, 1 + high)",
+        "jnp.clip(ratio, 1 - high, 1 + low)",
+    ),
+    "dual clip on both signs": (
+        RATIOS,
+        "jnp.where(psi < 0, jnp.maximum(clipped, bound * psi), clipped)",
+        "jnp.maximum(clipped, bound * psi)",
+    ),
+    "CISPO differentiates its ratio": (
+        RATIOS,
+        "lax.stop_gradient(ratio * psi) * log_probs",
+        "ratio * psi * log_probs",
+    ),
+    "old policy differentiated": (
+        RATIOS,
+        "return jnp.exp(log_probs - lax.stop_gradient(old_log_probs))",
+        "return jnp.exp(log_probs - old_log_probs)",
+    ),
+    "sequence ratio not divided by the length": (
+        RATIOS,
+        "jnp.maximum(jnp.sum(valid, axis=-1), 1)",
+        "1",
+    ),
+    "k3 the wrong way round": (KL, "jnp.expm1(-x) + x", "jnp.expm1(x) - x"),
+    "k2 without the half": (KL, "** 2 / 2", "** 2"),
+    "KL penalty differentiated": (
+        KL,
+        "lax.stop_gradient(log_probs - reference_log_probs)",
+        "(log_probs - reference_log_probs)",
+    ),
+    "float64 lost": (ARRAYS, "jax.enable_x64(True)", "jax.enable_x64(False)"),
+    "flags not checked": (
+        ARRAYS,
+        "wrong = ~np.isin(np.asarray(value), (0, 1))",
+        "wrong = np.zeros(value.shape, bool)",
+    ),
+    "covariance from expected rewards": (
+        MOMENTS,
+        "flow.expected(delta**2)",
+        "flow.expected(delta) ** 2",
+    ),
+    "reward and successor taken as independent": (
+        MOMENTS,
+        "(on_delta @ ahead.x)",
+        "(first[:, None] * (on @ ahead.x))",
+    ),
+    "ψψ not discounted twice": (MOMENTS, "c**2 * apply(on, psi_psi)", "c * apply(on, psi_psi)"),
+    "covariance without what lies ahead": (
+        MOMENTS,
+        "w * visits, psi_ahead",
+        "0 * visits, psi_ahead",
+    ),
+    "second moment taken for the covariance": (
+        MOMENTS,
+        "self._second_of_x(ahead) - np.outer(mean, mean)",
+        "self._second_of_x(ahead)",
+    ),
+    "horizon one step too long": (MOMENTS, "last = step == steps - 1", "last = step == steps"),
+    "convergence of the moments not checked": (
+        MOMENTS,
+        "if not np.all(total >= 1 - 1e-9)",
+        "if False",
+    ),
+    "total return without SSᵀ behind": (
+        MOMENTS,
+        "with_rr @ on_rr + with_r @ on_r",
+        "with_rr @ on_rr",
+    ),
+    "closed form ignores the weighting": (
+        CLOSED_FORM,
+        'weight = gamma if weighting == "discounted" else 1.0',
+        "weight = gamma",
+    ),
+    "closed form bootstraps at an end": (
+        CLOSED_FORM,
+        "np.where(mdp.terminated, 0.0, v[mdp.successors])",
+        "v[mdp.successors]",
+    ),
+    "input changed in place": (ARRAYS, 'values["truncated"] = values["truncated"].copy()\n', ""),
+}
+
+
+def first_failure(path: str, old: str, new: str) -> str | None:
+    """The first test that fails with the fault in place; None if all pass."""
+    with tempfile.TemporaryDirectory() as folder:
+        sources = Path(folder, "src")
+        shutil.copytree(ROOT / "src", sources)
+        file = sources / "logtrick" / path
+        text = file.read_text()
+        if text.count(old) < 1:
+            raise SystemExit(f"{path} no longer holds {old!r}")
+        file.write_text(text.replace(old, new))
+        command = ["-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [sys.executable, *command, *TESTS[path]],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(sources)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode == 0:
+        return None
+    found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return found.group(1) if found else done.stdout[-200:]
+
+
+def main() -> int:
+    wanted = sys.argv[1:] or list(FAULTS)
+    unnoticed = 0
+    for name in wanted:
+        caught = first_failure(*FAULTS[name])
+        unnoticed += caught is None
+        print(f"{name:45}  {caught or 'NOT CAUGHT'}", flush=True)
+    print(f"{len(wanted) - unnoticed} of {len(wanted)} caught")
+    return int(unnoticed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""The field's standard small MDPs, each a few lines, and all of them by name.
+
+`make("random_walk(19)")` builds by name, with arguments if need be; `_` and `-` are the same. The
+command line takes the same names, Gymnasium ids with a transition table, and files (`.umb`,
+`.tra`).
+"""
+
+import ast
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from logtrick.errors import ConfigError, MDPError
+from logtrick.mdp import FiniteMDP
+from logtrick.problems.chains import (
+    chain,
+    corridor,
+    forest,
+    gamma_t_fixture,
+    puterman_two_state,
+    random_walk,
+    river_swim,
+    sequences,
+    two_state_loop,
+    vanishing_chain,
+)
+from logtrick.problems.garnets import garnet
+from logtrick.problems.grids import (
+    cliff_walking,
+    example_3_5_grid,
+    frozen_lake,
+    salad_and_poison,
+    taxi,
+)
+
+#: name -> builder, for `make` and the command line.
+REGISTRY: dict[str, Callable[..., FiniteMDP]] = {
+    builder.__name__: builder
+    for builder in (
+        chain,
+        cliff_walking,
+        corridor,
+        example_3_5_grid,
+        forest,
+        frozen_lake,
+        gamma_t_fixture,
+        garnet,
+        puterman_two_state,
+        random_walk,
+        river_swim,
+        salad_and_poison,
+        sequences,
+        taxi,
+        two_state_loop,
+        vanishing_chain,
+    )
+}
+
+
+def make(name: str, *, gamma: float | None = None) -> FiniteMDP:
+    """Build an MDP from a name: a problem, a Gymnasium id, or a file.
+
+    Args:
+        name: "corridor", "random-walk(19)", "garnet(1000, 4, 5, seed=3)", "FrozenLake-v1",
+            "model.umb", "model.tra" (with "model.lab", "model.rew" beside it) …
+        gamma: γ; the problem's own by default, .99 for a Gymnasium id, 1 for a file.
+
+    Returns:
+        The MDP.
+
+    Raises:
+        MDPError: nothing has this name; the nearest names are given.
+        ConfigError: arguments that the problem does not take.
+
+    Example:
+        >>> make("random-walk(19)", gamma=0.5)
+        FiniteMDP(19 states, 2 actions, 38 pairs, 38 outcomes, gamma=0.5)
+    """
+    mdp = _make(name)
+    return mdp if gamma is None else mdp.replace(gamma=gamma)
+
+
+def _make(name: str) -> FiniteMDP:
+    path = Path(name)
+    if path.suffix == ".umb":
+        return FiniteMDP.from_umb(path)
+    if path.suffix == ".tra":
+        lab, rew = path.with_suffix(".lab"), path.with_suffix(".rew")
+        return FiniteMDP.from_prism(
+            path, lab if lab.exists() else None, [rew] if rew.exists() else []
+        )
+    bare, arguments, keywords = _parse(name)
+    builder = REGISTRY.get(bare.replace("-", "_"))
+    if builder is not None:
+        try:
+            return builder(*arguments, **keywords)
+        except TypeError as error:
+            raise ConfigError(f"{name}: {error}") from error
+    if "-v" in bare:
+        return FiniteMDP.from_gymnasium(bare, gamma=0.99, **keywords)
+    near = difflib.get_close_matches(bare.replace("-", "_"), REGISTRY, n=3, cutoff=0.4)
+    hint = f"; did you mean {', '.join(near)}?" if near else f"; known: {', '.join(REGISTRY)}"
+    raise MDPError(f"no problem is called {bare!r}{hint}")
+
+
+def _parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """Split "garnet(100, 4, seed=3)" into its name and its literal arguments."""
+    bare, bracket, rest = name.partition("(")
+    if not bracket:
+        return bare.strip(), [], {}
+    try:
+        call = ast.parse(f"f({rest}", mode="eval").body
+        if not isinstance(call, ast.Call):
+            raise ValueError("not a list of arguments")
+        arguments = [ast.literal_eval(argument) for argument in call.args]
+        keywords = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(f"{name!r}: write the arguments as in garnet(100, 4, seed=3)") from error
+    return bare.strip(), arguments, keywords
+
+
+__all__ = [
+    "REGISTRY",
+    "chain",
+    "cliff_walking",
+    "corridor",
+    "example_3_5_grid",
+    "forest",
+    "frozen_lake",
+    "gamma_t_fixture",
+    "garnet",
+    "make",
+    "puterman_two_state",
+    "random_walk",
+    "river_swim",
+    "salad_and_poison",
+    "sequences",
+    "taxi",
+    "two_state_loop",
+    "vanishing_chain",
+]

@@ -1,0 +1,176 @@
+"""Is this a Markov decision process? Each check names the state, action and outcome to look at."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from logtrick.errors import ConfigError, MDPError, ShapeError
+
+if TYPE_CHECKING:
+    from logtrick.mdp import FiniteMDP
+
+#: How far from one a distribution may sum. Beyond it the numbers are not float64 probabilities.
+ROW_SUM_TOLERANCE = 1e-9
+
+
+def checked_gamma(gamma: float) -> float:
+    """γ as a float, or an error."""
+    if not (isinstance(gamma, int | float | np.number) and 0 <= gamma <= 1):
+        raise ConfigError(f"gamma is {gamma!r}; a discount factor lies in [0, 1]")
+    return float(gamma)
+
+
+def check_structure(mdp: "FiniteMDP") -> None:
+    """Offsets, action sets, successors, probabilities and rewards."""
+    _check_offsets("pair_offsets", mdp.pair_offsets, mdp.num_pairs)
+    _check_offsets("outcome_offsets", mdp.outcome_offsets, mdp.num_outcomes)
+    if len(mdp.outcome_offsets) != mdp.num_pairs + 1:
+        raise ShapeError(
+            f"outcome_offsets has {len(mdp.outcome_offsets)} entries for {mdp.num_pairs} pairs; "
+            "it needs one more than there are pairs"
+        )
+    for name in ("probabilities", "rewards", "terminated"):
+        if getattr(mdp, name).shape != (mdp.num_outcomes,):
+            shape = getattr(mdp, name).shape
+            raise ShapeError(f"{name} has shape {shape}, successors ({mdp.num_outcomes},)")
+    _check_actions(mdp)
+    _check_successors(mdp)
+    _check_probabilities(mdp)
+    check_rewards(mdp)
+
+
+def _check_offsets(name: str, offsets: np.ndarray, total: int) -> None:
+    if offsets.ndim != 1 or len(offsets) < 2:
+        raise ShapeError(f"{name} has shape {offsets.shape}; an MDP needs at least one state")
+    if offsets[0] != 0 or offsets[-1] != total or (np.diff(offsets) < 0).any():
+        raise ShapeError(f"{name} must increase from 0 to {total}; it goes {offsets[:5]} ...")
+
+
+def _check_actions(mdp: "FiniteMDP") -> None:
+    empty = np.flatnonzero(np.diff(mdp.pair_offsets) == 0)
+    if empty.size:
+        raise MDPError(
+            f"state {empty[0]} has no actions; if it is terminal, give it one that stays there "
+            "and pays 0"
+        )
+    actions = mdp.pair_actions
+    if (actions < 0).any():
+        pair = int(np.argmax(actions < 0))
+        raise MDPError(f"state {mdp.pair_states[pair]} has the negative action {actions[pair]}")
+    falls = np.diff(actions) <= 0
+    falls[mdp.pair_offsets[1:-1] - 1] = False
+    if falls.any():
+        pair = int(np.argmax(falls)) + 1
+        raise MDPError(
+            f"the actions of state {mdp.pair_states[pair]} must increase, without repetition: "
+            f"{actions[pair - 1]} is followed by {actions[pair]}"
+        )
+    childless = np.flatnonzero(np.diff(mdp.outcome_offsets) == 0)
+    if childless.size:
+        raise MDPError(f"{_pair(mdp, childless[0])} has no outcomes")
+
+
+def _check_successors(mdp: "FiniteMDP") -> None:
+    dangling = (mdp.successors < 0) | (mdp.successors >= mdp.num_states)
+    if dangling.any():
+        outcome = int(np.argmax(dangling))
+        raise MDPError(
+            f"{_outcome(mdp, outcome)} leads to state {mdp.successors[outcome]}, but the states "
+            f"are 0 ... {mdp.num_states - 1}"
+        )
+
+
+def _check_probabilities(mdp: "FiniteMDP") -> None:
+    wrong = ~((mdp.probabilities >= 0) & (mdp.probabilities <= 1 + ROW_SUM_TOLERANCE))
+    if wrong.any():
+        outcome = int(np.argmax(wrong))
+        raise MDPError(f"{_outcome(mdp, outcome)} has probability {mdp.probabilities[outcome]}")
+    sums = np.add.reduceat(mdp.probabilities, mdp.outcome_offsets[:-1])
+    off = np.abs(sums - 1) > ROW_SUM_TOLERANCE
+    if off.any():
+        pair = int(np.argmax(off))
+        raise MDPError(
+            f"the probabilities of {_pair(mdp, pair)} sum to {sums[pair]:.12g}, not 1; normalise "
+            "them in float64 if they were rounded"
+        )
+
+
+def check_rewards(mdp: "FiniteMDP") -> None:
+    """One finite reward for each outcome."""
+    if mdp.rewards.shape != (mdp.num_outcomes,):
+        raise ShapeError(
+            f"rewards has shape {mdp.rewards.shape}; one for each of the {mdp.num_outcomes} "
+            "outcomes is needed"
+        )
+    wrong = ~np.isfinite(mdp.rewards)
+    if wrong.any():
+        outcome = int(np.argmax(wrong))
+        raise MDPError(f"{_outcome(mdp, outcome)} pays {mdp.rewards[outcome]}")
+
+
+def check_labels(mdp: "FiniteMDP") -> None:
+    """ρ, observations, names, layout and the choice of storage."""
+    check_distribution("start", mdp.start, mdp.num_states)
+    _check_observations(mdp.observations, mdp.num_states)
+    for name, size in (("state_names", mdp.num_states), ("action_names", mdp.num_actions)):
+        names = getattr(mdp, name)
+        if names is not None and len(names) != size:
+            raise ShapeError(f"{name} has {len(names)} entries, the MDP {size}")
+    if mdp.layout is not None:
+        cells = mdp.layout[mdp.layout >= 0]
+        if mdp.layout.ndim != 2 or (cells >= mdp.num_states).any():
+            raise ShapeError(f"layout must be [rows, columns] of states 0 ... {mdp.num_states - 1}")
+        if len(np.unique(cells)) < len(cells):
+            raise ShapeError("layout shows a state twice")
+    if mdp.storage not in ("auto", "dense", "sparse"):
+        raise ConfigError(f"storage is {mdp.storage!r}; choose auto, dense or sparse")
+
+
+def check_distribution(name: str, weights: np.ndarray, num_states: int) -> None:
+    """A distribution over states."""
+    if weights.shape != (num_states,):
+        raise ShapeError(f"{name} has shape {weights.shape}, the MDP {num_states} states")
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        state = int(np.argmax(wrong))
+        raise MDPError(f"{name} gives state {state} the probability {weights[state]}")
+    if abs(weights.sum() - 1) > ROW_SUM_TOLERANCE:
+        raise MDPError(f"{name} sums to {weights.sum():.12g}, not 1")
+
+
+def _check_observations(observations: np.ndarray, num_states: int) -> None:
+    if len(observations) != num_states:
+        raise ShapeError(f"observations has {len(observations)} rows, the MDP {num_states} states")
+    if not np.issubdtype(observations.dtype, np.number):
+        raise ShapeError(f"observations are {observations.dtype}; numbers are needed")
+    wrong = ~np.isfinite(observations)
+    if observations.ndim == 1 and np.issubdtype(observations.dtype, np.integer):
+        wrong = observations < 0
+    if wrong.any():
+        state = int(np.argwhere(wrong)[0][0])
+        raise MDPError(f"state {state} has the observation {observations[state]}")
+
+
+def as_start(start: Any, terminal: np.ndarray) -> np.ndarray:
+    """ρ from a distribution, a state's number, or None: uniform over the other states."""
+    num_states = len(terminal)
+    if start is None:
+        eligible = ~terminal if not terminal.all() else ~np.zeros(num_states, np.bool_)
+        return eligible / eligible.sum()
+    array = np.asarray(start, np.float64)
+    if array.ndim > 0:
+        return array
+    if not math.isfinite(array) or array != int(array) or not 0 <= array < num_states:
+        raise MDPError(f"start is state {start}, but the states are 0 ... {num_states - 1}")
+    return np.eye(1, num_states, int(array))[0]
+
+
+def _pair(mdp: "FiniteMDP", pair: int) -> str:
+    return f"state {mdp.pair_states[pair]}, action {mdp.pair_actions[pair]}"
+
+
+def _outcome(mdp: "FiniteMDP", outcome: int) -> str:
+    pair = int(np.searchsorted(mdp.outcome_offsets, outcome, side="right")) - 1
+    number = outcome - int(mdp.outcome_offsets[pair])
+    return f"{_pair(mdp, pair)}, outcome {number}"
