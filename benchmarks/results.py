@@ -1,4 +1,4 @@
-"""Benchmark tables: written by the scripts beside this file, with everything needed to judge them."""
+"""Benchmark tables: written by the scripts beside this file, with what is needed to judge them."""
 
 import datetime
 import importlib.metadata

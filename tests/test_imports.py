@@ -14,7 +14,8 @@ SOURCE = Path(lt.__file__).parent
 # Each layer may import from itself and from those before it, never from those after it.
 LAYERS = [
     {"errors"},
-    {"distributions", "mdp", "readers", "problems", "psi", "objectives", "natural", "statistics"},
+    {"distributions", "psi", "objectives", "statistics"},
+    {"mdp", "mdp_arrays", "mdp_transforms", "graphs", "validation", "readers", "problems"},
     {"policies", "files", "logs", "trees"},
     {"exact", "planning", "derivation", "checkpoints"},
     {"envs"},

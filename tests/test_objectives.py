@@ -9,6 +9,12 @@ from hypothesis import strategies as st
 
 from logtrick.objectives import clipped_value_loss, ppo_clip, score_function, value_loss
 
+
+def one_ppo_clip(log_prob, old_log_prob, psi, clip_eps):
+    """ppo_clip of a single sample."""
+    return ppo_clip(log_prob[None], old_log_prob[None], psi[None], clip_eps)[0]
+
+
 numbers = st.floats(-3, 3, width=32)
 
 
@@ -24,7 +30,7 @@ def test_score_function_gradient_is_minus_psi_times_score(log_prob, psi):
 @settings(max_examples=30, deadline=None)
 def test_ppo_at_the_old_policy_is_the_score_function(log_prob, psi, eps):
     arguments = jnp.float32(log_prob), jnp.float32(log_prob), jnp.float32(psi), eps
-    np.testing.assert_allclose(jax.grad(ppo_clip)(*arguments), -psi, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(jax.grad(one_ppo_clip)(*arguments), -psi, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +45,14 @@ def test_ppo_at_the_old_policy_is_the_score_function(log_prob, psi, eps):
 )
 def test_ppo_gradient_in_each_region(ratio, psi, expected):
     old = jnp.float32(-1.0)
-    gradient = jax.grad(ppo_clip)(old + jnp.log(jnp.float32(ratio)), old, jnp.float32(psi), 0.2)
+    gradient = jax.grad(one_ppo_clip)(old + jnp.log(jnp.float32(ratio)), old, jnp.float32(psi), 0.2)
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_no_gradient_flows_into_the_data():
     x = jnp.float32(0.3)
     for argument in (1, 2):
-        assert jax.grad(ppo_clip, argnums=argument)(x, x, x, 0.2) == 0
+        assert jax.grad(one_ppo_clip, argnums=argument)(x, x, x, 0.2) == 0
     assert jax.grad(value_loss, argnums=1)(x, jnp.float32(2.0)) == 0
 
 

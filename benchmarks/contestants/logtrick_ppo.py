@@ -21,7 +21,7 @@ def main() -> None:
     state, _ = loop.advance(state, 1)
     for _ in range(4):
         begin = time.perf_counter()
-        state, metrics = loop.advance(state, UPDATES)
+        state, _ = loop.advance(state, UPDATES)
         seconds = time.perf_counter() - begin
         steps = UPDATES * 64 * 128
         print(json.dumps({"steps_per_second": steps / seconds, "compile": loop.compile_seconds}))

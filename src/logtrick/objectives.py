@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from logtrick.psi import ratios
+
 
 def score_function(
     log_prob: Float[Array, "*batch"], psi: Float[Array, "*batch"]
@@ -32,11 +34,11 @@ def score_function(
 
 
 def ppo_clip(
-    log_prob: Float[Array, "*batch"],
-    old_log_prob: Float[Array, "*batch"],
-    psi: Float[Array, "*batch"],
+    log_prob: Float[Array, "*batch B"],
+    old_log_prob: Float[Array, "*batch B"],
+    psi: Float[Array, "*batch B"],
     clip_eps: Float[Array, ""] | float,
-) -> Float[Array, "*batch"]:
+) -> Float[Array, "*batch B"]:
     """−min(r ψ, clip(r, 1−ε, 1+ε) ψ) with the ratio r = π_θ/π_old.
 
     At θ = θ_old its gradient is that of `score_function`. Away from it, the gradient is 0 wherever
@@ -55,10 +57,8 @@ def ppo_clip(
 
     Source: Schulman et al. (2017), "Proximal policy optimization algorithms", equation 7.
     """
-    psi = jax.lax.stop_gradient(psi)
-    ratio = jnp.exp(log_prob - jax.lax.stop_gradient(old_log_prob))
-    clipped = jnp.clip(ratio, 1 - clip_eps, 1 + clip_eps)
-    return -jnp.minimum(ratio * psi, clipped * psi)
+    data = jax.lax.stop_gradient((old_log_prob, psi))
+    return -ratios.ppo_clip(log_prob, *data, epsilon_low=clip_eps, epsilon_high=clip_eps)
 
 
 def value_loss(
