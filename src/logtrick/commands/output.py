@@ -5,10 +5,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from logtrick.presentation import run_summary
 from logtrick.runs import Run, Scores
 from logtrick.statistics import summarise
 
@@ -16,28 +16,6 @@ from logtrick.statistics import summarise
 def print_json(value: Any) -> None:
     """Print plain data as JSON; NaN is null."""
     print(json.dumps(_plain(value), indent=2, allow_nan=False))
-
-
-def run_summary(run: Run) -> dict[str, Any]:
-    """What a run came to, as plain data."""
-    config, rows, timings = run.config, run.metrics, run.timings
-    steps = {row["seed"]: row["steps"] for row in rows}
-    compiling = sum(row.get("compile_seconds", 0.0) for row in timings)
-    training = sum(row.get("seconds", 0.0) for row in timings)
-    final = run.final_returns
-    return {
-        "run": str(run.path),
-        "env": config.env,
-        "algorithm": config.algorithm.name,
-        "steps": config.steps,
-        "seeds": config.seeds,
-        "finished": len(steps) == config.seeds and min(steps.values()) >= config.steps,
-        "final_returns": final.tolist(),
-        "score": summarise(final)._asdict() if np.isfinite(final).all() else None,
-        "seconds": training,
-        "compile_seconds": compiling,
-        "steps_per_second": sum(steps.values()) / training if training else None,
-    }
 
 
 def run_table(run: Run) -> None:

@@ -21,7 +21,8 @@ class Report:
 
 def run(options: Report) -> None:
     """Write and print."""
-    from logtrick.commands.output import print_json, run_summary, run_table
+    from logtrick.commands.output import print_json, run_table
+    from logtrick.presentation import run_summary
     from logtrick.runs import load
 
     result = load(options.run)

@@ -41,7 +41,8 @@ class Train:
 
 def run(options: Train) -> None:
     """Train, show progress, write the report, print the summary."""
-    from logtrick.commands.output import print_json, run_summary, run_table
+    from logtrick.commands.output import print_json, run_table
+    from logtrick.presentation import run_summary
     from logtrick.progress import ProgressBar
     from logtrick.training import resume, train
 

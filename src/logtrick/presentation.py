@@ -1,0 +1,280 @@
+"""How a run is presented: its summary, its learning curve and its report."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Float
+
+from logtrick import plots, report
+from logtrick.report import Html, Section, element
+from logtrick.runs import CURVE, FINAL_EPISODES, REPORT, Run
+from logtrick.statistics import Curve, Summary, curve, summarise
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+POINTS = 200
+"""Points of a curve, at most: more than an eye can tell apart."""
+
+DIAGNOSTICS = {
+    "episode_length": ("Episode length", "mean over the episodes that ended in an update"),
+    "entropy": ("Entropy", "of the policy; it falls as the policy makes up its mind"),
+    "explained_variance": (
+        "Explained variance",
+        "1 − Var(target − V) / Var(target): 1 is a perfect value function, 0 a constant",
+    ),
+    "approx_kl": ("KL divergence", "from the policy that acted to the updated one, estimated"),
+    "clip_fraction": ("Clip fraction", "share of samples whose ratio left 1 ± ε"),
+    "policy_loss": ("Policy loss", "the surrogate that is minimised; it need not fall"),
+    "value_loss": ("Value loss", "of the learned value function"),
+    "grad_norm": ("Gradient norm", "before it is limited"),
+}
+"""Metrics that are drawn, in this order, if a run has them: title and what they mean."""
+
+
+class Series(NamedTuple):
+    """A metric of all seeds on common steps."""
+
+    steps: Float[np.ndarray, " U"]
+    values: Float[np.ndarray, "U seeds"]
+    """NaN where there is no value."""
+    curve: Curve
+
+
+def series(rows: Sequence[Mapping[str, Any]], name: str, *, points: int = POINTS) -> Series:
+    """A metric against steps, averaged within equal stretches of steps.
+
+    Seeds need not agree in their steps (whole episodes differ in length). Within a stretch the
+    episodes weigh the same, and so do the updates where the metric is none of episodes.
+
+    Args:
+        rows: Of `metrics.jsonl`: "seed", "steps", "episodes" and the metric, None where it has
+            no value.
+        name: The metric.
+        points: Stretches, at most; there are no more than updates.
+    """
+    seeds, column = np.unique([row["seed"] for row in rows], return_inverse=True)
+    steps = np.array([row["steps"] for row in rows], dtype=np.float64)
+    values = np.array([row.get(name) for row in rows], dtype=np.float64)
+    if not len(rows):
+        return Series(np.zeros(0), np.zeros((0, 1)), curve(np.zeros((0, 1))))
+    weights = np.ones(len(rows))
+    if name.startswith("episode_"):
+        weights = np.array([row["episodes"] for row in rows], dtype=np.float64)
+    weights[~np.isfinite(values)] = 0
+    count = min(points, int(np.bincount(column).max()))
+    edges = np.linspace(0, steps.max(), count + 1)
+    stretch = np.clip(np.searchsorted(edges, steps) - 1, 0, count - 1)
+    place, size = stretch * len(seeds) + column, count * len(seeds)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(place, weights * np.nan_to_num(values), size) / np.bincount(
+            place, weights, size
+        )
+    table = mean.reshape(count, len(seeds))
+    return Series(edges[1:], table, curve(table))
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """What a run came to, as plain data."""
+    config, rows, timings = run.config, run.metrics, run.timings
+    steps = {row["seed"]: row["steps"] for row in rows}
+    compiling = sum(row.get("compile_seconds", 0.0) for row in timings)
+    training = sum(row.get("seconds", 0.0) for row in timings)
+    final = run.final_returns
+    done = min(steps.values()) if len(steps) == config.seeds else 0
+    return {
+        "run": str(run.path),
+        "env": config.env,
+        "algorithm": config.algorithm.name,
+        "steps": config.steps,
+        "steps_done": done,
+        "finished": done >= config.steps,
+        "seeds": config.seeds,
+        "final_returns": final.tolist(),
+        "score": summarise(final)._asdict() if np.isfinite(final).all() else None,
+        "seconds": training,
+        "compile_seconds": compiling,
+        "steps_per_second": sum(steps.values()) / training if training else None,
+    }
+
+
+def write_run_report(run: Run) -> Path:
+    """Write a run's `learning_curve.png` and `report.html`; the report's path."""
+    rows, summary = run.metrics, run_summary(run)
+    title = f"{summary['env']} · {summary['algorithm'].upper()}"
+    returns = series(rows, "episode_return")
+    threshold = solved_at(summary["env"])
+    seeds = summary["seeds"]
+    subtitle = "One seed" if seeds == 1 else f"{_MIDDLE} of {seeds} seeds; thin lines: single seeds"
+    png = plots.learning_curve(*returns, title=title, subtitle=subtitle, threshold=threshold)
+    plots.save_png(png, run.path / CURVE)
+    state = "finished" if summary["finished"] else "unfinished"
+    sections = [
+        Section("", [report.tiles(_headline(summary))]),
+        Section("Learning curve", [_learning_curve(returns, threshold)]),
+        Section("Which gradient this run ascended", [report.paragraph(_estimand(run))]),
+        Section("While it learned", [report.gallery(_diagnostics(rows))]),
+        Section("Seeds", _seeds(run, summary)),
+        Section("Settings", [report.facts(_settings(run))]),
+        Section("Made with", [report.facts(_readable(run.config.made_by))]),
+        Section("Run it again", _again(run)),
+    ]
+    path = run.path / REPORT
+    report.write_report(path, title, sections, subtitle=f"{run.path.name}, {state}")
+    return path
+
+
+_MIDDLE = "Interquartile mean with 95 % bootstrap interval"
+
+
+def solved_at(env: str) -> float | None:
+    """The return at which Gymnasium counts an environment as solved, if it says so."""
+    import gymnasium
+
+    try:
+        return gymnasium.spec(env.rpartition(":")[2]).reward_threshold
+    except gymnasium.error.Error:
+        return None
+
+
+def _headline(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    seeds = summary["seeds"]
+    several = f"{seeds} seeds" if seeds > 1 else "one seed"
+    if summary["score"] is None:
+        scores = [("Final return", "–", "no episode has ended yet")]
+    else:
+        score = Summary(**summary["score"])
+        remark = f"mean ± {score.std:.1f} (std), {several}" if seeds > 1 else several
+        scores = [("Final return", f"{score.mean:.1f}", remark)]
+        if seeds > 1:
+            interval = f"95 % interval [{score.low:.1f},\u00a0{score.high:.1f}]"
+            scores.append(("Interquartile mean", f"{score.iqm:.1f}", interval))
+    speed = summary["steps_per_second"]
+    whole = plots.short_number(summary["steps"])
+    unfinished = "" if summary["finished"] else f"; {whole} were asked for"
+    return [
+        *scores,
+        ("Steps", plots.short_number(summary["steps_done"]), f"per seed, {several}{unfinished}"),
+        (
+            "Training",
+            _duration(summary["seconds"]),
+            f"and {_duration(summary['compile_seconds'])} compiling",
+        ),
+        ("Speed", f"{speed:,.0f}" if speed else "–", "steps per second, all seeds"),
+    ]
+
+
+def _duration(seconds: float) -> str:
+    """A time as a clock would say it.
+
+    Example:
+        >>> [_duration(s) for s in (1.24, 75, 7300)]
+        ['1.2 s', '1 min 15 s', '2 h 1 min']
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _learning_curve(returns: Series, threshold: float | None) -> Html:
+    def draw(size: tuple[float, float]) -> str:
+        drawn: Figure = plots.learning_curve(*returns, title="", threshold=threshold, size=size)
+        return plots.to_svg(drawn)
+
+    words: Html | str = "Mean return of the episodes that ended, as training went on."
+    if returns.values.shape[1] > 1:
+        keys = [
+            element("span", "interquartile mean of the seeds", class_="key line"),
+            element("span", "its 95 % bootstrap interval", class_="key band"),
+            element("span", "single seeds", class_="key seed"),
+        ]
+        words = Html(element("div", *keys) + element("div", words))
+    label = "Episode return against environment steps"
+    return report.figure(draw((8.8, 4.2)), words, label=label, narrow=draw((3.7, 3.1)))
+
+
+def _diagnostics(rows: Sequence[Mapping[str, Any]]) -> list[Html]:
+    figures = []
+    for name, (title, meaning) in DIAGNOSTICS.items():
+        found = series(rows, name)
+        if np.isfinite(found.values).any():
+            caption = element("span", element("b", title), meaning)
+            svg = plots.to_svg(plots.panel(*found))
+            figures.append(report.figure(svg, caption, label=f"{title} against environment steps"))
+    return figures
+
+
+def _seeds(run: Run, summary: Mapping[str, Any]) -> list[Html]:
+    words = (
+        "Each seed's final return: the mean over the episodes of its last updates, at least "
+        f"{FINAL_EPISODES} of them where there were as many."
+    )
+    scores = {
+        f"seed {run.config.seed + s}": f"{value:.2f}" if np.isfinite(value) else "no episode ended"
+        for s, value in enumerate(summary["final_returns"])
+    }
+    return [report.paragraph(words), report.facts(scores)]
+
+
+def _estimand(run: Run) -> str:
+    sentence = run.config.algorithm.estimates.strip()
+    return f"{sentence[:1].upper()}{sentence[1:]}"
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    config = run.config
+    plain = {
+        "environment": config.env,
+        "where it runs": "on the device" if config.kind == "device" else "on the host",
+        "observations": _space(config.observation_space),
+        "actions": _space(config.action_space),
+        "time limit": config.max_episode_steps,
+        "steps per seed": config.steps,
+        "first seed": config.seed,
+        "seeds": config.seeds,
+    }
+    return plain | {"algorithm": config.algorithm.name} | dataclasses.asdict(config.algorithm)
+
+
+def _space(space: Any) -> str:
+    """A space in a few words; a Box's bounds would fill the page."""
+    if isinstance(space, spaces.Box):
+        return f"Box{list(space.shape)}, {space.dtype}"
+    return str(space)
+
+
+def _readable(made_by: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", " "): value for name, value in made_by.items()}
+
+
+def _again(run: Run) -> list[Html]:
+    config = run.config
+    kind: Any = type(config.algorithm)
+    default = kind()
+    changed = ", ".join(
+        f"{field.name}={getattr(config.algorithm, field.name)!r}"
+        for field in dataclasses.fields(kind)
+        if getattr(config.algorithm, field.name) != getattr(default, field.name)
+    )
+    python = (
+        "import logtrick as lt\n\n"
+        f"lt.train({config.env!r}, lt.{kind.__name__}({changed}),\n"
+        f"         steps={config.steps}, seed={config.seed}, seeds={config.seeds})"
+    )
+    return [
+        report.paragraph(
+            "The same run from the start; bit for bit with the versions and the device above:"
+        ),
+        report.code(python),
+        report.paragraph(
+            "Its policies on fresh episodes, and its interrupted training, from a terminal:"
+        ),
+        report.code(f"logtrick eval {run.path}\nlogtrick train --resume {run.path}"),
+    ]
