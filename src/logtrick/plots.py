@@ -192,7 +192,7 @@ def _heading(axes: "Axes", title: str, subtitle: str) -> None:
     )
 
 
-def short_number(x: float) -> str:
+def short_number(x: int | float) -> str:
     """A number as an axis shows it.
 
     Example:

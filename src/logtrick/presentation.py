@@ -1,6 +1,7 @@
 """How a run is presented: its summary, its learning curve and its report."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -82,8 +83,8 @@ def run_summary(run: Run) -> dict[str, Any]:
     """What a run came to, as plain data."""
     config, rows, timings = run.config, run.metrics, run.timings
     steps = {row["seed"]: row["steps"] for row in rows}
-    compiling = sum(row.get("compile_seconds", 0.0) for row in timings)
-    training = sum(row.get("seconds", 0.0) for row in timings)
+    compiling = sum((row.get("compile_seconds", 0.0) for row in timings), 0.0)
+    training = sum((row.get("seconds", 0.0) for row in timings), 0.0)
     final = run.final_returns
     done = min(steps.values()) if len(steps) == config.seeds else 0
     return {
@@ -172,7 +173,7 @@ def _duration(seconds: float) -> str:
     """A time as a clock would say it.
 
     Example:
-        >>> [_duration(s) for s in (1.24, 75, 7300)]
+        >>> [_duration(s) for s in (1.24, 75.0, 7300.0)]
         ['1.2 s', '1 min 15 s', '2 h 1 min']
     """
     if seconds < 60:
@@ -255,7 +256,7 @@ def _readable(made_by: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _again(run: Run) -> list[Html]:
-    config = run.config
+    config, path = run.config, shlex.quote(str(run.path))
     kind: Any = type(config.algorithm)
     default = kind()
     changed = ", ".join(
@@ -276,5 +277,5 @@ def _again(run: Run) -> list[Html]:
         report.paragraph(
             "Its policies on fresh episodes, and its interrupted training, from a terminal:"
         ),
-        report.code(f"logtrick eval {run.path}\nlogtrick train --resume {run.path}"),
+        report.code(f"logtrick eval {path}\nlogtrick train --resume {path}"),
     ]
