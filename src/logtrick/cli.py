@@ -58,7 +58,7 @@ def _parse(arguments: list[str]) -> Any:
     options = _read(arguments, preset("", _algorithm_name(arguments)).algorithm)
     if not isinstance(options, Train):
         return options
-    if options.env:
+    if options.env and options.resume is None:
         chosen = preset(options.env, options.algo)
         options = _read(arguments, chosen.algorithm)
         if options.steps is None:
