@@ -1,0 +1,82 @@
+"""Scores beside published ones: `python benchmarks/scores.py [NAME …] [--seeds 10] [--out runs/]`.
+
+Every row is a training of all its seeds at once; the score of a seed is its mean training return
+over the last episodes (at least 100, whole updates). Rows already in the table are kept, so that
+long ones can be done one at a time.
+"""
+
+import argparse
+import json
+import time
+
+import logtrick as lt
+import results
+from logtrick.statistics import summarise
+
+# CleanRL's ppo.py, value clipping included; its time limits are taken for terminations, ours not.
+CLEANRL = lt.PPO(
+    num_envs=4, num_steps=128, epochs=4, minibatches=4, learning_rate=2.5e-4, gamma=0.99,
+    lambda_=0.95, clip_eps=0.2, value_clip_eps=0.2, entropy_coef=0.01, max_grad_norm=0.5,
+)  # fmt: skip
+CLEANRL_PPO = "CleanRL PPO {}, 3 seeds, training return"
+
+ROWS = {
+    "cartpole-ppo": ("CartPole-v1", CLEANRL, 500_000, CLEANRL_PPO.format("490.04 ± 6.12")),
+    "acrobot-ppo": ("Acrobot-v1", CLEANRL, 500_000, CLEANRL_PPO.format("-86.36 ± 1.32")),
+    "cartpole-ppo-gym": ("gym:CartPole-v1", CLEANRL, 500_000, CLEANRL_PPO.format("490.04 ± 6.12")),
+    "cartpole-preset": ("CartPole-v1", None, None, ""),
+    "cartpole-a2c": ("CartPole-v1", "a2c", None, ""),
+    "cartpole-reinforce": ("CartPole-v1", "reinforce", None, ""),
+}
+PROTOCOL = (
+    "Training return at the end: for each seed the mean over its last episodes (at least 100, "
+    "whole updates), sampled actions. Seeds trained side by side; mean ± standard deviation, "
+    "interquartile mean and 95 % bootstrap interval over seeds. Time is that of all seeds "
+    "together on this machine, compilation apart."
+)
+
+
+def train(name: str, seeds: int, out: str) -> dict[str, object]:
+    """One row of the table."""
+    from logtrick.presets import preset
+
+    env, algorithm, steps, published = ROWS[name]
+    if not isinstance(algorithm, lt.PPO):
+        chosen = preset(env, algorithm or "ppo")
+        algorithm, steps = chosen.algorithm, chosen.steps
+    begin = time.perf_counter()
+    run = lt.train(env, algorithm, steps=steps, seeds=seeds, out=out, progress=True)
+    seconds = time.perf_counter() - begin
+    final = run.final_returns
+    score = summarise(final)
+    compiling = sum(row.get("compile_seconds", 0.0) for row in run.timings)
+    return {
+        "row": name,
+        "environment": env,
+        "algorithm": algorithm.name,
+        "steps": steps,
+        "seeds": seeds,
+        "mean": f"{score.mean:.2f} ± {score.std:.2f}",
+        "IQM": f"{score.iqm:.2f}",
+        "95 % interval": f"[{score.low:.2f}, {score.high:.2f}]",
+        "worst seed": f"{final.min():.2f}",
+        "published": published,
+        "seconds": f"{seconds - compiling:.0f} + {compiling:.0f} compiling",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*ROWS, []], default=list(ROWS))
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--out", default="runs/")
+    options = parser.parse_args()
+    path = results.FOLDER / "scores.json"
+    rows = {r["row"]: r for r in json.loads(path.read_text())["rows"]} if path.exists() else {}
+    for name in options.names:
+        rows[name] = train(name, options.seeds, options.out)
+        print(results.write("scores", PROTOCOL, list(rows.values())).read_text())
+
+
+if __name__ == "__main__":
+    main()
