@@ -167,6 +167,12 @@ class FiniteMDP:
         return frozen(expected, np.float64)
 
     @cached_property
+    def pair_ends(self) -> Bool[np.ndarray, " P"]:
+        """Which pairs have an outcome that ends the episode."""
+        ends = self.terminated & (self.probabilities > 0)
+        return frozen(np.logical_or.reduceat(ends, self.outcome_offsets[:-1]), np.bool_)
+
+    @cached_property
     def continuation(self) -> sparse.csr_array:
         """P(s' | s, a) over pairs [P, S] without the mass that terminates; duplicates merged.
 

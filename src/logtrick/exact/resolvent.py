@@ -1,0 +1,151 @@
+"""(I − γP)^{-1} and its transpose, with a bound on the error of every solution.
+
+P is non-negative. Let w ≥ 0 satisfy w − γPw ≥ 1. There is one iff Σ γ^t P^t converges, and the
+constant 1/(1 − γ · largest row sum) will do where that is positive. Then, with r the residual of
+an approximation x,
+
+    |x − (I − γP)^{-1} b|   ≤ w · max|r|     state by state     (V6; V5 where w is constant)
+    ‖x − (I − γP)^{-T} b‖₁  ≤ wᵀ|r|
+
+Residuals are computed in float64; what their own rounding may hide is added to |r|.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from scipy import linalg, sparse
+
+from logtrick.errors import ConvergenceError
+from logtrick.exact import kernels
+from logtrick.exact.krylov import IterativeSide, Side
+
+EPS = float(np.finfo(np.float64).eps)
+
+#: Nearer to one than this, w is solved for: the constant would be large, and often needlessly.
+CONTRACTION = 1 - 1e-5
+
+
+class Certified(NamedTuple):
+    """An array and what its error is at most."""
+
+    array: np.ndarray
+    bound: float
+    """The largest error of an entry; for visits, the sum of the errors of all entries."""
+
+
+class Resolvent:
+    """Solves with I − γP and certifies.
+
+    Args:
+        forward: I − γP.
+        transposed: its transpose.
+        row_sums: of P, or more.
+        gamma: γ.
+    """
+
+    def __init__(self, forward: Side, transposed: Side, row_sums: np.ndarray, gamma: float) -> None:
+        self.forward, self.transposed = forward, transposed
+        self.weights = self._weights(float(row_sums.max()) * gamma, len(row_sums))
+
+    def _weights(self, contraction: float, num_states: int) -> np.ndarray:
+        """W of the certificate."""
+        ones = np.ones(num_states)
+        if contraction < CONTRACTION:
+            return ones * ((1 + 1e-9) / (1 - contraction))
+        weights = self.forward.solve(ones)
+        missing, rounding = self.forward.residual(ones, weights)
+        least = float((1 - missing - rounding).min())
+        if not (least > 0 and (weights >= 0).all()):
+            raise ConvergenceError(
+                f"from state {int(np.argmax(missing + rounding))} an episode lasts too long for "
+                "float64: no finite bound on its length could be certified"
+            )
+        return weights / least
+
+    def values(self, b: np.ndarray, error: float = 0.0) -> Certified:
+        """(I − γP)^{-1} b, where each entry of b is known up to `error`."""
+        x = self.forward.solve(b)
+        missing, rounding = self.forward.residual(b, x)
+        largest = float((np.abs(missing) + rounding).max()) + error
+        return Certified(x, float(self.weights.max()) * largest)
+
+    def visits(self, b: np.ndarray) -> Certified:
+        """(I − γP)^{-T} b."""
+        x = self.transposed.solve(b)
+        missing, rounding = self.transposed.residual(b, x)
+        return Certified(x, float(self.weights @ (np.abs(missing) + rounding)))
+
+
+def dense(transitions: sparse.csr_array, gamma: float) -> Resolvent:
+    """From LU factors of the whole matrix."""
+    matrix = np.eye(transitions.shape[0]) - gamma * transitions.toarray()
+    factors = linalg.lu_factor(matrix, overwrite_a=True, check_finite=False)
+    per_row = np.diff(transitions.indptr).max(initial=0)
+    per_column = np.bincount(transitions.indices, minlength=transitions.shape[1])
+    sides = (
+        _DenseSide(factors, 0, transitions, per_row, gamma),
+        _DenseSide(factors, 1, transitions.T, per_column, gamma),
+    )
+    return Resolvent(*sides, transitions.sum(axis=1), gamma)
+
+
+class _DenseSide(Side):
+    """LU factors, and residuals from the sparse rows: sums of few terms round little."""
+
+    def __init__(
+        self,
+        factors: tuple[np.ndarray, np.ndarray],
+        trans: Literal[0, 1],
+        matrix: Any,
+        terms: Any,
+        gamma: float,
+    ) -> None:
+        self.factors, self.trans, self.gamma = factors, trans, gamma
+        self.matrix, self.rounding = matrix, EPS * (np.asarray(terms) + 8)
+
+    def solve(self, b: np.ndarray) -> np.ndarray:
+        x = linalg.lu_solve(self.factors, b, trans=self.trans, check_finite=False)
+        missing, _ = self.residual(b, x)
+        return x + linalg.lu_solve(self.factors, missing, trans=self.trans, check_finite=False)
+
+    def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scale = np.abs(b) + np.abs(x) + self.gamma * (self.matrix @ np.abs(x))
+        return (b - x) + self.gamma * (self.matrix @ x), self.rounding * scale
+
+
+def iterative(transitions: sparse.csr_array, gamma: float) -> Resolvent:
+    """From products with the rows as they are stored."""
+    system = kernels.system(transitions, gamma)
+    row_sums = transitions.sum(axis=1)
+    return Resolvent(_SparseSide(system), _SparseTransposed(system), row_sums, gamma)
+
+
+class _SparseSide(IterativeSide):
+    """I − γP by rows."""
+
+    def __init__(self, system: kernels.System) -> None:
+        self.system = system
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        return kernels.apply(self.system, x)
+
+    def sweep(self, b: np.ndarray) -> np.ndarray:
+        return kernels.sweep(self.system, b)
+
+    def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        missing, scale = kernels.residual(self.system, b, x)
+        return missing, 4 * EPS * scale
+
+
+class _SparseTransposed(_SparseSide):
+    """The transpose, by the same rows."""
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        return kernels.apply_transposed(self.system, x)
+
+    def sweep(self, b: np.ndarray) -> np.ndarray:
+        return kernels.sweep_transposed(self.system, b)
+
+    def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        missing, scale = kernels.residual_transposed(self.system, b, x)
+        return missing, 4 * EPS * scale
