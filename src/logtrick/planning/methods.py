@@ -1,0 +1,216 @@
+"""What happens between two backups: five ways to a better v, none of which is trusted.
+
+Each is a class with `improve(operator, values, backup, backed_up, choice, shift) -> values`. It is
+given v, T v and the policy that is greedy for v, and returns the next v. Whether that is good
+enough is for the certificate of the next backup to say.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+import numpy as np
+from jaxtyping import UInt32
+
+from logtrick.planning import kernels, krylov
+from logtrick.planning.chains import Chain, Vector
+from logtrick.planning.operators import Backup, Operator
+
+Choice = UInt32[np.ndarray, " S"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One backup and what it found.
+
+    Attributes:
+        operator: T.
+        values: v.
+        backed_up: T v.
+        choice: the greedy policy.
+        backup: the extremes of T v − v.
+        shift: a constant that is known to be missing from T v (the middle of V5's interval).
+        damping: τ of the aperiodicity transform v + τ (T v − v); 1 leaves T as it is.
+        pinned: True where one state's value stands for the gain (V7).
+    """
+
+    operator: Operator
+    values: Vector
+    backed_up: Vector
+    choice: Choice
+    backup: Backup
+    shift: float = 0.0
+    damping: float = 1.0
+    pinned: bool = False
+
+    @property
+    def spread(self) -> float:
+        """How far v is from solving the optimality equation; for an average, up to the gain."""
+        low, high = self.backup.low, self.backup.high
+        return high - low if self.pinned else max(high, -low)
+
+    def shifted(self) -> Vector:
+        """Compute v + τ (T v − v) + shift in the memory of T v."""
+        out, tau = self.backed_up, self.damping
+        if tau == 1.0 and self.shift == 0.0:
+            return out
+        if tau != 1.0:
+            out *= tau
+            out += (1 - tau) * self.values
+        out += self.shift
+        return out
+
+
+class Method(Protocol):
+    """The contract of a way to improve v.
+
+    Attributes:
+        follows_policy: True where the greedy policy is followed for more than one step, which at
+            γ = 1 needs one that ends.
+    """
+
+    follows_policy: ClassVar[bool]
+
+    def improve(self, step: Step) -> Vector:
+        """The next v; may reuse the memory of `step.backed_up`."""
+
+
+class ValueIteration:
+    """v ← T v (Jacobi): every state at once."""
+
+    follows_policy: ClassVar[bool] = False
+
+    def improve(self, step: Step) -> Vector:
+        """T v itself."""
+        return step.shifted()
+
+
+@dataclass
+class GaussSeidel:
+    """v ← T v with new values as soon as they are there, a few sweeps between two backups.
+
+    Attributes:
+        sweeps: how many.
+    """
+
+    sweeps: int = 8
+    follows_policy: ClassVar[bool] = False
+
+    def improve(self, step: Step) -> Vector:
+        """The values after some sweeps."""
+        values, other = step.shifted(), np.empty_like(step.values)
+        for _ in range(self.sweeps):
+            step.operator.gauss_seidel(values, other)
+            values, other = other, values
+        return values
+
+
+@dataclass
+class ModifiedPolicyIteration:
+    """v ← T_π^m T v: m sweeps of the greedy policy cost little more than m/A backups.
+
+    Puterman and Shin (1978).
+
+    Attributes:
+        sweeps: m.
+    """
+
+    sweeps: int = 20
+    follows_policy: ClassVar[bool] = True
+
+    def improve(self, step: Step) -> Vector:
+        """The values after m sweeps of the policy."""
+        chain, rewards = step.operator.chain(step.choice)
+        return _sweep(chain, rewards, step, self.sweeps)
+
+
+#: From a step, P_π, r_π and a tolerance for the residual, to values or None.
+Evaluator = Callable[[Step, Chain, Vector, float], Vector | None]
+
+
+@dataclass
+class PolicyIteration:
+    """v ≈ V_π, only as well as the present policy deserves (Howard 1960).
+
+    The inner residual is brought to a fraction of the outer one, as in inexact Newton methods
+    (Gargiani et al. 2023). An evaluation that fails is not used: sweeps of T_π take its place,
+    where the chain hardly mixes in any direction or has several closed classes.
+
+    Attributes:
+        evaluate: solves the policy's system, or returns None.
+        forcing: the fraction at first; a tenth of it after every 20 policies, which makes this
+            exact policy iteration in the limit.
+        sweeps: how many replace an evaluation that failed.
+    """
+
+    evaluate: Evaluator
+    forcing: float = 0.01
+    sweeps: int = 50
+    follows_policy: ClassVar[bool] = True
+    _policies: int = field(default=0, repr=False)
+    _wait: int = field(default=0, repr=False)
+    _pause: int = field(default=1, repr=False)
+
+    def improve(self, step: Step) -> Vector:
+        """Values whose residual for the greedy policy is small."""
+        chain, rewards = step.operator.chain(step.choice)
+        self._policies += 1
+        if self._wait == 0:
+            fraction = max(self.forcing * 0.1 ** (self._policies // 20), 1e-12)
+            answer = self.evaluate(step, chain, rewards, fraction * step.spread)
+            if answer is not None:
+                return answer
+            self._wait, self._pause = self._pause, 2 * self._pause
+        self._wait -= 1
+        return _sweep(chain, rewards, step, self.sweeps)
+
+
+def by_krylov(step: Step, chain: Chain, rewards: Vector, tolerance: float) -> Vector | None:
+    """V_π by BiCGSTAB (Gargiani et al. use GMRES, whose memory grows), or None."""
+    start = step.backed_up  # not shifted: a constant that is wrong for π costs more than it gains
+    if step.pinned:  # the pinned state's value is the gain
+        start += 0.5 * (step.backup.low + step.backup.high) - start[0]
+    answer = krylov.solve(
+        chain,
+        rewards,
+        step.operator.gamma,
+        tolerance=tolerance,
+        start=start,
+        pin=0 if step.pinned else None,
+        budget=600,
+    )
+    return answer.x if answer.residual <= 0.5 * step.spread else None
+
+
+def by_factorisation(step: Step, chain: Chain, rewards: Vector, tolerance: float) -> Vector | None:
+    """V_π by scipy's SuperLU, or None."""
+    pin = 0 if step.pinned else None
+    answer = krylov.factorised(chain, rewards, step.operator.gamma, pin)
+    if answer is None or answer.residual > max(tolerance, 0.5 * step.spread):
+        return None
+    return answer.x
+
+
+#: The names of `method=`.
+METHODS: dict[str, Callable[[], Method]] = {
+    "value_iteration": ValueIteration,
+    "gauss_seidel": GaussSeidel,
+    "modified_policy_iteration": ModifiedPolicyIteration,
+    "policy_iteration": lambda: PolicyIteration(by_factorisation),
+    "inexact_policy_iteration": lambda: PolicyIteration(by_krylov),
+}
+
+
+def _sweep(chain: Chain, rewards: Vector, step: Step, sweeps: int) -> Vector:
+    """T v, then `sweeps` times v + τ (T_π v − v)."""
+    values, tau = step.shifted(), step.damping
+    other = np.empty_like(values)
+    run, rows = chain.team.run, chain.rows
+    for _ in range(sweeps):
+        low, high = chain.advance(rewards, step.operator.gamma, values, other)
+        if tau != 1.0:
+            run(kernels.combine, rows, rows, other, tau - 1, other, 1 - tau, values, other)
+        if step.pinned:
+            other -= tau * 0.5 * (low + high)
+        values, other = other, values
+    return values

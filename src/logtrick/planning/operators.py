@@ -1,0 +1,154 @@
+"""The Bellman operator T of an MDP in sparse storage."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, UInt32, UInt64
+
+from logtrick.mdp import FiniteMDP
+from logtrick.planning import kernels
+from logtrick.planning.chains import Chain, Vector, continuing, frozen
+from logtrick.planning.threads import Team, num_blocks
+
+
+class Backup(NamedTuple):
+    """What one sweep of T says about v."""
+
+    low: float
+    """min (T v − v)"""
+    high: float
+    """max (T v − v)"""
+    size: float
+    """max |T v|"""
+    changes: int
+    """States whose choice changed."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """T of an MDP, as the sweeps read it: outcomes that go on, without those that end.
+
+    Attributes:
+        pair_offsets: pairs of state s are `pair_offsets[s]:pair_offsets[s + 1]`.
+        outcome_offsets: outcomes of pair p are `outcome_offsets[p]:outcome_offsets[p + 1]`; a pair
+            that always ends has none.
+        successors: the state that each outcome leads to.
+        probabilities: of each outcome.
+        rewards: R(s, a) of each pair.
+        gamma: γ.
+        reward_scale: the greatest |r| of any outcome: expected rewards carry its rounding.
+        longest_pair: outcomes of the longest pair before any were left out.
+        team: the threads that share the sweeps.
+    """
+
+    pair_offsets: UInt64[np.ndarray, " S+1"]
+    outcome_offsets: UInt64[np.ndarray, " P+1"]
+    successors: UInt32[np.ndarray, " K"]
+    probabilities: Float64[np.ndarray, " K"]
+    rewards: Float64[np.ndarray, " P"]
+    gamma: float
+    reward_scale: float
+    longest_pair: int
+    team: Team
+
+    @classmethod
+    def from_mdp(cls, mdp: FiniteMDP, gamma: float, team: Team) -> "Operator":
+        """Read a `FiniteMDP`; its arrays are shared where nothing ends, and copied otherwise."""
+        offsets, successors, probabilities = continuing(mdp)
+        return cls(
+            frozen(mdp.pair_offsets.view(np.uint64)),
+            frozen(offsets.view(np.uint64)),
+            frozen(successors.view(np.uint32)),
+            frozen(probabilities),
+            frozen(mdp.pair_rewards),
+            gamma,
+            float(max(mdp.rewards.max(), -mdp.rewards.min())),
+            int(np.diff(mdp.outcome_offsets).max()),
+            team,
+        )
+
+    @property
+    def num_states(self) -> int:
+        """S."""
+        return len(self.pair_offsets) - 1
+
+    @property
+    def transitions(self) -> Chain:
+        """P over pairs: one row for each (s, a)."""
+        return Chain(self.outcome_offsets, self.successors, self.probabilities, self.team)
+
+    @cached_property
+    def pair_states(self) -> UInt32[np.ndarray, " P"]:
+        """The state of each pair."""
+        counts = np.diff(self.pair_offsets).astype(np.int64)
+        return np.repeat(np.arange(self.num_states, dtype=np.uint32), counts)
+
+    def action_values(self, values: Vector) -> Float64[np.ndarray, " P"]:
+        """V3: Q(s, a) = R(s, a) + γ Σ P v."""
+        pairs = len(self.rewards)
+        padded = np.zeros(max(pairs, self.num_states))
+        padded[: self.num_states] = values  # `advance` also reads the entry of its own row
+        out = np.empty(pairs)
+        self.transitions.advance(self.rewards, self.gamma, padded, out)
+        return out
+
+    @cached_property
+    def pair_masses(self) -> Float64[np.ndarray, " P"]:
+        """The probability with which each pair goes on."""
+        pairs = len(self.rewards)
+        masses, ones = np.empty(pairs), np.ones(max(self.num_states, pairs))
+        self.transitions.advance(np.zeros(pairs), 1.0, ones, masses)
+        return masses
+
+    @cached_property
+    def masses(self) -> tuple[float, float]:
+        """The least and the greatest probability with which a pair goes on."""
+        return float(self.pair_masses.min()), float(self.pair_masses.max())
+
+    def backup(
+        self, values: Vector, out: Vector, choice: UInt32[np.ndarray, " S"], margin: float = 0.0
+    ) -> Backup:
+        """Compute out = T v; `choice` moves to pairs that are better by more than `margin`."""
+        low, high, size = np.empty((3, num_blocks(self.num_states)))
+        changes = np.empty(num_blocks(self.num_states), np.int64)
+        self.team.run(
+            kernels.backup,
+            self.num_states,
+            len(self.successors),
+            *self._arrays,
+            values,
+            float(margin),
+            out,
+            choice,
+            low,
+            high,
+            size,
+            changes,
+        )
+        return Backup(float(low.min()), float(high.max()), float(size.max()), int(changes.sum()))
+
+    def gauss_seidel(self, values: Vector, out: Vector) -> None:
+        """Compute T v with new values as soon as they are there, within blocks of 4096 states."""
+        out[:] = values
+        work = len(self.successors)
+        self.team.run(kernels.gauss_seidel, self.num_states, work, *self._arrays, values, out)
+
+    def pairs(self, choice: UInt32[np.ndarray, " S"]) -> UInt64[np.ndarray, " S"]:
+        """The pair that each state chooses."""
+        return self.pair_offsets[:-1] + choice
+
+    def chain(self, choice: UInt32[np.ndarray, " S"]) -> tuple[Chain, Float64[np.ndarray, " S"]]:
+        """P_π and r_π of a deterministic policy, copied together: a sweep then reads less."""
+        rows = self.pairs(choice)
+        return self.transitions.take(rows), self.rewards[rows]
+
+    @property
+    def _arrays(self) -> tuple[Any, ...]:
+        return (
+            self.pair_offsets,
+            *self.transitions._arrays,
+            self.rewards,
+            float(self.gamma),
+        )

@@ -1,0 +1,132 @@
+"""Discounted (γ < 1) and average criteria: a constant is what v lacks, and spans bound it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, UInt32
+
+from logtrick.errors import ConvergenceError
+from logtrick.planning import certificates
+from logtrick.planning.certificates import UNIT_ROUNDOFF, Interval, Rounding
+from logtrick.planning.methods import Method, Step
+from logtrick.planning.operators import Backup, Operator
+
+#: Told after each backup: iteration and error bound.
+Report = Callable[[int, float], None]
+
+
+class Found(NamedTuple):
+    """What a search ends with."""
+
+    values: Float64[np.ndarray, " S"]
+    choice: UInt32[np.ndarray, " S"]
+    error_bound: float
+    iterations: int
+    gain: float | None = None
+
+
+#: Backups without a better bound after which one may conclude that rounding is in the way.
+PATIENCE = 200
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """How a residual is read.
+
+    Attributes:
+        interval: the constants that bound the answer.
+        floor: the least width that float64 allows.
+        damping: τ of the aperiodicity transform.
+        pinned: True where the constant is the gain, which is no part of v.
+    """
+
+    interval: Callable[[Backup, Rounding], Interval]
+    floor: Callable[[Backup, Rounding], float]
+    damping: float = 1.0
+    pinned: bool = False
+
+
+DISCOUNTED = Criterion(certificates.discounted, certificates.discounted_floor)
+#: τ = 0.9 makes every chain aperiodic; a periodic one then contracts by 0.8 each sweep or slower.
+AVERAGE = Criterion(certificates.average, certificates.average_floor, 0.9, True)
+
+
+def search(
+    operator: Operator,
+    criterion: Criterion,
+    method: Method,
+    tol: float,
+    values: Float64[np.ndarray, " S"],
+    report: Report,
+    stuck: Callable[[], None] = lambda: None,
+) -> Found:
+    """Iterate until the certificate's width is at most `tol`.
+
+    Args:
+        operator: T.
+        criterion: discounted or average.
+        method: what happens between two backups.
+        tol: for the width, which bounds both V_* − v and what the policy loses.
+        values: the first v; it is overwritten.
+        report: called after each backup.
+        stuck: called now and then in a search that takes long; may raise an error that says why.
+
+    Returns:
+        Values, policy and bound.
+
+    Raises:
+        ConvergenceError: `tol` is below what float64 allows; the floor is named.
+    """
+    rounding = Rounding.of(operator)
+    choice = np.zeros(operator.num_states, np.uint32)
+    spare, best, since = np.empty_like(values), np.inf, 0
+    for iteration in count(1):
+        backup = operator.backup(values, spare, choice)
+        interval = criterion.interval(backup, rounding)
+        bound = interval.width + 2 * UNIT_ROUNDOFF * backup.size
+        report(iteration, bound)
+        if bound <= tol:
+            break
+        best, since = (bound, 0) if bound < best else (best, since + 1)
+        floor = criterion.floor(backup, rounding)
+        if floor > tol or since > PATIENCE or (iteration >= 32 and iteration.bit_count() == 1):
+            stuck()
+        _check_floor(floor, best, since, tol)
+        shift = _missing_constant(criterion, backup, interval, rounding)
+        step = Step(
+            operator, values, spare, choice, backup, shift, criterion.damping, criterion.pinned
+        )
+        improved = method.improve(step)
+        spare, values = values if improved is spare else spare, improved
+    if criterion.pinned:
+        return Found(values - values[0], choice, bound, iteration, interval.middle)
+    spare += interval.middle
+    return Found(spare, choice, bound, iteration)
+
+
+def _missing_constant(
+    criterion: Criterion, backup: Backup, interval: Interval, rounding: Rounding
+) -> float:
+    """What to add to T v in every state: it is then right up to its span.
+
+    Not where episodes end: the constant would be wrong there, and T would carry that on.
+    """
+    if criterion.pinned:
+        return -0.5 * criterion.damping * (backup.low + backup.high)
+    return interval.middle if rounding.least_mass > 1 - 1e-6 else 0.0
+
+
+def _check_floor(floor: float, best: float, since: int, tol: float) -> None:
+    if floor > tol:
+        raise ConvergenceError(
+            f"tol={tol:g} is below the rounding floor: float64 certifies {floor:.2g} at best "
+            f"here; ask for tol={1.5 * floor:.1g} or more"
+        )
+    if since > PATIENCE and best < 10 * floor:
+        raise ConvergenceError(
+            f"tol={tol:g} is too close to the rounding floor {floor:.2g}: the bound stays at "
+            f"{best:.2g}; ask for tol={1.5 * best:.1g} or more"
+        )

@@ -1,0 +1,203 @@
+"""Undiscounted totals (γ = 1, stochastic shortest paths): the search, and its traps.
+
+V_* is the supremum over proper policies. T may have other fixed points, so neither a small
+residual nor a greedy policy is trusted: sets of states in which one can stay for ever for nothing
+are merged into one state first (as in Haddad and Monmege 2018), the policy is repaired until it is
+proper, and `steps.certify` proves both sides of the answer (V6).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64, UInt32
+
+from logtrick.errors import ConvergenceError, ImproperPolicyError, MDPError
+from logtrick.planning import krylov, steps
+from logtrick.planning.certificates import Interval, Rounding
+from logtrick.planning.chains import Chain, Vector
+from logtrick.planning.components import (
+    Paths,
+    Quotient,
+    closed_classes,
+    collapse,
+    end_components,
+    paths,
+)
+from logtrick.planning.methods import Method, Step, ValueIteration
+from logtrick.planning.operators import Operator
+from logtrick.planning.spanning import Found, Report
+
+Choice = UInt32[np.ndarray, " S"]
+#: Policies after which value iteration takes over: it needs more sweeps, but cannot wander.
+MOST_POLICIES = 500
+#: Up to so many states a cycle's gain is found by factorisation.
+FACTORISED_STATES = 5000
+#: Words for some states, for messages.
+Describe = Callable[[np.ndarray], str]
+
+
+def search(
+    operator: Operator,
+    pays: Bool[np.ndarray, " P"],
+    ends: Bool[np.ndarray, " P"],
+    method: Method,
+    tol: float,
+    values: Vector,
+    report: Report,
+    describe: Describe,
+) -> Found:
+    """V_* at γ = 1 with a proper policy that attains it.
+
+    Args:
+        operator: T with γ = 1.
+        pays: pairs with a reward that is not zero.
+        ends: pairs that may end the episode.
+        method: what happens between two backups.
+        tol: for the bound on V_* − v and on what the policy loses.
+        values: the first v.
+        report: called after each backup.
+        describe: names states in messages.
+
+    Returns:
+        Values, policy and bound.
+
+    Raises:
+        ImproperPolicyError: there are states from which no policy ends.
+        MDPError: a cycle has positive reward, so that V_* is infinite.
+        ConvergenceError: `tol` is below the rounding floor, or a cycle's reward cannot be told
+            from zero.
+    """
+    every = np.zeros(operator.num_states, np.bool_)
+    to_end = paths(operator.transitions, operator.pair_states, ends, every)
+    if not to_end.reached.all():
+        trapped = np.flatnonzero(~to_end.reached)
+        raise ImproperPolicyError(
+            f"at gamma = 1 no policy is proper: {describe(trapped)} cannot reach an end; mark a "
+            "terminating outcome, or use gamma < 1 or kind='average'"
+        )
+    free = end_components(operator, ~pays & ~ends)
+    if not free.internal.any():
+        return _Search(operator, ends, to_end, tol, report, describe).run(method, values)
+    quotient = collapse(operator, ends, free)
+    every = np.zeros(quotient.operator.num_states, np.bool_)
+    to_end = paths(
+        quotient.operator.transitions, quotient.operator.pair_states, quotient.ends, every
+    )
+    first = np.zeros(quotient.operator.num_states)
+    first[quotient.states] = values
+    found = _Search(
+        quotient.operator, quotient.ends, to_end, tol, report, _describing(quotient, describe)
+    ).run(method, first)
+    return _lifted(found, operator, quotient, free.internal)
+
+
+def _describing(quotient: Quotient, describe: Describe) -> Describe:
+    return lambda merged: describe(np.flatnonzero(np.isin(quotient.states, merged)))
+
+
+def _lifted(
+    found: Found, operator: Operator, quotient: Quotient, internal: Bool[np.ndarray, " P"]
+) -> Found:
+    """Walk, inside each merged set, to the state whose way out was chosen."""
+    way_out = quotient.pairs[quotient.operator.pairs(found.choice)]
+    gates = np.zeros(operator.num_states, np.bool_)
+    gates[operator.pair_states[way_out]] = True
+    nowhere = np.zeros(len(internal), np.bool_)
+    inside = paths(operator.transitions, operator.pair_states, nowhere, gates, internal)
+    pairs = inside.rows
+    pairs[operator.pair_states[way_out]] = way_out
+    choice = (pairs - operator.pair_offsets[:-1].astype(np.int64)).astype(np.uint32)
+    return found._replace(values=found.values[quotient.states], choice=choice)
+
+
+@dataclass
+class _Search:
+    """The search on an MDP in which nothing can go on for ever for nothing."""
+
+    operator: Operator
+    ends: Bool[np.ndarray, " P"]
+    to_end: Paths
+    tol: float
+    report: Report
+    describe: Describe
+
+    def run(self, method: Method, values: Vector) -> Found:
+        """Improve v and π until a proof holds."""
+        operator, rounding = self.operator, Rounding.of(self.operator)
+        spare = np.empty_like(values)
+        choice = self._choice(self.to_end.rows)
+        target, bound, margin = 0.1 * self.tol, np.inf, 0.0
+        for iteration in count(1):
+            backup = operator.backup(values, spare, choice, margin)
+            margin = 2 * rounding.backup_error(backup.size)
+            residual = max(backup.high, -backup.low)
+            self.report(iteration, bound)
+            if residual <= target or method.follows_policy or iteration & (iteration - 1) == 0:
+                self._make_proper(choice)
+            if residual <= target:
+                proof = steps.certify(
+                    operator, self.ends, values, choice, rounding, self.tol, self.describe
+                )
+                bound = proof.bound
+                if bound <= self.tol:
+                    return Found(values, choice, bound, iteration)
+                target = self._tighter(residual, proof)
+            if iteration > MOST_POLICIES and method.follows_policy:
+                method = ValueIteration()
+            improved = method.improve(Step(operator, values, spare, choice, backup))
+            spare, values = values if improved is spare else spare, improved
+        raise AssertionError("count() never ends")
+
+    def _choice(self, pairs: Int64[np.ndarray, " S"]) -> Choice:
+        """Pairs as places among those of their states."""
+        return (pairs - self.operator.pair_offsets[:-1].astype(np.int64)).astype(np.uint32)
+
+    def _tighter(self, residual: float, proof: steps.Proof) -> float:
+        """The residual that the next proof needs; an error where float64 has none so small."""
+        if proof.floor > self.tol:
+            raise ConvergenceError(
+                f"tol={self.tol:g} is below the rounding floor: float64 certifies "
+                f"{proof.floor:.2g} at best here, with episodes of up to {proof.longest:.3g} "
+                f"expected steps; ask for tol={1.5 * proof.floor:.1g} or more"
+            )
+        return min(0.25 * residual, 0.2 * self.tol / proof.longest)
+
+    def _make_proper(self, choice: Choice) -> None:
+        """Where the policy never ends, let it step towards where it does."""
+        operator = self.operator
+        chain, rewards = operator.chain(choice)
+        states = np.arange(operator.num_states, dtype=np.uint32)
+        nothing = np.zeros(operator.num_states, np.bool_)
+        proper = paths(chain, states, self.ends[operator.pairs(choice)], nothing).reached
+        if proper.all():
+            return
+        for members in closed_classes(chain, ~proper):
+            self._refuse_gain(members, cycle_gain(chain, rewards, members, operator))
+        back = paths(operator.transitions, operator.pair_states, self.ends, proper).rows
+        choice[~proper] = self._choice(back)[~proper]
+
+    def _refuse_gain(self, members: np.ndarray, gain: Interval) -> None:
+        if gain.low > 0:
+            raise MDPError(
+                f"the total reward is unbounded at gamma = 1: {self.describe(members)} can be "
+                f"kept going for ever at {gain.low:.3g} or more a step; use gamma < 1 or "
+                "kind='average'"
+            )
+        if gain.high >= 0 and gain.width < 1e-9 * self.operator.reward_scale:
+            raise steps.no_telling(self.describe(members))
+
+
+def cycle_gain(
+    chain: Chain, rewards: Float64[np.ndarray, " S"], members: np.ndarray, operator: Operator
+) -> Interval:
+    """V7 for one closed class of a policy: bounds on what it earns a step."""
+    inside = Chain.of(chain.matrix()[members][:, members], chain.team)
+    zeros, paid = np.zeros(len(members)), rewards[members]
+    answer = krylov.solve(inside, paid, 1.0, tolerance=0.0, pin=0)
+    if len(members) <= FACTORISED_STATES:
+        answer = krylov.factorised(inside, paid, 1.0, pin=0) or answer
+    low, high = inside.advance(paid, 1.0, answer.x, zeros)
+    error = Rounding.of(operator).backup_error(float(np.abs(answer.x).max()))
+    return Interval(low - error, high + error)
