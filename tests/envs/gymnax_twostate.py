@@ -2,11 +2,14 @@
 
 from typing import Any
 
-import gymnax
 import jax
 import jax.numpy as jnp
-from flax import struct
-from gymnax.environments import environment, spaces
+import pytest
+
+gymnax = pytest.importorskip("gymnax", reason="an optional extra")
+
+from flax import struct  # noqa: E402
+from gymnax.environments import environment, spaces  # noqa: E402
 
 
 @struct.dataclass

@@ -291,6 +291,37 @@ def test_same_step_without_the_final_observation_is_refused():
         _run(rows, np.zeros(1, np.uint32))
 
 
+class Spoiled(SyncVectorEnv):
+    """A vector environment of somebody's own, which returns what `spoil` makes of it."""
+
+    def __init__(self, spoil):
+        super().__init__([Faulty] * 2)
+        self.spoil = spoil
+
+    def step(self, actions):
+        return self.spoil(*super().step(actions))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda o, r, d, t, i: (o, r, d, i), "did not return a tuple of 5 values"),
+        (lambda o, r, d, t, i: (o, r, d, t, []), "the last one a dict"),
+        (lambda o, r, d, t, i: (o[0], r, d, t, i), r"observations are float32\[3\], not numbers"),
+        (lambda o, r, d, t, i: ([[1], [1, 2]], r, d, t, i), "observations make no array"),
+        (lambda o, r, d, t, i: (o, r[:1], d, t, i), r"rewards are float64\[1\], not numbers"),
+        (lambda o, r, d, t, i: (o, [None, 1], d, t, i), r"rewards are object\[2\]"),
+        (lambda o, r, d, t, i: (o, r, d * 1.0, t, i), "terminated is float64 and not bool"),
+        (lambda o, r, d, t, i: (o, r, d, t[None], i), r"truncated are bool\[1, 2\]"),
+        (lambda o, r, d, t, i: 1 / 0, "raised ZeroDivisionError: division by zero"),
+    ],
+)
+def test_vector_environments_that_break_are_told(spoil, text):
+    rows = envs.make(Spoiled(spoil), 2)
+    with pytest.raises(EnvError, match=text):
+        _run(rows, np.zeros(2, np.uint32))
+
+
 @pytest.mark.parametrize("name", ["final_obs", "final_observation"])
 def test_a_vector_environment_that_resets_in_the_same_step_must_say_so(name):
     class Silent(SyncVectorEnv):
@@ -378,6 +409,12 @@ def test_what_cannot_be_made_is_told(make, error, text):
 def test_settings_that_cannot_be_meant(num_envs, options, text):
     with pytest.raises(ConfigError, match=text):
         envs.make("gym:CartPole-v1", num_envs, **options)
+
+
+def test_workers_are_of_two_kinds():
+    source = "from logtrick import envs; envs.make('gym:CartPole-v1', workers='threads')"
+    told = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert "ConfigError: workers is 'threads'; it is 'sync' or 'async'." in told.stderr
 
 
 def test_one_environment_is_not_many():

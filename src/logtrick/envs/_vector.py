@@ -4,7 +4,7 @@ import multiprocessing
 import multiprocessing.connection
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -14,7 +14,6 @@ from logtrick.envs._worker import FAILURE, TRACE, CheckedEnv, checked_in_worker
 
 Factory = Callable[[], gymnasium.Env[Any, Any]]
 Vector = VectorEnv[Any, Any, Any]
-_T = TypeVar("_T")
 
 
 class RowsFailed(Exception):
@@ -73,7 +72,7 @@ def reset(vector: Vector, seed: Any, options: Any, timeout: float) -> Any:
             return vector.reset_wait(timeout)
         return vector.reset(seed=seed, options=options)
 
-    obs, infos = _guarded(vector, call, timeout)
+    obs, infos = _guarded(vector, call, 2, timeout)
     _raise_told(infos)
     return obs
 
@@ -87,7 +86,7 @@ def step(vector: Vector, actions: np.ndarray, timeout: float) -> Any:
             return vector.step_wait(timeout)
         return vector.step(actions)
 
-    result = _guarded(vector, call, timeout)
+    result = _guarded(vector, call, 5, timeout)
     _raise_told(result[-1])
     return result
 
@@ -105,9 +104,9 @@ def kill(vector: Vector) -> None:
     vector.closed = True
 
 
-def _guarded(vector: Vector, call: Callable[[], _T], timeout: float) -> _T:
+def _guarded(vector: Vector, call: Callable[[], Any], values: int, timeout: float) -> Any:
     try:
-        return call()
+        result = call()
     except multiprocessing.TimeoutError as error:
         pipes = getattr(vector, "parent_pipes", [])
         rows = [row for row, pipe in enumerate(pipes) if not pipe.poll(0)]
@@ -116,7 +115,10 @@ def _guarded(vector: Vector, call: Callable[[], _T], timeout: float) -> _T:
         rows, code = _dead(vector)
         raise RowsFailed(rows, f"died, exit code {code}") from error
     except Exception as error:
-        raise RowsFailed([], f"failed: {type(error).__name__}: {error}") from error
+        raise RowsFailed([], f"raised {type(error).__name__}: {error}") from error
+    if not isinstance(result, tuple) or len(result) != values or not isinstance(result[-1], dict):
+        raise RowsFailed([], f"did not return a tuple of {values} values, the last one a dict")
+    return result
 
 
 def _raise_told(infos: dict[str, Any]) -> None:

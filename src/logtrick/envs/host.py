@@ -175,9 +175,14 @@ class VectorHostEnvs(HostEnvs):
         return array
 
     def _array(self, name: str, values: Any, row_shape: tuple[int, ...]) -> np.ndarray:
-        array, expected = np.asarray(values), (self.num_envs, *row_shape)
-        if array.shape != expected:
-            raise EnvError(f"{self.id}: the {name} have shape {array.shape}, not {expected}.")
+        expected = (self.num_envs, *row_shape)
+        try:
+            array = np.asarray(values)
+        except ValueError as error:
+            raise EnvError(f"{self.id}: the {name} make no array: {error}") from error
+        if array.shape != expected or array.dtype.kind not in "biuf":
+            got = f"{array.dtype}{list(array.shape)}"
+            raise EnvError(f"{self.id}: the {name} are {got}, not numbers of shape {expected}.")
         return array
 
     def _with_final(self, obs: np.ndarray, infos: dict[str, Any]) -> np.ndarray:

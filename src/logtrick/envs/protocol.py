@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 
 class Step(NamedTuple):
-    """What one step of a device environment produced."""
+    """What one step of a device environment produced. Both flags may be set."""
 
     state: Any
     """The environment's next state, a pytree."""
@@ -68,7 +68,7 @@ class DeviceEnv(abc.ABC):
 
 
 class HostStep(NamedTuple):
-    """What one step of N host environments produced, row by row."""
+    """What one step of N host environments produced, row by row. Both flags may be set."""
 
     obs: np.ndarray
     """[N, ...] the observations really reached."""
