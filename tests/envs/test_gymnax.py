@@ -25,7 +25,14 @@ def test_the_list_is_gymnaxs():
     assert list(NAMES) == built_in
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - {NEEDS_A_DOWNLOAD}))
+def _slow_where_big(name):
+    big = name.endswith("MinAtar") or name in ("Pong-misc", "MetaMaze-misc")
+    return pytest.param(name, marks=[pytest.mark.slow] * big)
+
+
+@pytest.mark.parametrize(
+    "name", [_slow_where_big(name) for name in NAMES if name != NEEDS_A_DOWNLOAD]
+)
 def test_what_is_listed_as_trainable_is(name):
     env = Gymnax(name)
     assert trainable(env.observation_space, env.action_space)
