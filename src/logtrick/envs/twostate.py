@@ -71,7 +71,7 @@ class TwoState(DeviceEnv):
         return spaces.Box(0.0, 1.0, (2,), np.float32)
 
     @property
-    def action_space(self) -> spaces.Discrete[Any]:
+    def action_space(self) -> spaces.Space[Any]:
         """The next state."""
         return spaces.Discrete(2)
 

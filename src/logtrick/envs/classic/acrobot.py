@@ -66,7 +66,7 @@ class Acrobot(DeviceEnv):
         return spaces.Box(-bound, bound, dtype=np.float32)
 
     @property
-    def action_space(self) -> spaces.Discrete[Any]:
+    def action_space(self) -> spaces.Space[Any]:
         """The torque is the action minus 1."""
         return spaces.Discrete(3)
 

@@ -68,7 +68,7 @@ class CartPole(DeviceEnv):
         return spaces.Box(-bound, bound, dtype=np.float32)
 
     @property
-    def action_space(self) -> spaces.Discrete[Any]:
+    def action_space(self) -> spaces.Space[Any]:
         """0 pushes to the left, 1 to the right."""
         return spaces.Discrete(2)
 

@@ -110,7 +110,7 @@ class MountainCar(_Valley):
     max_episode_steps: int = 200
 
     @property
-    def action_space(self) -> spaces.Discrete[Any]:
+    def action_space(self) -> spaces.Space[Any]:
         """0 pushes to the left, 1 not at all, 2 to the right."""
         return spaces.Discrete(3)
 
