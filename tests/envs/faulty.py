@@ -23,6 +23,8 @@ class Faulty(gymnasium.Env):
         self.steps, self.bad = 0, seed == 13
         if self.bad and self.fault == "reset raises":
             raise FileNotFoundError("level.json")
+        if self.bad and self.fault == "reset hangs":
+            time.sleep(60)
         if self.bad and self.fault == "reset returns obs alone":
             return self.obs()
         if self.bad and self.fault == "reset returns nan":

@@ -252,6 +252,13 @@ def test_derived_constants_follow_their_sources():
     assert np.allclose(step.obs, twin.step(1)[0], atol=1e-6)
 
 
+def test_the_acrobots_angles_are_wrapped():
+    env = Acrobot()
+    states = np.random.default_rng(0).uniform(-1, 1, (500, 4)) * [np.pi, np.pi, 12.0, 28.0]
+    joints = _step_all(env, states.astype(np.float32), np.ones(500, int)).state.joints
+    assert np.abs(joints[:, :2]).max() <= np.pi + 1e-6
+
+
 def test_the_pendulum_keeps_its_precision_however_often_it_goes_round():
     """After thousands of turns the angle is held as well as at the start."""
     env = Pendulum()

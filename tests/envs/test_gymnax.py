@@ -76,7 +76,6 @@ def test_one_step_is_gymnaxs_inner_step(name):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_it_can_be_scanned(name):
-    """States keep their dtypes from the reset on, also where gymnax's own do not."""
     env = Gymnax(name)
 
     @jax.jit
@@ -91,6 +90,18 @@ def test_it_can_be_scanned(name):
     assert step.reward.dtype == jnp.float32
     assert {step.terminated.dtype, step.truncated.dtype} == {jnp.dtype(bool)}
     assert step.obs.dtype == env.observation_space.dtype or env.observation_space.shape == ()
+
+
+@pytest.mark.parametrize("name", ["GaussianBandit-misc", "CartPole-v1"])
+def test_a_step_keeps_the_types_of_the_reset(name):
+    """Weak types included: else the second call of a compiled step would compile it again."""
+    env = Gymnax(name)
+    state, obs = jax.eval_shape(env.reset, jax.random.key(0))
+    step = jax.eval_shape(env.step, jax.random.key(0), state, jnp.asarray(0))
+    before, after = jax.tree.leaves((state, obs)), jax.tree.leaves((step.state, step.obs))
+    for old, new in zip(before, after, strict=True):
+        assert (old.shape, old.dtype) == (new.shape, new.dtype)
+        assert old.weak_type is new.weak_type is False
 
 
 def test_made_inside_a_trace_it_keeps_no_tracer():

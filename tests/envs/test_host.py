@@ -1,6 +1,7 @@
 """Gymnasium's environments on the host: what breaks is told, with row, step and action."""
 
 import functools
+import gc
 import os
 import signal
 import subprocess
@@ -87,12 +88,14 @@ def test_the_authors_traceback_is_kept():
         ("dies", "died, exit code 3"),
         ("exits", "died, exit code 4"),
         ("hangs", "did not answer within 2 seconds"),
+        ("reset hangs", "did not answer within 2 seconds"),
     ],
 )
 def test_a_fault_in_a_worker_process_names_its_row_too(fault, fate):
     before = time.monotonic()
     error = _break(fault, workers="async", timeout=2.0)
-    assert str(error).startswith("object:Faulty, environment 1, step 2 of its episode, action 1: ")
+    where = "reset" if fault.startswith("reset") else "step 2 of its episode, action 1"
+    assert str(error).startswith(f"object:Faulty, environment 1, {where}: ")
     assert pytest.raises(EnvError, match=fate).matches(error)
     assert time.monotonic() - before < 50
 
@@ -117,8 +120,10 @@ class IgnoresInterrupts(Faulty):
 
 @pytest.mark.parametrize(("workers", "ignores"), [("sync", False), ("async", True)])
 def test_worker_processes_leave_interrupts_to_their_parent(workers, ignores):
+    here = signal.signal(signal.SIGINT, signal.default_int_handler)
     with envs.make(IgnoresInterrupts, 2, workers=workers) as rows:
         obs = rows.reset(np.zeros(2, np.uint32), np.ones(2, bool))
+    signal.signal(signal.SIGINT, here)
     assert (obs == ignores).all()
 
 
@@ -365,10 +370,25 @@ def test_what_the_caller_made_stays_open():
     rows = envs.make(vector, 1)
     rows.close()
     assert not vector.closed
-    env = gymnasium.make("CartPole-v1")
+
+
+def test_an_environment_of_the_callers_stays_open():
+    closed = []
+
+    class Watched(Faulty):
+        def close(self):
+            closed.append(True)
+
+    env = Watched()
     with envs.make(env) as rows:
         rows.reset(np.zeros(1, np.uint32), np.ones(1, bool))
-    env.reset(seed=0)
+    del rows
+    gc.collect()
+    assert not closed
+    with envs.make(Watched) as rows:
+        rows.reset(np.zeros(1, np.uint32), np.ones(1, bool))
+    # Once to learn the spaces, once at the end.
+    assert len(closed) == 2
 
 
 def test_an_async_vector_environment_of_the_callers_can_hang_too():

@@ -75,7 +75,7 @@ def from_instance(env: gymnasium.Env[Any, Any]) -> EnvSpec:
                 f"{id}: an environment that exists already cannot move to another process. Pass a "
                 "function that makes it."
             )
-        vector = _vector.sync_vector(lambda: env, num_envs)
+        vector = _vector.sync_vector(lambda: _Lent(env), num_envs)
         return VectorHostEnvs(vector, id=id, max_episode_steps=limit, owned=False)
 
     return _spec(id, env.observation_space, env.action_space, limit, build, num_envs=1)
@@ -99,6 +99,13 @@ def from_vector(vector: Vector) -> EnvSpec:
 
     observation_space, action_space = vector.single_observation_space, vector.single_action_space
     return _spec(id, observation_space, action_space, limit, build, num_envs=vector.num_envs)
+
+
+class _Lent(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """An environment that only its owner closes; a vector environment would when collected."""
+
+    def close(self) -> None:
+        """Leave it open."""
 
 
 def _spec(

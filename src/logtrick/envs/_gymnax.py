@@ -121,8 +121,7 @@ class Gymnax(DeviceEnv):
             obs, reached, reward, terminated, _ = env.step_env(key, state, action, params)
             truncated = env.is_truncated(reached, params)
         return Step(
-            # Some environments change a leaf's dtype on the first step; a scan would refuse.
-            state=jax.tree.map(lambda old, new: jnp.asarray(new, old.dtype), state, reached),
+            state=jax.tree.map(_strong, reached),
             obs=_strong(obs),
             reward=jnp.asarray(reward, jnp.float32),
             terminated=jnp.asarray(terminated, bool),
@@ -170,6 +169,7 @@ def _import() -> Any:
 
 
 def _strong(leaf: Any) -> Array:
+    """As an array without a weak type, for which jax would compile everything once more."""
     array = jnp.asarray(leaf)
     return jax.lax.convert_element_type(array, array.dtype)
 

@@ -42,7 +42,8 @@ class EnvSpec:
             num_envs: Rows of a host environment. A device environment is one pure function, which
                 the rollout maps over as many rows as it likes.
             workers: Where a host environment's rows run: `"sync"`, one after the other in this
-                process; `"async"`, each in a process of its own.
+                process; `"async"`, each in a process of its own (a script must then start its
+                work below `if __name__ == "__main__":`, as Python's multiprocessing asks).
             timeout: Seconds after which an `"async"` row that does not answer is an error.
 
         Raises:
