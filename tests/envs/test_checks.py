@@ -122,6 +122,11 @@ class LeavesItsSpace(Broken):
         return step._replace(obs=step.obs * jnp.where(state.steps == 1, 1.5, 1.0))
 
 
+class LeavesItsSpaceBelow(Broken):
+    def spoil(self, key, state, step):
+        return step._replace(obs=step.obs - 0.25)
+
+
 class ResetsItself(Broken):
     """What most JAX environments do: at an end, the state and observation are the next ones'."""
 
@@ -168,6 +173,7 @@ DEVICE_FAULTS = {
     NanReward: r"row \d, step \d+: the reward is nan",
     InfiniteObs: r"row \d, step 1: the observation is \[inf inf\]",
     LeavesItsSpace: r"step 1: the next observation\[\d\] is 1.5, outside \[0, 1\]",
+    LeavesItsSpaceBelow: r"step 0: the next observation\[\d\] is -0.25, outside \[0, 1\]",
     ResetsItself: "looks like a fresh start",
     ResetsItselfToOneStart: "looks like a fresh start",
     LimitTerminates: "an episode terminated at step 3 and was not truncated; its time limit is 3",

@@ -102,7 +102,7 @@ def from_vector(vector: Vector) -> EnvSpec:
 
 
 class _Lent(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """An environment that only its owner closes; a vector environment would when collected."""
+    """An environment that only its owner closes; Gymnasium 1.1 closes what it collects."""
 
     def close(self) -> None:
         """Leave it open."""
