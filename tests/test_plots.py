@@ -90,7 +90,7 @@ def test_a_lone_point_can_be_seen():
 
 
 @pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>", "$x^{", "]]>", '" onload="', "--><b>"]
+    "name", ["<script>alert(1)</script>", "$x^{$", "$a$ $b$", "]]>", '" onload="', "--><b>"]
 )
 def test_a_name_is_shown_as_it_is(name):
     svg = to_svg(drawn(title=name, subtitle=name))

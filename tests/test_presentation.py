@@ -141,7 +141,7 @@ def test_the_summary_counts_steps_and_tells_compiling_from_training(tmp_path):
 
 
 def test_an_unfinished_run_says_how_far_it_came(tmp_path):
-    run = made(tmp_path / "run", rows=ROWS[:8])
+    run = made(tmp_path / "run", rows=ROWS[:9])  # seed 3 is an update ahead
     assert (run_summary(run)["finished"], run_summary(run)["steps_done"]) == (False, 400)
     text = words(run)
     assert "run, unfinished" in text
@@ -202,6 +202,13 @@ def test_a_run_without_episodes_has_a_report_too(tmp_path, rows):
     assert "no episode ended" in text or not rows
 
 
+def test_without_a_critic_nothing_is_said_of_its_quality(tmp_path):
+    rows = [r | {"explained_variance": 0.0} for r in ROWS]
+    assert "Explained variance" in words(made(tmp_path / "a", rows=rows))
+    run = made(tmp_path / "b", rows=rows, algorithm=lt.REINFORCE())
+    assert "Explained variance" not in words(run)
+
+
 def test_one_seed_has_no_interval(tmp_path):
     run = made(tmp_path / "run", rows=ROWS[::2], seeds=1)
     text = words(run)
@@ -210,7 +217,7 @@ def test_one_seed_has_no_interval(tmp_path):
 
 
 def test_names_are_data(tmp_path):
-    name = "<script>alert('x')</script>$x^{"
+    name = "<script>alert('x')</script>$x^{$"
     path = tmp_path / name.replace("/", "_")
     run = made(path, env=name)
     source = write_run_report(run).read_text(encoding="utf-8")

@@ -185,10 +185,10 @@ def test_a_curve_is_the_summary_of_each_update():
         assert found.high[update] == pytest.approx(summary.high, abs=0.03 * spread)
 
 
-def test_a_seed_without_a_value_keeps_its_latest_one():
+def test_a_gap_is_bridged_and_the_last_value_kept():
     nan = np.nan
     gaps = [[nan, nan], [1.0, nan], [nan, 3.0], [5.0, nan], [nan, 9.0], [nan, nan]]
-    np.testing.assert_array_equal(curve(gaps).middle, [nan, nan, 2, 4, 7, 7])
+    np.testing.assert_array_equal(curve(gaps).middle, [nan, nan, 3, 5.5, 7, 7])
     alone = curve([[nan], [2.0], [nan]])
     np.testing.assert_array_equal(alone.middle, [nan, 2, 2])
     assert np.isnan(alone.low).all()

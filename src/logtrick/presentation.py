@@ -118,7 +118,7 @@ def write_run_report(run: Run) -> Path:
         Section("", [report.tiles(_headline(summary))]),
         Section("Learning curve", [_learning_curve(returns, threshold)]),
         Section("Which gradient this run ascended", [report.paragraph(_estimand(run))]),
-        Section("While it learned", [report.gallery(_diagnostics(rows))]),
+        Section("While it learned", [report.gallery(_diagnostics(run, rows))]),
         Section("Seeds", _seeds(run, summary)),
         Section("Settings", [report.facts(_settings(run))]),
         Section("Made with", [report.facts(_readable(run.config.made_by))]),
@@ -201,11 +201,13 @@ def _learning_curve(returns: Series, threshold: float | None) -> Html:
     return report.figure(draw((8.8, 4.2)), words, label=label, narrow=draw((3.7, 3.1)))
 
 
-def _diagnostics(rows: Sequence[Mapping[str, Any]]) -> list[Html]:
+def _diagnostics(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[Html]:
     figures = []
     for name, (title, meaning) in DIAGNOSTICS.items():
         found = series(rows, name)
-        if np.isfinite(found.values).any():
+        of_critic = name in ("explained_variance", "value_loss")
+        meant = run.config.algorithm.has_critic or not of_critic
+        if meant and np.isfinite(found.values).any():
             caption = element("span", element("b", title), meaning)
             svg = plots.to_svg(plots.panel(*found))
             figures.append(report.figure(svg, caption, label=f"{title} against environment steps"))

@@ -233,9 +233,12 @@ pre {
   svg.narrow { display: block; }
 }
 @media print {
-  body { padding: 0; max-width: none; font-size: 10pt; }
-  section, figure, .tiles > div { break-inside: avoid; }
-  h2 { break-after: avoid; margin-top: 1.5rem; }
+  :root { font-size: 11.5px; }
+  body { padding: 0; max-width: none; }
+  h2 { margin-top: 1.75rem; break-after: avoid; }
+  figure, pre, .tiles, .tiles > div { break-inside: avoid; }
+  .tiles { grid-template-columns: repeat(5, 1fr); }
+  .gallery { grid-template-columns: repeat(3, 1fr); gap: 1rem 1.5rem; }
   .tiles > div, pre { border: 1px solid var(--grid); }
   pre { white-space: pre-wrap; }
 }

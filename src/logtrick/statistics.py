@@ -169,8 +169,9 @@ class Curve(NamedTuple):
 def curve(returns: ArrayLike, *, level: float = 0.95, resamples: int = 1000) -> Curve:
     """Interquartile mean over seeds and its bootstrap interval, at each update.
 
-    A seed without a value (no episode ended in that update) keeps its latest one. All updates
-    share the same draws of seeds, so that the band is as smooth as the curves.
+    Where a seed has no value (no episode ended in that update) it takes one between its neighbours,
+    and after its last value it keeps that. All updates share the same draws of seeds, so that the
+    band is as smooth as the curves.
 
     Args:
         returns: [U, seeds]; NaN where there is no value.
@@ -187,9 +188,12 @@ def curve(returns: ArrayLike, *, level: float = 0.95, resamples: int = 1000) -> 
     table = np.asarray(returns, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] == 0 or np.isinf(table).any():
         raise ShapeError(f"returns has shape {table.shape}; expected finite or NaN [U, seeds].")
-    known = np.where(np.isnan(table), 0, np.arange(1, len(table) + 1)[:, None])
-    latest = np.maximum.accumulate(known, axis=0) - 1
-    filled = np.where(latest >= 0, np.take_along_axis(table, latest, axis=0), np.nan)
+    filled = np.full(table.shape, np.nan)
+    updates = np.arange(len(table))
+    for found, values in zip(filled.T, table.T, strict=True):
+        known = np.flatnonzero(~np.isnan(values))
+        if len(known):
+            found[:] = np.interp(updates, known, values[known], left=np.nan)
     middle, low, high = np.full((3, len(table)), np.nan)
     rows = np.flatnonzero(~np.isnan(filled).any(axis=1))
     if not len(rows):
