@@ -97,9 +97,8 @@ HOLDER = """
     import os, sys, time
     from logtrick.files import lock_folder
     with lock_folder(sys.argv[1]):
-        worker = os.fork() if sys.argv[2] == "with a worker" else os.getpid()
-        if worker:
-            print(worker, flush=True)
+        if sys.argv[2] == "alone" or os.fork() == 0:
+            print(os.getpid(), flush=True)
         time.sleep(60)
 """
 

@@ -233,7 +233,7 @@ pre {
   svg.narrow { display: block; }
 }
 @media print {
-  :root { font-size: 11.5px; }
+  html { font-size: 11.5px; }
   body { padding: 0; max-width: none; }
   h2 { margin-top: 1.75rem; break-after: avoid; }
   figure, pre, .tiles, .tiles > div { break-inside: avoid; }
