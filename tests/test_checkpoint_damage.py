@@ -14,7 +14,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from logtrick.checkpoints import load_tree, read_arrays, save_tree, write_arrays_atomic
+from logtrick.checkpoints import (
+    FromMetadata,
+    load_tree,
+    read_arrays,
+    save_tree,
+    write_arrays_atomic,
+)
 from logtrick.errors import CheckpointError
 from logtrick.files import to_json
 from test_trees import assert_same
@@ -224,6 +230,46 @@ def test_a_malicious_manifest_is_refused(saved, change):
         load_tree(saved, TREE)
     assert len(str(caught.value)) < 600
     assert "\0" not in str(caught.value)
+
+
+def from_metadata(metadata):
+    """A template for arrays whose length only the checkpoint knows, as a replay log's."""
+    shapes = metadata["shapes"].items()
+    return {name: np.empty(shape, dtype) for name, (dtype, *shape) in shapes}
+
+
+def test_a_template_may_come_from_the_metadata(tmp_path):
+    tree = {"actions": np.arange(12.0).reshape(3, 4), "seeds": np.arange(3, dtype="uint32")}
+    shapes = {name: [str(array.dtype), *array.shape] for name, array in tree.items()}
+    save_tree(tmp_path, tree, {"shapes": shapes})
+    assert_same(load_tree(tmp_path, FromMetadata(from_metadata))[0], tree)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        None,
+        [],
+        {"x": None},
+        {"x": []},
+        {"x": ["float64", 10**18]},
+        {"x": ["float64", 10**30]},
+        {"x": ["float64", -1]},
+        {"x": ["float64", "3"]},
+        {"x": ["os.system", 1]},
+        {"x": ["O", 1]},
+        {"x": ["float64"] + [1] * 100},
+        {"../x": ["float64", 1]},
+    ],
+    ids=str,
+)
+def test_metadata_that_describe_no_state_are_refused(tmp_path, shapes):
+    tree = {"x": np.zeros(1)}
+    save_tree(tmp_path, tree, {"shapes": {"x": ["float64", 1]}})
+    load_tree(tmp_path, FromMetadata(from_metadata))
+    forged(tmp_path, lambda manifest: manifest["metadata"].update(shapes=shapes))
+    with watched(), pytest.raises(CheckpointError):
+        load_tree(tmp_path, FromMetadata(from_metadata))
 
 
 ARRAYS = {

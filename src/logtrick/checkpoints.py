@@ -116,15 +116,22 @@ def load_tree(folder: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
         raise CheckpointError(f"{folder} is not a folder.")
     path = folder / MANIFEST
     manifest = _parse_manifest(path, read_regular(path, _MANIFEST_LIMIT))
-    template = NamedTree(
-        like.build(manifest["metadata"]) if isinstance(like, FromMetadata) else like
-    )
+    if isinstance(like, FromMetadata):
+        like = _built(path, like, manifest["metadata"])
+    template = NamedTree(like)
     _check_fit(path, manifest["arrays"], template.specs)
     path = folder / ARRAYS
     data = read_regular(path, _size_limit(template.specs))
     if manifest["file"] != {"bytes": len(data), "sha256": _sha256(data)}:
         raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}.")
     return template.rebuild(_unpack(path, data, manifest["arrays"])), manifest["metadata"]
+
+
+def _built(path: Path, like: FromMetadata, metadata: dict[str, Any]) -> Any:
+    try:
+        return like.build(metadata)
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as e:
+        raise CheckpointError(f"{path} is damaged: its metadata describe no state: {e}.") from e
 
 
 def write_arrays_atomic(path: PathLike, tree: Any, metadata: Mapping[str, Any]) -> None:
