@@ -10,6 +10,7 @@ from typing import Any
 _HOME = {
     "A2C": "algorithms.configs",
     "ActorCritic": "policies",
+    "FiniteMDP": "mdp",
     "LinearPolicy": "policies",
     "LogtrickError": "errors",
     "MLPPolicy": "policies",
@@ -31,8 +32,11 @@ _MODULES = (
     "distributions",
     "envs",
     "errors",
+    "exact",
     "objectives",
+    "planning",
     "policies",
+    "problems",
     "psi",
 )
 
