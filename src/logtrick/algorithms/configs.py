@@ -138,7 +138,8 @@ class REINFORCE(Algorithm):
     num_steps: int | None = None
     psi: Psi = "reward_to_go"
     weighting: Weighting = "discounted"
-    learning_rate: float = 1e-2
+    learning_rate: float = 5e-3
+    schedule: Literal["constant", "linear"] = "linear"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,11 +160,12 @@ class A2C(Algorithm):
         "that of the undiscounted objective; biased as far as the critic is."
     )
 
-    num_envs: int = 16
-    num_steps: int | None = 8
+    num_envs: int = 8
+    num_steps: int | None = 5
     psi: Psi = "gae"
     lambda_: Annotated[float, tyro.conf.arg(aliases=["--lambda"])] = 1.0
     learning_rate: float = 7e-4
+    schedule: Literal["constant", "linear"] = "linear"
     optimizer: Literal["adam", "rmsprop", "sgd"] = "rmsprop"
     optimizer_eps: float = 1e-5
     max_grad_norm: float | None = 0.5
