@@ -18,7 +18,13 @@ HOST_ROWS = 16
 
 
 def evaluate(
-    models: tuple[Any, ...], spec: EnvSpec, episodes: int, *, seed: int = 0, greedy: bool = False
+    models: tuple[Any, ...],
+    spec: EnvSpec,
+    episodes: int,
+    *,
+    seed: int = 0,
+    greedy: bool = False,
+    max_steps: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Play `episodes` whole episodes with each model's policy.
 
@@ -30,16 +36,18 @@ def evaluate(
         episodes: for each model.
         seed: of the episodes.
         greedy: take the mode of the policy instead of a sample.
+        max_steps: where an episode is cut; None: at the environment's own time limit.
 
     Returns:
         (undiscounted returns, lengths), both [models, episodes].
 
     Raises:
-        ConfigError: no episodes, or an environment without a time limit.
+        ConfigError: no episodes, or an environment without a time limit and no `max_steps`.
     """
-    if type(episodes) is not int or episodes < 1:
-        raise ConfigError(f"episodes={episodes!r}; it must be a whole number, at least 1.")
-    limit = episode_steps(spec)
+    for name, value in (("episodes", episodes), ("max_steps", max_steps)):
+        if value is not None and (type(value) is not int or value < 1):
+            raise ConfigError(f"{name}={value!r}; it must be a whole number, at least 1.")
+    limit = max_steps or episode_steps(spec)
     params, statics = zip(*(eqx.partition(model, eqx.is_array) for model in models), strict=True)
     built = spec.build(min(episodes, HOST_ROWS))
     play = _play_on_device if isinstance(built, DeviceEnv) else _play_on_host

@@ -165,7 +165,13 @@ class Run:
         return final_returns(self.metrics, self.config)
 
     def evaluate(
-        self, episodes: int = 100, *, seed: int = 0, greedy: bool = False, env: Any = None
+        self,
+        episodes: int = 100,
+        *,
+        seed: int = 0,
+        greedy: bool = False,
+        max_steps: int | None = None,
+        env: Any = None,
     ) -> Scores:
         """Play fresh episodes with each seed's policy.
 
@@ -175,12 +181,17 @@ class Run:
             episodes: for each policy.
             seed: of the episodes.
             greedy: take the most probable action instead of a sample.
+            max_steps: where an episode is cut at the latest; needed where the environment has no
+                time limit that is known.
             env: the environment, where it has no id by which it is found again.
         """
         from logtrick.evaluation import evaluate
 
         spec = self.env_spec(env)
-        return Scores(*evaluate(self.models, spec, episodes, seed=seed, greedy=greedy))
+        played = evaluate(
+            self.models, spec, episodes, seed=seed, greedy=greedy, max_steps=max_steps
+        )
+        return Scores(*played)
 
     def env_spec(self, env: Any = None) -> EnvSpec:
         """The environment that the run was trained on, checked against its spaces."""
@@ -248,7 +259,7 @@ def read_config(path: Path) -> RunConfig:
             f"{path} {what}, so it is no run; a run is a folder such as runs/CartPole-…."
         )
     try:
-        return RunConfig.from_dict(json.loads(read_regular(path / CONFIG, _CONFIG_LIMIT)))
+        return RunConfig.from_dict(json.loads(read_regular(path / CONFIG, _CONFIG_LIMIT).decode()))
     except (LogtrickError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise RunError(f"{path / CONFIG} is damaged, or not logtrick's: {error}") from error
 

@@ -256,7 +256,8 @@ class Session:
         """Save the state, and the policies in it; the log up to here belongs to it."""
         self.metrics.sync()
         tree = {"state": state}
-        metadata: dict[str, Any] = {"metrics_bytes": self.metrics.size}
+        sizes = {"metrics_bytes": self.metrics.size, "timings_bytes": self.timings.size}
+        metadata: dict[str, Any] = {**sizes}
         if self.loop.host is not None and self.loop.host.envs.replayable:
             tree["host"] = self.loop.host.state()
             metadata["host"] = {k: [str(v.dtype), *v.shape] for k, v in tree["host"].items()}
@@ -288,6 +289,8 @@ class Session:
                 "same state, but what follows need not be what would have followed there."
             )
         self.metrics.truncate_to(restored.metadata["metrics_bytes"])
+        self.timings.truncate_to(restored.metadata["timings_bytes"])
+        self.timings.append([{"resumed_at": restored.step}])
         if self.loop.host is not None:
             if "host" in restored.tree:
                 self.loop.host.restore(restored.tree["host"])

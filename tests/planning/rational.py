@@ -1,4 +1,4 @@
-"""Finite MDPs in exact arithmetic, slowly: every deterministic policy, every system by Fractions."""
+"""Finite MDPs in exact arithmetic, slowly: every deterministic policy, by Fractions."""
 
 import itertools
 from collections.abc import Iterator

@@ -309,7 +309,8 @@ def episode_steps(spec: EnvSpec) -> int:
     if spec.max_episode_steps is None:
         raise ConfigError(
             f"{spec.id} has no time limit that is known, so a whole episode may never end; set "
-            "num_steps, or give the environment a limit (gymnasium.wrappers.TimeLimit)."
+            "num_steps (max_steps to evaluate), or give the environment a limit "
+            "(gymnasium.wrappers.TimeLimit)."
         )
     return spec.max_episode_steps
 

@@ -21,6 +21,8 @@ class Eval:
     """Of the episodes."""
     greedy: bool = False
     """Take the most probable action instead of a sample."""
+    max_steps: int | None = None
+    """Where an episode is cut; needed where the environment has no time limit that is known."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -33,7 +35,9 @@ def run(options: Eval) -> None:
 
     use_compilation_cache()
     result = load(options.run)
-    scores = result.evaluate(options.episodes, seed=options.seed, greedy=options.greedy)
+    scores = result.evaluate(
+        options.episodes, seed=options.seed, greedy=options.greedy, max_steps=options.max_steps
+    )
     if options.json:
         print_json(
             {

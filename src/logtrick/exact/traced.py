@@ -166,9 +166,7 @@ def _iterate(apply: Solve, b: Array) -> Array:
     """The Krylov method, then again on what was missing, then damped sweeps while they help."""
     x = jnp.zeros_like(b)
     for tol in (1e-10, 1e-6):
-        correction, _ = bicgstab(  # type: ignore[no-untyped-call]
-            apply, b - apply(x), tol=tol, maxiter=500
-        )
+        correction, _ = bicgstab(apply, b - apply(x), tol=tol, maxiter=500)
         x = x + jnp.where(jnp.isfinite(correction).all(), correction, 0.0)
 
     def unfinished(carry: tuple[Array, Array, Array]) -> Array:

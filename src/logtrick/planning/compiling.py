@@ -45,9 +45,7 @@ def _prefetch(locality: int) -> Any:
             address = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
             number = ir.IntType(32)
             shape = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
-            call = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-                builder.module, shape, "llvm.prefetch.p0i8"
-            )
+            call = cgutils.get_or_insert_function(builder.module, shape, "llvm.prefetch.p0i8")
             read, data_cache = ir.Constant(number, 0), ir.Constant(number, 1)
             builder.call(call, [address, read, ir.Constant(number, locality), data_cache])
             return target.get_dummy_value()
