@@ -29,7 +29,7 @@ FATES = {
     "inf obs": "observation .*inf",
     "nan reward": "reward is nan",
     "inf reward": "reward is inf",
-    "reward beyond float32": "reward is inf",
+    "reward beyond float32": r"reward is 1e\+300, which is no float32",
     "reward an array": r"reward has shape \(1,\)",
     "reward none": "TypeError",
     "short obs": r"observation has shape \(1,\), its space \(3,\)",

@@ -81,6 +81,8 @@ class _Fault(Exception):
 
 
 def _reward(reward: Any) -> float:
+    if isinstance(reward, float):
+        return reward
     if np.ndim(reward) != 0:
         raise _Fault(f"the reward has shape {np.shape(reward)} and is no number")
     return float(reward)

@@ -160,13 +160,12 @@ class VectorHostEnvs(HostEnvs):
         return array
 
     def _rewards(self, rewards: Any, valid: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            array = self._array("rewards", rewards, ()).astype(np.float32)
-        bad = _not_finite(array) & valid
+        array = np.where(valid, self._array("rewards", rewards, ()), 0)
+        bad = ~(np.abs(array) <= np.finfo(np.float32).max)
         if bad.any():
             row = _first(bad)
-            raise EnvError(f"{self._where(row)}: the reward is {array[row]}.")
-        return np.where(valid, array, np.float32(0))
+            raise EnvError(f"{self._where(row)}: the reward is {array[row]}, which is no float32.")
+        return array.astype(np.float32)
 
     def _flags(self, name: str, flags: Any) -> np.ndarray:
         array = self._array(name, flags, ())
