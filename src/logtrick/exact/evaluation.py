@@ -9,7 +9,7 @@ from jaxtyping import Float
 from logtrick.errors import ConfigError
 from logtrick.exact import tables
 from logtrick.exact.chain import Chain, FiniteChain
-from logtrick.exact.matrix_free import MatrixFreeChain, MatrixFreeMDP
+from logtrick.exact.matrix_free import AnyMDP, MatrixFreeChain, MatrixFreeMDP
 from logtrick.exact.resolvent import EPS
 from logtrick.mdp import FiniteMDP
 
@@ -70,7 +70,7 @@ class Evaluation:
         return from_visits + visits * actions * slack
 
 
-def evaluate(mdp: Any, policy: Any, kind: Kind = "discounted") -> Evaluation:
+def evaluate(mdp: AnyMDP, policy: Any, kind: Kind = "discounted") -> Evaluation:
     """Everything about a policy at once, with error bounds; never raises for missing a tolerance.
 
     Args:
@@ -117,7 +117,7 @@ def evaluate(mdp: Any, policy: Any, kind: Kind = "discounted") -> Evaluation:
     )
 
 
-def _average(mdp: Any, chain: Chain, table: np.ndarray) -> Evaluation:
+def _average(mdp: AnyMDP, chain: Chain, table: np.ndarray) -> Evaluation:
     """V7, from the cycles between visits to one recurrent state: the anchor.
 
     With P̃ = P_π cut at the anchor, (I − P̃)^{-1} 1 is the expected time to it, (I − P̃)^{-1} r_π
@@ -154,14 +154,14 @@ def _average(mdp: Any, chain: Chain, table: np.ndarray) -> Evaluation:
     )
 
 
-def gamma_of(mdp: Any, kind: Kind) -> float:
+def gamma_of(mdp: AnyMDP, kind: Kind) -> float:
     """The γ of an objective: the MDP's with "discounted", else 1."""
     if kind not in get_args(Kind):
         raise ConfigError(f"kind is {kind!r}; choose discounted, total or average")
     return float(mdp.gamma) if kind == "discounted" else 1.0
 
 
-def chain_of(mdp: Any, table: Float[np.ndarray, "S A"]) -> Chain:
+def chain_of(mdp: AnyMDP, table: Float[np.ndarray, "S A"]) -> Chain:
     """The chain of a policy on a finite or a matrix-free MDP."""
     if isinstance(mdp, FiniteMDP):
         return FiniteChain(mdp, table)
@@ -170,7 +170,7 @@ def chain_of(mdp: Any, table: Float[np.ndarray, "S A"]) -> Chain:
     raise ConfigError(f"{type(mdp).__name__} is no MDP; see logtrick.FiniteMDP")
 
 
-def action_values_of(mdp: Any, continued: np.ndarray) -> np.ndarray:
+def action_values_of(mdp: AnyMDP, continued: np.ndarray) -> np.ndarray:
     """R + what follows (V3), −∞ at actions that a state does not have."""
     return np.where(mdp.available, mdp.dense_rewards() + continued, -np.inf)
 

@@ -10,12 +10,13 @@ from jaxtyping import Float, PyTree
 from logtrick.exact import tables
 from logtrick.exact.chain import Chain
 from logtrick.exact.evaluation import Evaluation, Kind, chain_of, evaluate
+from logtrick.exact.matrix_free import AnyMDP
 from logtrick.exact.traced import TracedChain
 from logtrick.exact.values import TOLERANCE, within
 
 
 def policy_gradient(
-    mdp: Any, policy: Any, kind: Kind = "discounted", *, tol: float = TOLERANCE
+    mdp: AnyMDP, policy: Any, kind: Kind = "discounted", *, tol: float = TOLERANCE
 ) -> PyTree:
     """∇J = Σ_s η(s) Σ_a Q(s, a) ∇π(a | s) (G1), or ∇r̄ = Σ_s d_π(s) Σ_a Q̃(s, a) ∇π(a | s) (G3).
 
@@ -55,7 +56,7 @@ def policy_gradient(
 
 
 def hessian_vector_product(
-    mdp: Any, policy: Any, vector: PyTree, kind: Kind = "discounted", *, tol: float = TOLERANCE
+    mdp: AnyMDP, policy: Any, vector: PyTree, kind: Kind = "discounted", *, tol: float = TOLERANCE
 ) -> PyTree:
     """∇²J · u, the change of the gradient when the parameters move along u.
 
@@ -140,7 +141,7 @@ def _average_response(
     return visits, bias, chain.expect(bias) - gain
 
 
-def _traced_gradient(mdp: Any, policy: Any, kind: Kind) -> PyTree:
+def _traced_gradient(mdp: AnyMDP, policy: Any, kind: Kind) -> PyTree:
     params, static = eqx.partition(policy, eqx.is_inexact_array)
 
     def objective(params: PyTree) -> Any:
@@ -150,7 +151,7 @@ def _traced_gradient(mdp: Any, policy: Any, kind: Kind) -> PyTree:
     return jax.grad(objective)(params)
 
 
-def _traced_hessian_product(mdp: Any, policy: Any, vector: PyTree, kind: Kind) -> PyTree:
+def _traced_hessian_product(mdp: AnyMDP, policy: Any, vector: PyTree, kind: Kind) -> PyTree:
     params, static = eqx.partition(policy, eqx.is_inexact_array)
     direction = jax.tree.map(
         lambda leaf, like: leaf.astype(like.dtype), tables.like_parameters(params, vector), params

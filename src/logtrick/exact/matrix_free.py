@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from logtrick.errors import ConfigError, MDPError, ShapeError
 from logtrick.exact.chain import Chain
 from logtrick.exact.krylov import IterativeSide
 from logtrick.exact.resolvent import EPS, Resolvent
+from logtrick.mdp import FiniteMDP
 from logtrick.validation import as_start, check_distribution, checked_gamma
 
 Expectation = Callable[[Float[Array, " S"]], Float[Array, "S A"]]
@@ -29,7 +31,7 @@ class MatrixFreeMDP:
         expect: float64 [S] -> [S, A], the mass that terminates left out.
         rewards: R(s, a), [S, A].
         gamma: γ.
-        start: ρ [S], or one state's number.
+        start: ρ [S], or one state's number; None is uniform.
         terms: the most successors of a pair; it enters the bound on rounding.
         available: bool[S, A]; all actions by default.
         observations: what the policy sees; the state's number by default.
@@ -50,7 +52,7 @@ class MatrixFreeMDP:
     expect: Expectation
     rewards: Float64[np.ndarray, "S A"]
     gamma: float
-    start: Float64[np.ndarray, " S"] | int
+    start: Float64[np.ndarray, " S"]
     terms: int
     available: Bool[np.ndarray, "S A"] = None  # type: ignore[assignment]  # filled in
     observations: Shaped[np.ndarray, "S ..."] = None  # type: ignore[assignment]  # filled in
@@ -64,8 +66,9 @@ class MatrixFreeMDP:
             raise ShapeError("rewards must be a finite table [S, A]")
         set_(self, "rewards", rewards)
         set_(self, "gamma", checked_gamma(self.gamma))
-        set_(self, "start", as_start(self.start, np.zeros(len(rewards), np.bool_)))
-        check_distribution("start", np.asarray(self.start), len(rewards))
+        given: Any = self.start
+        set_(self, "start", as_start(given, np.zeros(len(rewards), np.bool_)))
+        check_distribution("start", self.start, len(rewards))
         available = np.ones(rewards.shape, np.bool_) if self.available is None else self.available
         set_(self, "available", np.asarray(available, np.bool_))
         if self.available.shape != rewards.shape or not self.available.any(axis=1).all():
@@ -101,6 +104,9 @@ class MatrixFreeMDP:
             return jax.linear_transpose(self.expect, example)(flow)[0]
 
         return jax.jit(self.expect), jax.jit(arrive)
+
+
+AnyMDP = FiniteMDP | MatrixFreeMDP
 
 
 def _check_mass(mdp: MatrixFreeMDP) -> None:

@@ -13,6 +13,7 @@ from scipy.sparse.linalg import LinearOperator, lsmr
 from logtrick.errors import ConfigError, ConvergenceError
 from logtrick.exact import tables
 from logtrick.exact.evaluation import Evaluation, Kind, evaluate
+from logtrick.exact.matrix_free import AnyMDP
 from logtrick.exact.resolvent import EPS
 from logtrick.exact.traced import TracedChain
 from logtrick.exact.values import TOLERANCE, within
@@ -22,7 +23,7 @@ DENSE_ENTRIES = 4_000_000
 
 
 def fisher_vector_product(
-    mdp: Any,
+    mdp: AnyMDP,
     policy: Any,
     vector: PyTree,
     kind: Kind = "discounted",
@@ -64,7 +65,7 @@ def fisher_vector_product(
 
 
 def natural_gradient(
-    mdp: Any,
+    mdp: AnyMDP,
     policy: Any,
     kind: Kind = "discounted",
     *,
@@ -117,7 +118,7 @@ def natural_gradient(
 class _Scores:
     """B and √(ηπ)A, over flat parameters."""
 
-    def __init__(self, mdp: Any, policy: Any, result: Evaluation) -> None:
+    def __init__(self, mdp: AnyMDP, policy: Any, result: Evaluation) -> None:
         self.mdp, self.policy = mdp, policy
         self.root = np.sqrt(_weights(result))
         visits = np.sqrt(result.visitation[:, None] * result.probabilities)
@@ -178,7 +179,9 @@ def _traced_weights(chain: TracedChain, kind: Kind, normalised: bool) -> Any:
     return jnp.where(taken, visits[:, None] / jnp.where(taken, chain.table, 1.0), 0.0)
 
 
-def _traced_product(mdp: Any, policy: Any, vector: PyTree, kind: Kind, normalised: bool) -> PyTree:
+def _traced_product(
+    mdp: AnyMDP, policy: Any, vector: PyTree, kind: Kind, normalised: bool
+) -> PyTree:
     params, static = eqx.partition(policy, eqx.is_inexact_array)
     direction = tables.like_parameters(params, vector)
     weights = _traced_weights(TracedChain(mdp, policy), kind, normalised)
@@ -191,7 +194,7 @@ def _traced_product(mdp: Any, policy: Any, vector: PyTree, kind: Kind, normalise
     return pull(weights * pushed(cast))[0]
 
 
-def _traced_natural_gradient(mdp: Any, policy: Any, kind: Kind, normalised: bool) -> PyTree:
+def _traced_natural_gradient(mdp: AnyMDP, policy: Any, kind: Kind, normalised: bool) -> PyTree:
     params, static = eqx.partition(policy, eqx.is_inexact_array)
     tables.require_x64()
     flat, unravel = ravel_pytree(params)

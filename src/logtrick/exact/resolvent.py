@@ -115,19 +115,20 @@ class _DenseSide(Side):
 
 def iterative(transitions: sparse.csr_array, gamma: float) -> Resolvent:
     """From products with the rows as they are stored."""
-    system = kernels.system(transitions, gamma)
-    row_sums = transitions.sum(axis=1)
-    return Resolvent(_SparseSide(system), _SparseTransposed(system), row_sums, gamma)
+    sides = _SparseSide(transitions, gamma), _SparseTransposed(transitions, gamma)
+    return Resolvent(*sides, transitions.sum(axis=1), gamma)
 
 
 class _SparseSide(IterativeSide):
     """I − γP by rows."""
 
-    def __init__(self, system: kernels.System) -> None:
-        self.system = system
+    def __init__(self, transitions: sparse.csr_array, gamma: float) -> None:
+        self.matrix: Any = transitions
+        self.gamma = gamma
+        self.system = kernels.system(transitions, gamma)
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        return kernels.apply(self.system, x)
+        return x - self.gamma * (self.matrix @ x)
 
     def sweep(self, b: np.ndarray) -> np.ndarray:
         return kernels.sweep(self.system, b)
@@ -141,7 +142,7 @@ class _SparseTransposed(_SparseSide):
     """The transpose, by the same rows."""
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        return kernels.apply_transposed(self.system, x)
+        return x - self.gamma * (self.matrix.T @ x)
 
     def sweep(self, b: np.ndarray) -> np.ndarray:
         return kernels.sweep_transposed(self.system, b)

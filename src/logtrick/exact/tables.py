@@ -10,7 +10,7 @@ direction of the parameters to the table), so that no Jacobian [S·A, parameters
 """
 
 import inspect
-from typing import Any, Protocol
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,25 +20,13 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, PyTree, Shaped
 
 from logtrick.errors import ConfigError, MDPError, PrecisionError, ShapeError
+from logtrick.exact.matrix_free import AnyMDP
 
 #: Observations that a policy is called on at once; beyond it memory, not speed, would grow.
 CHUNK = 65536
 
 #: How far a row of a table of probabilities may sum from one.
 ROW_SUM_TOLERANCE = 1e-9
-
-
-class Model(Protocol):
-    """What a policy needs to know of an MDP."""
-
-    @property
-    def num_states(self) -> int: ...  # noqa: D102
-    @property
-    def num_actions(self) -> int: ...  # noqa: D102
-    @property
-    def available(self) -> np.ndarray: ...  # noqa: D102
-    @property
-    def observations(self) -> np.ndarray: ...  # noqa: D102
 
 
 def is_array(policy: Any) -> bool:
@@ -64,7 +52,7 @@ def require_x64() -> None:
         )
 
 
-def probabilities(model: Model, policy: Any) -> Float[np.ndarray, "S A"]:
+def probabilities(model: AnyMDP, policy: Any) -> Float[np.ndarray, "S A"]:
     """π(a | s) of a concrete policy.
 
     Args:
@@ -88,7 +76,7 @@ def probabilities(model: Model, policy: Any) -> Float[np.ndarray, "S A"]:
     return table
 
 
-def traced_probabilities(model: Model, policy: Any) -> Float[Array, "S A"]:
+def traced_probabilities(model: AnyMDP, policy: Any) -> Float[Array, "S A"]:
     """π(a | s), differentiable, inside the caller's transform."""
     require_x64()
     if is_array(policy):
@@ -102,7 +90,7 @@ def traced_probabilities(model: Model, policy: Any) -> Float[Array, "S A"]:
     return _table(params, static, *_inputs(model))
 
 
-def pull(model: Model, policy: Any, cotangent: Float[np.ndarray, "S A"]) -> PyTree:
+def pull(model: AnyMDP, policy: Any, cotangent: Float[np.ndarray, "S A"]) -> PyTree:
     """Σ_{s,a} cotangent(s, a) ∇π(a | s), shaped like the policy's parameters."""
     if is_array(policy):
         return np.where(model.available, cotangent, 0.0)
@@ -111,7 +99,7 @@ def pull(model: Model, policy: Any, cotangent: Float[np.ndarray, "S A"]) -> PyTr
         return _to_numpy(_pull(params, static, *_inputs(model), jnp.asarray(cotangent)))
 
 
-def push(model: Model, policy: Any, vector: PyTree) -> Float[np.ndarray, "S A"]:
+def push(model: AnyMDP, policy: Any, vector: PyTree) -> Float[np.ndarray, "S A"]:
     """The change of π(a | s) when the parameters move along `vector`."""
     if is_array(policy):
         return np.where(model.available, np.asarray(vector, np.float64), 0.0)
@@ -121,7 +109,7 @@ def push(model: Model, policy: Any, vector: PyTree) -> Float[np.ndarray, "S A"]:
         return np.asarray(_push(params, static, *_inputs(model), direction))
 
 
-def jacobian(model: Model, policy: Any) -> Float[np.ndarray, "S A n"]:
+def jacobian(model: AnyMDP, policy: Any) -> Float[np.ndarray, "S A n"]:
     """∂π(a | s)/∂θ over flat parameters; for few of them."""
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
         params, static = _parameters(policy)
@@ -129,7 +117,7 @@ def jacobian(model: Model, policy: Any) -> Float[np.ndarray, "S A n"]:
 
 
 def pull_derivative(
-    model: Model,
+    model: AnyMDP,
     policy: Any,
     cotangent: Float[np.ndarray, "S A"],
     vector: PyTree,
@@ -233,7 +221,7 @@ def _parameters(policy: Any) -> tuple[PyTree, PyTree]:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), params), static
 
 
-def _inputs(model: Model) -> tuple[Array, Array]:
+def _inputs(model: AnyMDP) -> tuple[Array, Array]:
     observations = model.observations
     if np.issubdtype(observations.dtype, np.floating):
         observations = observations.astype(np.float64)
@@ -259,7 +247,7 @@ def _check_memoryless(policy: Any) -> None:
         )
 
 
-def _checked_table(model: Model, policy: np.ndarray) -> np.ndarray:
+def _checked_table(model: AnyMDP, policy: np.ndarray) -> np.ndarray:
     shape = (model.num_states, model.num_actions)
     if np.issubdtype(policy.dtype, np.integer) and policy.shape == shape[:1]:
         wrong = (policy < 0) | (policy >= shape[1])
@@ -275,7 +263,7 @@ def _checked_table(model: Model, policy: np.ndarray) -> np.ndarray:
     return table
 
 
-def _check_table(model: Model, table: np.ndarray) -> None:
+def _check_table(model: AnyMDP, table: np.ndarray) -> None:
     wrong = ~((table >= 0) & (table <= 1 + ROW_SUM_TOLERANCE))
     if wrong.any():
         state, action = np.argwhere(wrong)[0]
@@ -293,7 +281,7 @@ def _check_table(model: Model, table: np.ndarray) -> None:
         raise MDPError(f"the policy sums to {table[state].sum():.12g} in state {state}, not to 1")
 
 
-def _misfit(model: Model, shape: tuple[int, ...]) -> str:
+def _misfit(model: AnyMDP, shape: tuple[int, ...]) -> str:
     return (
         f"the policy has shape {shape}; probabilities [{model.num_states}, {model.num_actions}] "
         f"or actions int[{model.num_states}] are needed"

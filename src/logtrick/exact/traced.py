@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 from logtrick.errors import MDPError
 from logtrick.exact import tables
 from logtrick.exact.evaluation import Kind, gamma_of
+from logtrick.exact.matrix_free import AnyMDP
 from logtrick.mdp import FiniteMDP
 
 Solve = Callable[[Array], Array]
@@ -42,7 +43,7 @@ class TracedChain:
         policy: a traced table of probabilities or pytree.
     """
 
-    def __init__(self, mdp: Any, policy: Any) -> None:
+    def __init__(self, mdp: AnyMDP, policy: Any) -> None:
         self.mdp = mdp
         self.table = tables.traced_probabilities(mdp, policy)
         self.pair_rewards = jnp.asarray(mdp.dense_rewards())
@@ -146,6 +147,7 @@ class TracedChain:
 
     def _matrix(self) -> Float[Array, "S S"]:
         """P_π, terminated mass removed."""
+        assert isinstance(self.mdp, FiniteMDP)  # the others are never dense
         mdp, matrix = self.mdp, self.mdp.continuation
         pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(matrix.indptr))
         states, actions = mdp.pair_states[pairs], mdp.pair_actions[pairs]
@@ -164,10 +166,12 @@ def _krylov(apply: Solve) -> Solve:
 
 def _iterate(apply: Solve, b: Array) -> Array:
     """The Krylov method, then again on what was missing, then damped sweeps while they help."""
-    x = jnp.zeros_like(b)
-    for tol in (1e-10, 1e-6):
-        correction, _ = bicgstab(apply, b - apply(x), tol=tol, maxiter=500)
-        x = x + jnp.where(jnp.isfinite(correction).all(), correction, 0.0)
+
+    def correct(_: Array, x: Array) -> Array:
+        correction, _ = bicgstab(apply, b - apply(x), tol=1e-8, maxiter=500)
+        return x + jnp.where(jnp.isfinite(correction).all(), correction, 0.0)
+
+    x = jax.lax.fori_loop(0, 2, correct, jnp.zeros_like(b))
 
     def unfinished(carry: tuple[Array, Array, Array]) -> Array:
         x, missing, before = carry

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 from logtrick.errors import ConvergenceError
 from logtrick.exact import tables
 from logtrick.exact.evaluation import Kind, action_values_of, chain_of, evaluate, gamma_of, mean
+from logtrick.exact.matrix_free import AnyMDP
 from logtrick.exact.traced import TracedChain
 
 #: The error that is allowed, as a share of the largest number (of their sum, for visits), or
@@ -39,7 +40,7 @@ def within(tol: float, what: str, bound: float, size: float) -> None:
 
 
 def state_values(
-    mdp: Any, policy: Any, *, tol: float = TOLERANCE
+    mdp: AnyMDP, policy: Any, *, tol: float = TOLERANCE
 ) -> Float[np.ndarray, " S"] | Float[Array, " S"]:
     """V_π = r_π + γ P_π V_π (V2).
 
@@ -72,7 +73,7 @@ def state_values(
 
 
 def action_values(
-    mdp: Any, policy: Any, *, tol: float = TOLERANCE
+    mdp: AnyMDP, policy: Any, *, tol: float = TOLERANCE
 ) -> Float[np.ndarray, "S A"] | Float[Array, "S A"]:
     """Q_π(s, a) = R(s, a) + γ Σ_s' P(s' | s, a) V_π(s') (V3).
 
@@ -103,7 +104,7 @@ def action_values(
 
 
 def advantages(
-    mdp: Any, policy: Any, *, tol: float = TOLERANCE
+    mdp: AnyMDP, policy: Any, *, tol: float = TOLERANCE
 ) -> Float[np.ndarray, "S A"] | Float[Array, "S A"]:
     """A_π = Q_π − V_π (V4); Σ_a π(a | s) A_π(s, a) = 0.
 
@@ -128,7 +129,7 @@ def advantages(
 
 
 def visitation(
-    mdp: Any, policy: Any, *, normalised: bool = False, tol: float = TOLERANCE
+    mdp: AnyMDP, policy: Any, *, normalised: bool = False, tol: float = TOLERANCE
 ) -> Float[np.ndarray, " S"] | Float[Array, " S"]:
     """η_γ(s) = Σ_t γ^t Pr(s_t = s), or d_γ, the same divided by its sum.
 
@@ -163,7 +164,7 @@ def visitation(
 
 
 def stationary_distribution(
-    mdp: Any, policy: Any, *, tol: float = TOLERANCE
+    mdp: AnyMDP, policy: Any, *, tol: float = TOLERANCE
 ) -> Float[np.ndarray, " S"] | Float[Array, " S"]:
     """d_π = d_π P_π, where the time goes in the long run.
 
@@ -192,7 +193,7 @@ def stationary_distribution(
     return result.visitation
 
 
-def gain_and_bias(mdp: Any, policy: Any, *, tol: float = TOLERANCE) -> GainAndBias:
+def gain_and_bias(mdp: AnyMDP, policy: Any, *, tol: float = TOLERANCE) -> GainAndBias:
     """The gain r̄ and the bias h of h = r_π − r̄ + P_π h, d_π·h = 0 (V7).
 
     Args:
@@ -226,7 +227,7 @@ def gain_and_bias(mdp: Any, policy: Any, *, tol: float = TOLERANCE) -> GainAndBi
 
 
 def objective(
-    mdp: Any, policy: Any, kind: Kind = "discounted", *, tol: float = TOLERANCE
+    mdp: AnyMDP, policy: Any, kind: Kind = "discounted", *, tol: float = TOLERANCE
 ) -> float | Float[Array, ""]:
     """J: Σ_s ρ(s) V_π(s) (J1), the same at γ = 1 (J2), or the gain r̄ (J3).
 
