@@ -290,6 +290,15 @@ def test_a_run_on_another_environment_is_refused(trained):
         trained.evaluate(3, env="Pendulum-v1")
 
 
+def test_constants_of_an_environment_are_remembered(tmp_path):
+    moon = CartPole(gravity=1.6)
+    run = lt.train(moon, SMALL, steps=128, out=tmp_path, progress=False)
+    assert json.loads((run.path / "config.json").read_text())["env_settings"]["gravity"] == 1.6
+    with pytest.raises(errors.RunError, match="'gravity': 1.6"):
+        lt.resume(run.path, progress=False)
+    assert lt.resume(run.path, env=moon, progress=False).evaluate(2, env=moon).mean > 0
+
+
 def test_an_environment_class_of_the_user(tmp_path):
     class Mine(gymnasium.Env):
         observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)

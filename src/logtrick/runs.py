@@ -51,6 +51,8 @@ class RunConfig:
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
     max_episode_steps: int | None
+    env_settings: Mapping[str, Any] | None
+    """The constants of a device environment, which its id does not tell."""
     algorithm: Algorithm
     steps: int
     """Transitions to learn from, for each seed."""
@@ -72,6 +74,7 @@ class RunConfig:
             "observation_space": space_to_dict(self.observation_space),
             "action_space": space_to_dict(self.action_space),
             "algorithm": self.algorithm.to_dict(),
+            "env_settings": self.env_settings and dict(self.env_settings),
             "made_by": dict(self.made_by),
         }
 
@@ -203,6 +206,11 @@ class Run:
                     f"{spec.id} has {getattr(spec, name)}; pass the environment that it was "
                     "trained on."
                 )
+        if env is None and env_settings(spec) != self.config.env_settings:
+            raise RunError(
+                f"{self.path} was trained on {spec.id} with settings of its own "
+                f"({self.config.env_settings}); pass that environment: env=…"
+            )
         return spec
 
     def report(self) -> Path:
@@ -235,6 +243,17 @@ def model_template(config: RunConfig) -> Any:
     return jax.tree.map(
         lambda x: jax.ShapeDtypeStruct((config.seeds, *np.shape(x)), np.result_type(x)), model
     )
+
+
+def env_settings(spec: EnvSpec) -> dict[str, Any] | None:
+    """The constants of a device environment as plain data; None where there are none to know."""
+    if spec.kind != "device":
+        return None
+    env: Any = spec.build(1)
+    if not dataclasses.is_dataclass(env):
+        return None
+    settings = {f.name: getattr(env, f.name) for f in dataclasses.fields(env)}
+    return json.loads(json.dumps(settings, default=repr))
 
 
 def write_policy(path: Path, config: RunConfig, params: Any) -> None:

@@ -104,6 +104,7 @@ def train(
         observation_space=spec.observation_space,
         action_space=spec.action_space,
         max_episode_steps=spec.max_episode_steps,
+        env_settings=runs.env_settings(spec),
         algorithm=algorithm,
         steps=steps,
         seed=seed,

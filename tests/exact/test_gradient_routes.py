@@ -8,9 +8,9 @@ autodiff through the adjoint of the iterative solve, and six-point differences o
 import jax
 import numpy as np
 import pytest
-from random_mdps import KINDS, flat, parameters, random_mdp, random_policy
 
 from logtrick import exact
+from random_mdps import KINDS, flat, parameters, random_mdp, random_policy
 
 OBJECTIVES = ("discounted", "total", "average")
 

@@ -7,7 +7,7 @@ enough is for the certificate of the next backup to say.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt32
@@ -61,6 +61,7 @@ class Step:
         return out
 
 
+@runtime_checkable
 class Method(Protocol):
     """The contract of a way to improve v.
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Team:
         self.threads = threads or usable_cores()
         self._pool: ThreadPoolExecutor | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Team":
         if self.threads > 1:
             self._pool = ThreadPoolExecutor(self.threads - 1, "logtrick-planning")
         return self
