@@ -294,7 +294,7 @@ def test_constants_of_an_environment_are_remembered(tmp_path):
     moon = CartPole(gravity=1.6)
     run = lt.train(moon, SMALL, steps=128, out=tmp_path, progress=False)
     assert json.loads((run.path / "config.json").read_text())["env_settings"]["gravity"] == 1.6
-    with pytest.raises(errors.RunError, match="'gravity': 1.6"):
+    with pytest.raises(errors.RunError, match=r"'gravity': 1\.6"):
         lt.resume(run.path, progress=False)
     assert lt.resume(run.path, env=moon, progress=False).evaluate(2, env=moon).mean > 0
 
