@@ -3,8 +3,8 @@
     python benchmarks/speed.py [--purejaxrl CHECKOUT] [--python PYTHON] [--rounds 3]
 
 PYTHON is an interpreter that has the other contestants' packages (stable-baselines3 with torch's
-CPU build; gymnax<1, flax, distrax for PureJaxRL). A contestant that cannot run is left out, and
-the table says so.
+CPU build; gymnax<1, flax, distrax, brax, navix for PureJaxRL). A contestant that cannot run is left
+out, and the table says so.
 """
 
 import argparse
@@ -18,12 +18,20 @@ import results
 
 HERE = Path(__file__).parent / "contestants"
 PROTOCOL = (
-    "Fused PPO on CartPole-v1, one seed: 64 environments x 128 steps, 4 epochs x 4 minibatches of "
-    "2048, two separate 64-64 tanh networks, Adam. Steady state: compilation and a first update "
-    "excluded, four repetitions of 60 updates a process (Stable-Baselines3: two of 2), every "
-    "contestant a process of its own, taking turns; the median and the range over all repetitions. "
-    "logtrick's rate includes the host's visit, true final observations and its finite-check."
+    "PPO on CartPole-v1, one seed, two separate 64-64 tanh networks, Adam; every contestant at the "
+    "same numbers of environments, steps, epochs and minibatches. Steady state: compilation and a "
+    "first update are left out; repetitions of about a second, every contestant a process of its "
+    "own, taking turns; the median and the range over all repetitions. logtrick's rate includes "
+    "the host's visit, the true final observations (the others take time limits for ends, or patch "
+    "rewards) and the check for numbers that are not finite. `matmul floor`: the rate that the "
+    "matrix products of the gradient steps alone would allow, at the speed that this machine "
+    "reached for products of their size in the same run."
 )
+SETTINGS = {
+    "64 x 128, 4 epochs of 4 minibatches of 2048": (64, 128, 4, 4),
+    "4 x 128, 4 epochs of 4 minibatches of 128 (CleanRL's)": (4, 128, 4, 4),
+    "1 x 2048, 10 epochs of 32 minibatches of 64 (Stable-Baselines3's)": (1, 2048, 10, 32),
+}
 
 
 def measure(command: list[str]) -> list[dict[str, float]] | str:
@@ -34,45 +42,78 @@ def measure(command: list[str]) -> list[dict[str, float]] | str:
     return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
 
 
+def matmul_floor(rows: int, epochs: int) -> float:
+    """Steps per second if a gradient step were its matrix products and nothing else."""
+    import time
+
+    import jax
+    import jax.numpy as jnp
+
+    x, w = jnp.ones((rows, 64)), jnp.ones((64, 64))
+    chained = jax.jit(lambda x, w: jax.lax.fori_loop(0, 20, lambda _, y: y @ w, x))
+    chained(x, w).block_until_ready()
+    best = float("inf")
+    for _ in range(200):
+        begin = time.perf_counter()
+        chained(x, w).block_until_ready()
+        best = min(best, time.perf_counter() - begin)
+    flops = 20 * 2 * rows * 64 * 64 / best
+    forward = 2 * (4 * 64 + 64 * 64) + 64 * 2 + 64  # multiply-adds of both networks, one sample
+    backward = forward + 2 * 64 * 64 + 64 * 2 + 64  # weights; then inputs, but for the first layer
+    return flops / (2 * (forward + backward) * epochs)
+
+
+def contest(commands: dict[str, list[str]], rounds: int) -> dict[str, list[dict[str, float]] | str]:
+    """All repetitions of each contestant, which take turns; or why one could not run."""
+    taken: dict[str, list[dict[str, float]] | str] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            so_far = taken[name]
+            if isinstance(so_far, list):
+                outcome = measure(command)
+                taken[name] = outcome if isinstance(outcome, str) else so_far + outcome
+    return taken
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--purejaxrl", help="a checkout of github.com/luchris429/purejaxrl")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the others")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    commands = {
-        "logtrick": [sys.executable, str(HERE / "logtrick_ppo.py")],
-        "Stable-Baselines3": [options.python, str(HERE / "sb3_ppo.py")],
-    }
-    if options.purejaxrl:
-        script = str(HERE / "purejaxrl_ppo.py")
-        commands["PureJaxRL"] = [options.python, script, options.purejaxrl]
-    taken: dict[str, list[dict[str, float]]] = {name: [] for name in commands}
-    failures = {}
-    for _ in range(options.rounds):
-        for name, command in commands.items():
-            outcome = measure(command) if name not in failures else ""
-            if isinstance(outcome, str):
-                failures.setdefault(name, outcome)
-            else:
-                taken[name].extend(outcome)
-    ours = statistics.median(row["steps_per_second"] for row in taken["logtrick"])
     rows = []
-    for name, repetitions in taken.items():
-        if name in failures:
-            rows.append({"system": name, "steps/s (median)": f"could not run: {failures[name]}"})
-            continue
-        speeds = [row["steps_per_second"] for row in repetitions]
-        rows.append(
-            {
-                "system": name,
-                "steps/s (median)": statistics.median(speeds),
-                "range": f"{min(speeds):,.0f} to {max(speeds):,.0f}",
-                "compile (s)": statistics.median(row["compile"] for row in repetitions),
-                "logtrick is": f"{ours / statistics.median(speeds):.1f} x",
-            }
-        )
-    print(results.write("speed", PROTOCOL, rows).read_text())
+    for setting, numbers in SETTINGS.items():
+        arguments = list(map(str, numbers))
+        commands = {
+            "logtrick": [sys.executable, str(HERE / "logtrick_ppo.py"), *arguments],
+            "Stable-Baselines3": [options.python, str(HERE / "sb3_ppo.py"), *arguments],
+        }
+        if options.purejaxrl:
+            script = str(HERE / "purejaxrl_ppo.py")
+            commands["PureJaxRL"] = [options.python, script, *arguments, options.purejaxrl]
+        taken = contest(commands, options.rounds)
+        ours = taken["logtrick"]
+        assert isinstance(ours, list), ours
+        best = statistics.median(row["steps_per_second"] for row in ours)
+        envs, steps, epochs, minibatches = numbers
+        floor = matmul_floor(envs * steps // minibatches, epochs)
+        rows.append({"setting": setting, "system": "matmul floor", "steps/s": floor})
+        for name, outcome in taken.items():
+            if isinstance(outcome, str):
+                rows.append({"setting": setting, "system": name, "steps/s": f"failed: {outcome}"})
+                continue
+            speeds = [row["steps_per_second"] for row in outcome]
+            rows.append(
+                {
+                    "setting": setting,
+                    "system": name,
+                    "steps/s": statistics.median(speeds),
+                    "range": f"{min(speeds):,.0f} to {max(speeds):,.0f}",
+                    "compile (s)": statistics.median(row["compile"] for row in outcome),
+                    "logtrick is": f"{best / statistics.median(speeds):.1f} x",
+                }
+            )
+        print(results.write("speed", PROTOCOL, rows).read_text())
 
 
 if __name__ == "__main__":

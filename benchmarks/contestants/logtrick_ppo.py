@@ -1,6 +1,7 @@
-"""Steady-state training speed of logtrick: prints one JSON line for each repetition."""
+"""Steady-state training speed of logtrick: `logtrick_ppo.py ENVS STEPS EPOCHS MINIBATCHES`."""
 
 import json
+import sys
 import time
 
 import jax
@@ -9,22 +10,26 @@ import logtrick as lt
 from logtrick.algorithms.loop import Loop
 from logtrick.envs import resolve
 
-UPDATES = 60
+REPETITIONS, SECONDS = 4, 0.8
 
 
 def main() -> None:
+    envs, steps, epochs, minibatches = map(int, sys.argv[1:5])
     algorithm = lt.PPO(
-        num_envs=64, num_steps=128, epochs=4, minibatches=4, learning_rate=2.5e-4, clip_eps=0.2
+        num_envs=envs, num_steps=steps, epochs=epochs, minibatches=minibatches, learning_rate=2.5e-4
     )
     loop = Loop(algorithm, resolve("CartPole-v1"), seed=0, num_seeds=1, steps=10**9)
     state = jax.block_until_ready(loop.initial())
     state, _ = loop.advance(state, 1)
-    for _ in range(4):
+    begin = time.perf_counter()
+    state, _ = loop.advance(state, 4)
+    updates = max(1, min(256, int(4 * SECONDS / (time.perf_counter() - begin))))
+    for _ in range(REPETITIONS):
         begin = time.perf_counter()
-        state, _ = loop.advance(state, UPDATES)
+        state, _ = loop.advance(state, updates)
         seconds = time.perf_counter() - begin
-        steps = UPDATES * 64 * 128
-        print(json.dumps({"steps_per_second": steps / seconds, "compile": loop.compile_seconds}))
+        rate = updates * envs * steps / seconds
+        print(json.dumps({"steps_per_second": rate, "compile": loop.compile_seconds}))
 
 
 if __name__ == "__main__":

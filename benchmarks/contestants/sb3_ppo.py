@@ -1,24 +1,29 @@
-"""Steady-state training speed of Stable-Baselines3's PPO at the same hyper-parameters."""
+"""Steady-state training speed of Stable-Baselines3: `sb3_ppo.py ENVS STEPS EPOCHS MINIBATCHES`."""
 
 import json
+import sys
 import time
 
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
+REPETITIONS = 2
+
 
 def main() -> None:
-    env = make_vec_env("CartPole-v1", n_envs=64)
+    envs, steps, epochs, minibatches = map(int, sys.argv[1:5])
+    batch = envs * steps
     model = PPO(
-        "MlpPolicy", env, n_steps=128, batch_size=2048, n_epochs=4, learning_rate=2.5e-4,
-        ent_coef=0.01, device="cpu",
+        "MlpPolicy", make_vec_env("CartPole-v1", n_envs=envs), n_steps=steps, n_epochs=epochs,
+        batch_size=batch // minibatches, learning_rate=2.5e-4, ent_coef=0.01, device="cpu",
     )  # fmt: skip
-    model.learn(64 * 128)
-    for _ in range(2):
+    model.learn(batch)
+    updates = max(1, 16384 // batch)
+    for _ in range(REPETITIONS):
         begin = time.perf_counter()
-        model.learn(2 * 64 * 128, reset_num_timesteps=False)
+        model.learn(updates * batch, reset_num_timesteps=False)
         seconds = time.perf_counter() - begin
-        print(json.dumps({"steps_per_second": 2 * 64 * 128 / seconds, "compile": 0.0}))
+        print(json.dumps({"steps_per_second": updates * batch / seconds, "compile": 0.0}))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,21 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 class Distribution(eqx.Module):
     """What π(·|s) is. The parameters are arrays, so a distribution is a pytree."""
 
+    def draw_noise(self, key: PRNGKeyArray) -> Array:
+        """The randomness of one sample; it may look at shapes only, not at the parameters.
+
+        A rollout draws the noise of all its steps at once, which is much cheaper than a little
+        in every step.
+        """
+        return key
+
     @abc.abstractmethod
+    def from_noise(self, noise: Array) -> Array:
+        """The action that this noise leads to."""
+
     def sample(self, key: PRNGKeyArray) -> Array:
         """Draw an action."""
+        return self.from_noise(self.draw_noise(key))
 
     @abc.abstractmethod
     def log_prob(self, action: Array) -> Float[Array, "..."]:
@@ -72,9 +84,13 @@ class Categorical(Distribution):
         """The first of the most probable actions."""
         return jnp.argmax(self.logits, axis=-1)
 
-    def sample(self, key: PRNGKeyArray) -> Int[Array, "*batch"]:
-        """Draw an action by the Gumbel-max trick."""
-        return jax.random.categorical(key, self.logits)
+    def draw_noise(self, key: PRNGKeyArray) -> Float[Array, "*batch A"]:
+        """Gumbel noise."""
+        return jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
+
+    def from_noise(self, noise: Float[Array, "*batch A"]) -> Int[Array, "*batch"]:
+        """argmax(logits + noise), the Gumbel-max trick."""
+        return jnp.argmax(self.logits + noise, axis=-1)
 
     def log_prob(self, action: Int[Array, "*batch"]) -> Float[Array, "*batch"]:
         """Log π(a|s), −inf for an action that cannot be taken."""
@@ -112,9 +128,12 @@ class Normal(Distribution):
         """The mean."""
         return self.mean
 
-    def sample(self, key: PRNGKeyArray) -> Float[Array, "*batch D"]:
-        """Draw mean + std · ε, ε standard normal."""
-        noise = jax.random.normal(key, self.mean.shape, self.mean.dtype)
+    def draw_noise(self, key: PRNGKeyArray) -> Float[Array, "*batch D"]:
+        """ε, standard normal."""
+        return jax.random.normal(key, self.mean.shape, self.mean.dtype)
+
+    def from_noise(self, noise: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
+        """Mean + std · ε."""
         return self.mean + jnp.exp(self.log_std) * noise
 
     def log_prob(self, action: Float[Array, "*batch D"]) -> Float[Array, "*batch"]:

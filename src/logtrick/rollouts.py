@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from logtrick.distributions import Distribution
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
@@ -21,6 +21,9 @@ from logtrick.errors import CheckpointError
 
 AnyArray = Any  # of JAX, or of NumPy when it comes from host environments
 Policy = Callable[[Any], Distribution]
+FRESH_BYTES = 2**18
+"""Fresh starts for all steps of a row are drawn beforehand if they need less memory than this."""
+
 Act = Callable[[Any, Any, int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -100,11 +103,19 @@ def rollout(
         key, key_start = jax.random.split(key)
         row = start_row(key_start, env)
 
-    def step(carry: Any, keys: Key[Array, "3"]) -> tuple[Any, Trajectory]:
+    key_act, key_step, key_reset = jax.random.split(key, 3)
+    # Noise and fresh starts are drawn for all steps at once, outside the sequential loop.
+    shape = jax.eval_shape(policy, row.obs)
+    noise = jax.vmap(shape.draw_noise)(jax.random.split(key_act, num_steps))
+    resets = jax.random.split(key_reset, num_steps)
+    small = num_steps * sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(row)) < FRESH_BYTES
+    fresh = jax.vmap(lambda k: start_row(k, env))(resets) if small else resets
+
+    def step(carry: Any, drawn: Any) -> tuple[Any, Trajectory]:
         row, running = carry
-        key_act, key_step, key_reset = keys
+        noise, key_step, fresh = drawn
         distribution = policy(row.obs)
-        action = distribution.mode if greedy else distribution.sample(key_act)
+        action = distribution.mode if greedy else distribution.from_noise(noise)
         reached = env.step(key_step, row.state, executable(env.action_space, action))
         episode_return = row.episode_return + reached.reward
         transition = Trajectory(
@@ -121,12 +132,13 @@ def rollout(
         )
         ended = reached.terminated | reached.truncated
         going_on = Row(reached.state, reached.obs, row.step + 1, episode_return)
-        fresh = start_row(key_reset, env)
-        following = jax.tree.map(lambda a, b: jnp.where(ended, a, b), fresh, going_on)
+        begun = fresh if small else start_row(fresh, env)
+        following = jax.tree.map(lambda a, b: jnp.where(ended, a, b), begun, going_on)
         return (following, running & ~(ended & one_episode)), transition
 
     start: Any = (row, jnp.ones((), bool))
-    (last, _), trajectory = jax.lax.scan(step, start, jax.random.split(key, (num_steps, 3)))
+    drawn = noise, jax.random.split(key_step, num_steps), fresh
+    (last, _), trajectory = jax.lax.scan(step, start, drawn)
     return last, trajectory
 
 
