@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from gymnasium import spaces
 from jaxtyping import Float
 
 from logtrick import plots, report
+from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
 from logtrick.runs import CURVE, FINAL_EPISODES, REPORT, Run
 from logtrick.statistics import Curve, Summary, curve, summarise
@@ -236,21 +236,14 @@ def _settings(run: Run) -> dict[str, Any]:
     plain = {
         "environment": config.env,
         "where it runs": "on the device" if config.kind == "device" else "on the host",
-        "observations": _space(config.observation_space),
-        "actions": _space(config.action_space),
+        "observations": in_words(config.observation_space),
+        "actions": in_words(config.action_space),
         "time limit": config.max_episode_steps,
         "steps per seed": config.steps,
         "first seed": config.seed,
         "seeds": config.seeds,
     }
     return plain | {"algorithm": config.algorithm.name} | dataclasses.asdict(config.algorithm)
-
-
-def _space(space: Any) -> str:
-    """A space in a few words; a Box's bounds would fill the page."""
-    if isinstance(space, spaces.Box):
-        return f"Box{list(space.shape)}, {space.dtype}"
-    return str(space)
 
 
 def _readable(made_by: Mapping[str, Any]) -> dict[str, Any]:

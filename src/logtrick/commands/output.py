@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from logtrick.presentation import run_summary
@@ -70,13 +71,18 @@ def envs_table(rows: Sequence[Any], filter_: str) -> None:
         console.print(f"No environment here has {filter_!r} in its id.", highlight=False)
         return
     table = Table()
-    for name in ("id", "runs", "observations", "actions", "trainable"):
-        table.add_column(name)
+    table.add_column("id", no_wrap=True)
+    table.add_column("on", no_wrap=True)
+    table.add_column("observations → actions")
+    table.add_column("trainable")
     words = {True: "yes", False: "no", None: "?"}
     for row in rows:
-        where = "on the device" if row.kind == "device" else "on the host"
-        table.add_row(row.id, where, row.observation, row.action, words[row.trainable])
+        can = f"after {escape(row.install)}" if row.install else words[row.trainable]
+        spaces = f"{row.observation} → {row.action}" if row.observation else ""
+        table.add_row(row.id, row.kind, spaces, can)
     console.print(table)
+    if any(row.trainable is None and not row.install for row in rows):
+        console.print("[dim]?  known once it is made: logtrick train ID says so[/]")
 
 
 def _interval(score: dict[str, Any]) -> str:

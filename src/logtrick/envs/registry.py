@@ -13,6 +13,7 @@ import gymnasium
 from gymnasium.vector import VectorEnv
 
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
+from logtrick.envs.spaces import in_words
 from logtrick.envs.spec import EnvRow, EnvSpec, Workers, trainable
 from logtrick.errors import EnvError, UnknownEnvError
 
@@ -186,4 +187,4 @@ def _host_spec(envs: HostEnvs) -> EnvSpec:
 def _device_row(env: DeviceEnv) -> EnvRow:
     observation, action = env.observation_space, env.action_space
     ours = trainable(observation, action)
-    return EnvRow(env.id, "device", str(observation), str(action), ours, install="")
+    return EnvRow(env.id, "device", in_words(observation), in_words(action), ours, install="")

@@ -9,6 +9,16 @@ from gymnasium import spaces
 from logtrick.errors import SpaceError
 
 
+def in_words(space: spaces.Space[Any]) -> str:
+    """A space in a few words; a Box's bounds would fill the line.
+
+    Example:
+        >>> in_words(spaces.Box(-1, 1, (4,)))
+        'Box[4] float32'
+    """
+    return f"Box{list(space.shape)} {space.dtype}" if isinstance(space, spaces.Box) else str(space)
+
+
 def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
     """Describe a Box or Discrete space in JSON's terms; infinite bounds are written as text.
 
