@@ -14,8 +14,9 @@ from pathlib import Path
 import results
 
 SCRIPT = Path(__file__).parents[1] / "tests" / "killed_run.py"
+STEPS = {"CartPole-v1": 1_500_000, "gym:CartPole-v1": 60_000}
 PROTOCOL = (
-    "A PPO run of 40,000 steps that checkpoints as often as it can, killed with SIGKILL at random "
+    "A PPO run that checkpoints as often as it can, killed with SIGKILL at random "
     "moments (uniform over the time that the untouched run takes, start-up included) and resumed "
     "after each kill, then left alone; its metrics.jsonl and every array of its final state are "
     "compared by SHA-256 with those of the untouched run. Each kill is a trial of its own."
@@ -33,17 +34,18 @@ def digest(run: Path) -> str:
 def trial(env: str, expected: str, moment: float) -> tuple[bool, int]:
     """(equal bits, the update from which it was resumed) after one kill."""
     with tempfile.TemporaryDirectory() as out:
-        process = subprocess.Popen([sys.executable, str(SCRIPT), env, out])
+        command = [sys.executable, str(SCRIPT), env, str(STEPS[env]), out]
+        process = subprocess.Popen(command)
         time.sleep(moment)
         process.send_signal(signal.SIGKILL)
         process.wait()
         folders = list(Path(out).glob("*/config.json"))
         if not folders:  # killed before there was anything to resume: it is simply started again
-            subprocess.run([sys.executable, str(SCRIPT), env, out], check=True)
+            subprocess.run(command, check=True)
             return digest(next(Path(out).iterdir())) == expected, -1
         (run,) = Path(out).iterdir()
         steps = [int(p.name[5:]) for p in (run / "checkpoints").glob("step-*")]
-        subprocess.run([sys.executable, str(SCRIPT), env, out, str(run)], check=True)
+        subprocess.run([*command, str(run)], check=True)
         return digest(run) == expected, max(steps, default=0)
 
 
@@ -55,7 +57,7 @@ def main() -> None:
     rows = []
     for env in ("CartPole-v1", "gym:CartPole-v1"):
         with tempfile.TemporaryDirectory() as out:
-            command = [sys.executable, str(SCRIPT), env, out]
+            command = [sys.executable, str(SCRIPT), env, str(STEPS[env]), out]
             subprocess.run(command, check=True)  # fills the compilation cache
             begin = time.perf_counter()
             subprocess.run(command, check=True)
@@ -66,6 +68,8 @@ def main() -> None:
         rows.append(
             {
                 "environment": env,
+                "steps": STEPS[env],
+                "updates": STEPS[env] // 128,
                 "kills": options.kills,
                 "equal to the untouched run": sum(equal for equal, _ in trials),
                 "resumed from update": ", ".join("start" if u < 0 else str(u) for _, u in trials),

@@ -1,4 +1,4 @@
-"""A training process that the tests kill: `python killed_run.py ENV OUT [RUN]`."""
+"""A training process that the tests kill: `python killed_run.py ENV STEPS OUT [RUN]`."""
 
 import sys
 
@@ -8,12 +8,12 @@ SMALL = {"num_envs": 4, "num_steps": 32, "minibatches": 2, "epochs": 2, "hidden"
 
 
 def main() -> None:
-    env, out, *run = sys.argv[1:]
+    env, steps, out, *run = sys.argv[1:]
     if run:
         lt.resume(run[0], checkpoint_seconds=0.05, progress=False)
     else:
         lt.train(
-            env, lt.PPO(**SMALL), steps=40_000, seed=3, out=out, checkpoint_seconds=0.05,
+            env, lt.PPO(**SMALL), steps=int(steps), seed=3, out=out, checkpoint_seconds=0.05,
             progress=False,
         )  # fmt: skip
 

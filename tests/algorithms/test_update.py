@@ -308,3 +308,28 @@ def test_continuous_actions_learn_their_spread():
     gradient = gradient_of_loss(algorithm, model, batch).policy.log_std
     expected = -np.mean(np.asarray(action[:, 0]) ** 2 - 1)  # d log pi / d log std = z^2 - 1
     np.testing.assert_allclose(gradient, [expected], rtol=1e-6)
+
+
+def test_the_bonus_raises_the_entropy_and_the_coefficients_weigh():
+    """d H / d logits = -pi (log pi + H) for each visit; value_coef scales the critic's gradient."""
+    rng = np.random.default_rng(10)
+    model = make_model(rng)
+    trajectory = make_trajectory(rng, model)
+    batch, _ = estimate(A2C(), model, trajectory)
+
+    def gradient(**coefficients):
+        return gradient_of_loss(A2C(**coefficients), model, batch)
+
+    plain = gradient(entropy_coef=0.0, value_coef=1.0)
+    with_bonus = gradient(entropy_coef=0.3, value_coef=0.25)
+    logits = np.asarray(model.policy.logits)
+    pi = softmax(logits)
+    entropy = -(pi * np.log(pi)).sum(axis=1, keepdims=True)
+    visits = np.bincount(np.ravel(trajectory.obs), minlength=OBS)[:, None] / (N * T)
+    np.testing.assert_allclose(
+        with_bonus.policy.logits - plain.policy.logits,
+        0.3 * visits * pi * (np.log(pi) + entropy),
+        rtol=1e-10,
+        atol=1e-14,
+    )
+    np.testing.assert_allclose(with_bonus.value.values, 0.25 * plain.value.values, rtol=1e-12)

@@ -14,7 +14,7 @@ from logtrick.planning.spanning import Report
 class Plan(NamedTuple):
     """Values and choices for each time."""
 
-    values: Float64[np.ndarray, "H+1 S"]
+    values: Float64[np.ndarray, "H_plus_one S"]
     choices: UInt32[np.ndarray, "H S"]
     error_bound: float
 
