@@ -32,7 +32,7 @@ _PRESETS = {
     ),
     ("CartPole-v1", "a2c"): Preset(A2C(learning_rate=1e-3, gamma=0.98), steps=500_000),
     ("CartPole-v1", "reinforce"): Preset(
-        REINFORCE(psi="baselined_return", max_grad_norm=0.5), steps=500_000
+        REINFORCE(psi="baselined_return", max_grad_norm=0.5), steps=1_000_000
     ),
 }
 _DEFAULT_STEPS = 500_000
