@@ -16,7 +16,7 @@ LAYERS = [
     {"errors"},
     {"distributions", "psi", "objectives", "statistics"},
     {"mdp", "mdp_arrays", "mdp_transforms", "graphs", "validation", "readers", "problems"},
-    {"policies", "files", "logs", "trees"},
+    {"networks", "policies", "files", "logs", "trees"},
     {"exact", "planning", "derivation", "checkpoints"},
     {"envs"},
     {"rollouts"},

@@ -10,8 +10,8 @@ from gymnasium import spaces
 
 from logtrick.distributions import Categorical, Normal
 from logtrick.errors import ConfigError, SpaceError
+from logtrick.networks import MLP
 from logtrick.policies import (
-    MLP,
     ActorCritic,
     LinearPolicy,
     MLPPolicy,

@@ -4,12 +4,10 @@
 goes into the exact gradient, the sampled gradient, the audit and training.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
@@ -17,9 +15,7 @@ from jaxtyping import Array, Float
 
 from logtrick.distributions import Categorical, Distribution, Normal
 from logtrick.errors import ConfigError, SpaceError
-
-_ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "silu": jax.nn.silu}
-HIDDEN_GAIN = math.sqrt(2)
+from logtrick.networks import HIDDEN_GAIN, MLP, action_width, generator, linear
 
 
 class SoftmaxTable(eqx.Module):
@@ -72,65 +68,6 @@ class SoftmaxTable(eqx.Module):
         return Categorical(self.logits[row])
 
 
-class MLP(eqx.Module):
-    """A multilayer perceptron on one observation: x ↦ W_n f(… f(W_1 x + b_1) …) + b_n.
-
-    Weights are orthogonal with gain √2 and `output_gain` in the last layer, biases 0 (Engstrom et
-    al. 2020 found this to matter for PPO). An integer observation is one-hot encoded, any other
-    is flattened.
-
-    Args:
-        observations: the observation space, or a `FiniteMDP`.
-        outputs: length of the output.
-        hidden: widths of the hidden layers; () is a linear map.
-        activation: f, "tanh", "relu" or "silu"; applied to the hidden layers.
-        output_gain: scale of the last layer's weights.
-        activate_output: apply f to the output too, for a trunk that heads stand on.
-        key: an integer seed or a JAX key (host data: build modules outside `jit` and `vmap`).
-    """
-
-    layers: tuple[eqx.nn.Linear, ...]
-    num_categories: int | None = eqx.field(static=True)
-    activation: str = eqx.field(static=True)
-    activate_output: bool = eqx.field(static=True)
-
-    def __init__(
-        self,
-        observations: Any,
-        outputs: int,
-        *,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "tanh",
-        output_gain: float = 1.0,
-        activate_output: bool = False,
-        key: Any = 0,
-    ) -> None:
-        if activation not in _ACTIVATIONS:
-            raise ConfigError(
-                f"activation={activation!r} is unknown; choose one of {', '.join(_ACTIVATIONS)}."
-            )
-        self.num_categories, width = _observation_width(observations)
-        self.activation = activation
-        self.activate_output = activate_output
-        rng = _generator(key)
-        widths = [width, *hidden, outputs]
-        gains = [HIDDEN_GAIN] * len(hidden) + [output_gain]
-        self.layers = tuple(map(_linear(rng), widths[:-1], widths[1:], gains))
-
-    def __call__(self, obs: Any) -> Float[Array, " outputs"]:
-        """The output for one observation."""
-        dtype = self.layers[0].weight.dtype
-        if self.num_categories is None:
-            x = jnp.ravel(obs).astype(dtype)
-        else:
-            x = jax.nn.one_hot(obs, self.num_categories, dtype=dtype)
-        f = _ACTIVATIONS[self.activation]
-        for layer in self.layers[:-1]:
-            x = f(layer(x))
-        x = self.layers[-1](x)
-        return f(x) if self.activate_output else x
-
-
 class MLPPolicy(eqx.Module):
     """π_θ(·|s) with an MLP: Categorical for `Discrete` actions, Normal for `Box`.
 
@@ -169,7 +106,7 @@ class MLPPolicy(eqx.Module):
         activation: str = "tanh",
         key: Any = 0,
     ) -> None:
-        outputs, self.shape, continuous = _action_width(observations, actions)
+        outputs, self.shape, continuous = action_width(observations, actions)
         self.network = MLP(
             observations, outputs, hidden=hidden, activation=activation, output_gain=0.01, key=key
         )
@@ -277,8 +214,8 @@ class SharedActorCritic(eqx.Module):
     ) -> None:
         if not hidden:
             raise ConfigError("A shared trunk needs at least one hidden layer; hidden is empty.")
-        outputs, self.shape, continuous = _action_width(observations, actions)
-        rng = _generator(key)
+        outputs, self.shape, continuous = action_width(observations, actions)
+        rng = generator(key)
         *below, top = hidden
         self.trunk = MLP(
             observations,
@@ -289,7 +226,7 @@ class SharedActorCritic(eqx.Module):
             activate_output=True,
             key=int(rng.integers(2**32)),
         )
-        make = _linear(rng)
+        make = linear(rng)
         self.actor, self.critic = make(top, outputs, 0.01), make(top, 1, 1.0)
         self.log_std = jnp.zeros(outputs) if continuous else None
 
@@ -320,74 +257,6 @@ class SharedPolicy(eqx.Module):
 
 def _head(outputs: Float[Array, " D"], log_std: Float[Array, " D"] | None) -> Distribution:
     return Categorical(outputs) if log_std is None else Normal(outputs, log_std)
-
-
-def _generator(key: Any) -> np.random.Generator:
-    """Initial weights are drawn by NumPy: compiling JAX's QR costs more than training CartPole."""
-    if isinstance(key, jax.core.Tracer):
-        raise ConfigError(
-            "A module's key is host data: build modules outside jit and vmap, then stack their "
-            "arrays with jax.tree.map(lambda *x: jnp.stack(x), *modules)."
-        )
-    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
-    return np.random.default_rng(key)
-
-
-def _linear(rng: np.random.Generator) -> Any:
-    """Give a function (inputs, outputs, gain) -> Linear with an orthogonal weight and bias 0."""
-
-    def make(inputs: int, outputs: int, gain: float) -> eqx.nn.Linear:
-        empty = eqx.filter_eval_shape(eqx.nn.Linear, inputs, outputs, key=jax.random.key(0))
-        arrays = _orthogonal(rng, outputs, inputs, gain), np.zeros(outputs, np.float32)
-        return eqx.tree_at(lambda layer: (layer.weight, layer.bias), empty, arrays)
-
-    return make
-
-
-def _orthogonal(rng: np.random.Generator, rows: int, columns: int, gain: float) -> np.ndarray:
-    """A random matrix whose rows or columns, the fewer of them, are orthonormal, times `gain`."""
-    tall = rng.standard_normal((max(rows, columns), min(rows, columns)))
-    q, r = np.linalg.qr(tall)
-    q = q * np.sign(np.diagonal(r))  # without this q is not uniformly distributed
-    return (gain * (q if rows >= columns else q.T)).astype(np.float32)
-
-
-def _observation_width(observations: Any) -> tuple[int | None, int]:
-    """(categories to one-hot encode or None, length of the encoded observation)."""
-    if hasattr(observations, "observations"):
-        rows = np.asarray(observations.observations)
-        if rows.ndim == 1 and np.issubdtype(rows.dtype, np.integer):
-            return int(rows.max()) + 1, int(rows.max()) + 1
-        return None, int(np.prod(rows.shape[1:]))
-    match observations:
-        case spaces.Discrete(n=n, start=start):
-            if start != 0:
-                raise SpaceError(f"{observations} does not start at 0; shift it in the adapter.")
-            return int(n), int(n)
-        case spaces.Box(shape=shape):
-            return None, math.prod(shape)
-    raise SpaceError(
-        f"Observations from {observations} cannot be served: Box and Discrete spaces can be. Wrap "
-        "the environment (gymnasium.wrappers.FlattenObservation, say)."
-    )
-
-
-def _action_width(
-    observations: Any, actions: spaces.Space[Any] | None
-) -> tuple[int, tuple[int, ...], bool]:
-    """(outputs of the network, shape of one action, whether actions are continuous)."""
-    if actions is None and hasattr(observations, "num_actions"):
-        return int(observations.num_actions), (), False
-    match actions:
-        case spaces.Discrete(n=n):
-            return int(n), (), False
-        case spaces.Box(shape=(width,)) if np.issubdtype(actions.dtype, np.floating):
-            return width, (width,), True
-    raise SpaceError(
-        f"Actions in {actions} cannot be served: Discrete spaces and one-dimensional Box spaces of "
-        "floats can be."
-    )
 
 
 def _hashable(row: Any) -> Any:
