@@ -28,7 +28,7 @@ _PRESETS = {
             gamma=0.98,
             lambda_=0.9,
         ),
-        steps=100_000,
+        steps=150_000,
     ),
     ("CartPole-v1", "a2c"): Preset(A2C(learning_rate=1e-3, gamma=0.98), steps=500_000),
     ("CartPole-v1", "reinforce"): Preset(
@@ -50,7 +50,7 @@ def preset(env: str, name: str) -> Preset:
 
     Example:
         >>> preset("gym:CartPole-v1", "ppo").steps
-        100000
+        150000
     """
     if name not in ALGORITHMS:
         import difflib

@@ -51,8 +51,6 @@ class RunConfig:
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
     max_episode_steps: int | None
-    env_settings: Mapping[str, Any] | None
-    """The constants of a device environment, which its id does not tell."""
     algorithm: Algorithm
     steps: int
     """Transitions to learn from, for each seed."""
@@ -64,6 +62,8 @@ class RunConfig:
     """Where the rows of a host environment ran."""
     made_by: Mapping[str, Any]
     """Versions, machine and device."""
+    env_settings: Mapping[str, Any] | None = None
+    """The constants of a device environment, which its id does not tell."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `config.json`."""
