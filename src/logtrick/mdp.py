@@ -9,7 +9,8 @@ levels of offsets:
     pair p   -> outcomes outcome_offsets[p] : outcome_offsets[p + 1]
 
 An absorbing state that pays nothing is a terminal state (V6), which is how many files write one:
-every outcome that enters it counts as terminated.
+every outcome that enters it counts as terminated. (A state whose outcomes carry the flag
+themselves is left as it is: the step that ends there is taken.)
 """
 
 import copy

@@ -18,10 +18,14 @@ def frozen(array: Any, dtype: Any) -> np.ndarray:
 
 
 def absorbing_and_paying_nothing(mdp: "FiniteMDP") -> Bool[np.ndarray, " S"]:
-    """True where every outcome that has probability leads back to the state itself and pays 0."""
+    """True where every outcome that has probability goes back to the state itself and pays 0.
+
+    Outcomes that are flagged as terminated say themselves where the episode ends: a last step that
+    happens to pay nothing is a step all the same.
+    """
     first = mdp.outcome_offsets[mdp.pair_offsets]
     own = np.repeat(np.arange(mdp.num_states, dtype=np.int32), np.diff(first))
-    busy = (mdp.successors != own) | (mdp.rewards != 0)
+    busy = (mdp.successors != own) | (mdp.rewards != 0) | mdp.terminated
     busy &= mdp.probabilities > 0
     return ~np.logical_or.reduceat(busy, first[:-1])
 

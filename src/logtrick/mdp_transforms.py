@@ -53,7 +53,7 @@ def reaching(mdp: FiniteMDP, states: np.ndarray) -> FiniteMDP:
         mdp,
         successors=np.where(stops, own, mdp.successors),
         rewards=arrives.astype(np.float64),
-        terminated=mdp.terminated | arrives,
+        terminated=(mdp.terminated | arrives) & ~stops,
     )
 
 

@@ -128,7 +128,7 @@ def _assemble(
         successors=successors,
         probabilities=probabilities,
         rewards=pays,
-        terminated=stays,
+        terminated=np.zeros(len(stays), np.bool_),  # idle states are found to be terminal
         start=start,
         gamma=gamma,
         **labels,

@@ -67,7 +67,7 @@ def assemble(
         successors=np.concatenate([rows.successors, idle])[order].astype(np.int32),
         probabilities=_normalised(probabilities, first, states, actions, source),
         rewards=np.concatenate([rows.rewards, nothing])[order],
-        terminated=order >= len(rows.states),
+        terminated=np.zeros(len(states), np.bool_),  # idle states are found to be terminal
         action_names=names,
         **fields,
     )
