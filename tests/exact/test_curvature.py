@@ -5,12 +5,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from random_mdps import KINDS, flat, parameters, random_mdp, random_policy, random_table
 
 from logtrick import exact, problems
 from logtrick.errors import ConfigError, ShapeError
 from logtrick.exact import natural
 from logtrick.policies import SoftmaxTable
+from random_mdps import KINDS, flat, parameters, random_mdp, random_policy, random_table
 
 OBJECTIVES = ("discounted", "total", "average")
 SHAPE = (6, 3)
@@ -153,9 +153,9 @@ def test_hessian_product_inside_a_transform():
             jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), tree) for tree in (policy, u)
         )
         for stored in (mdp, mdp.replace(storage="sparse")):
-            product = eqx.filter_jit(
-                lambda p, v, m=stored: exact.hessian_vector_product(m, p, v)
-            )(policy, u)
+            product = eqx.filter_jit(lambda p, v, m=stored: exact.hessian_vector_product(m, p, v))(
+                policy, u
+            )
             assert flat(product) == pytest.approx(direct, rel=1e-9, abs=1e-11)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ from logtrick.exact.chain import Chain
 from logtrick.exact.krylov import IterativeSide
 from logtrick.exact.resolvent import EPS, Resolvent
 from logtrick.mdp import FiniteMDP
-from logtrick.validation import as_start, check_distribution, checked_gamma
+from logtrick.validation import check_distribution, checked_gamma
 
 Expectation = Callable[[Float[Array, " S"]], Float[Array, "S A"]]
 
@@ -31,7 +30,7 @@ class MatrixFreeMDP:
         expect: float64 [S] -> [S, A], the mass that terminates left out.
         rewards: R(s, a), [S, A].
         gamma: γ.
-        start: ρ [S], or one state's number; None is uniform.
+        start: ρ, [S].
         terms: the most successors of a pair; it enters the bound on rounding.
         available: bool[S, A]; all actions by default.
         observations: what the policy sees; the state's number by default.
@@ -43,7 +42,8 @@ class MatrixFreeMDP:
     Example:
         >>> def expect(values):  # two states that swap
         ...     return values[::-1, None]
-        >>> swap = MatrixFreeMDP(expect, np.array([[1.0], [0.0]]), gamma=0.5, start=0, terms=1)
+        >>> rewards, start = np.array([[1.0], [0.0]]), np.array([1.0, 0.0])
+        >>> swap = MatrixFreeMDP(expect, rewards, gamma=0.5, start=start, terms=1)
         >>> from logtrick import exact
         >>> exact.state_values(swap, np.ones((2, 1))).round(6)
         array([1.333333, 0.666667])
@@ -66,8 +66,6 @@ class MatrixFreeMDP:
             raise ShapeError("rewards must be a finite table [S, A]")
         set_(self, "rewards", rewards)
         set_(self, "gamma", checked_gamma(self.gamma))
-        given: Any = self.start
-        set_(self, "start", as_start(given, np.zeros(len(rewards), np.bool_)))
         check_distribution("start", self.start, len(rewards))
         available = np.ones(rewards.shape, np.bool_) if self.available is None else self.available
         set_(self, "available", np.asarray(available, np.bool_))
