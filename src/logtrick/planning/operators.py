@@ -43,8 +43,8 @@ class Operator:
         team: the threads that share the sweeps.
     """
 
-    pair_offsets: UInt64[np.ndarray, " S+1"]
-    outcome_offsets: UInt64[np.ndarray, " P+1"]
+    pair_offsets: UInt64[np.ndarray, " _S1"]
+    outcome_offsets: UInt64[np.ndarray, " _P1"]
     successors: UInt32[np.ndarray, " K"]
     probabilities: Float64[np.ndarray, " K"]
     rewards: Float64[np.ndarray, " P"]
