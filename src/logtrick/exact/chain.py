@@ -8,8 +8,7 @@ from jaxtyping import Float
 from scipy import sparse
 
 from logtrick.errors import ImproperPolicyError, MDPError, MultichainError
-from logtrick.exact import resolvent
-from logtrick.exact.resolvent import EPS, Resolvent
+from logtrick.exact.resolvent import EPS, Resolvent, dense
 from logtrick.graphs import ancestors, closed_classes
 from logtrick.mdp import FiniteMDP
 
@@ -109,8 +108,11 @@ class FiniteChain(Chain):
         return table
 
     def _solver(self, transitions: sparse.csr_array, gamma: float) -> Resolvent:
-        build = resolvent.dense if self.mdp.is_dense else resolvent.iterative
-        return build(transitions, gamma)
+        if self.mdp.is_dense:
+            return dense(transitions, gamma)
+        from logtrick.exact.sparse_side import iterative  # numba, which small MDPs do not need
+
+        return iterative(transitions, gamma)
 
     def _ends(self) -> np.ndarray:
         """bool[S]: the episode may end in a step from here."""

@@ -1,15 +1,13 @@
-"""Krylov iteration with refinement, for linear systems given as functions."""
+"""Sides from which linear systems are solved, and the iteration for those known by products."""
 
 import abc
+from collections.abc import Callable
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator, bicgstab
 
-from logtrick.exact import kernels
-
-#: A first try without preconditioner: enough where successors are spread over all states.
-FIRST_ITERATIONS = 25
-#: Later tries, and how many of them.
-ITERATIONS, MOST_ROUNDS = 200, 60
+#: Rounds of correction, and iterations of the Krylov method in each.
+MOST_ROUNDS, ITERATIONS = 60, 200
 
 
 class Side(abc.ABC):
@@ -35,17 +33,23 @@ class IterativeSide(Side):
     def sweep(self, b: np.ndarray) -> np.ndarray:
         """M^{-1} b for a regular splitting A = M − N, so that x ← x + M^{-1}(b − A x) converges."""
 
+    def first_guess(self, b: np.ndarray) -> np.ndarray:
+        """Where the corrections start."""
+        return np.zeros_like(b)
+
     def solve(self, b: np.ndarray) -> np.ndarray:
-        """Corrections from the Krylov method; sweeps, which cannot fail, where it does not help."""
-        x = np.zeros_like(b)
+        """Corrections by a preconditioned Krylov method, and sweeps where it does not help.
+
+        Sweeps cannot fail: P is non-negative and the series Σ γ^t P^t converges.
+        """
+        x = self.first_guess(b)
         missing, rounding = self.residual(b, x)
-        iterations, sweeps = FIRST_ITERATIONS, 16
-        precondition: kernels.Map = _identity
+        sweeps = 16
         for _ in range(MOST_ROUNDS):
             size, floor = float(np.linalg.norm(missing)), float(np.linalg.norm(rounding))
             if size <= floor:
                 break
-            candidate = x + bicgstab(self, precondition, missing, goal=floor, most=iterations)
+            candidate = x + self._correction(missing, floor)
             better = self.residual(b, candidate)
             if not np.linalg.norm(better[0]) < size / 2:
                 if size <= 32 * floor:
@@ -53,8 +57,21 @@ class IterativeSide(Side):
                 candidate, sweeps = self._swept(b, x, sweeps), 2 * sweeps
                 better = self.residual(b, candidate)
             x, (missing, rounding) = candidate, better
-            iterations, precondition = ITERATIONS, self.sweep
         return x
+
+    def _correction(self, missing: np.ndarray, goal: float) -> np.ndarray:
+        """A^{-1} of what is missing, approximately; nothing is promised about it."""
+        square = (len(missing),) * 2
+        with np.errstate(all="ignore"):  # a breakdown is found out by the residual
+            found, _ = bicgstab(
+                _operator(square, self.apply),
+                missing,
+                rtol=0.0,
+                atol=goal,
+                maxiter=ITERATIONS,
+                M=_operator(square, self.sweep),
+            )
+        return np.where(np.isfinite(found), found, 0.0)
 
     def _swept(self, b: np.ndarray, x: np.ndarray, times: int) -> np.ndarray:
         for _ in range(times):
@@ -62,50 +79,7 @@ class IterativeSide(Side):
         return x
 
 
-def _identity(x: np.ndarray) -> np.ndarray:
-    return x
-
-
-def bicgstab(
-    side: IterativeSide, precondition: kernels.Map, b: np.ndarray, *, goal: float, most: int
-) -> np.ndarray:
-    """An approximate solution of A x = b by the stabilised bi-conjugate gradient method.
-
-    scipy has the same iteration; here each vector update is one pass over memory, since at 10⁶
-    states scipy's cost as much as the products with A. Nothing is promised about the result: the
-    caller computes its residual.
-
-    Args:
-        side: A.
-        precondition: an approximation of A^{-1}, applied on the right.
-        b: the right-hand side.
-        goal: stop where ‖b − A x‖₂, as the recursion knows it, has fallen to this.
-        most: iterations; each takes two products with A.
-
-    Returns:
-        The last iterate before convergence, breakdown or the limit.
-
-    Source: van der Vorst (1992).
-    """
-    x, residual = np.zeros_like(b), b
-    shadow, rho, direction = b, float(b @ b), b
-    for _ in range(most):
-        half = precondition(direction)
-        moved = side.apply(half)
-        slope = float(shadow @ moved)
-        if slope == 0.0 or rho == 0.0:
-            break
-        alpha = rho / slope
-        middle = kernels.combine(-alpha, moved, 0.0, moved, residual)
-        rest = precondition(middle)
-        image = side.apply(rest)
-        size = float(image @ image)
-        omega = float(image @ middle) / size if size > 0 else 0.0
-        x = kernels.combine(alpha, half, omega, rest, x)
-        residual = kernels.combine(-omega, image, 0.0, image, middle)
-        rho, old = float(shadow @ residual), rho
-        if omega == 0.0 or not float(np.linalg.norm(residual)) > goal:
-            break
-        beta = rho / old * alpha / omega
-        direction = kernels.combine(beta, direction, -beta * omega, moved, residual)
-    return x
+def _operator(
+    shape: tuple[int, int], product: Callable[[np.ndarray], np.ndarray]
+) -> LinearOperator:
+    return LinearOperator(shape, matvec=product, dtype=np.float64)

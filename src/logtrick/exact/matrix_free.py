@@ -163,8 +163,12 @@ class MatrixFreeChain(Chain):
 
     def _solver(self, gamma: float, anchor: int | None) -> Resolvent:
         row_sums = self.step(np.ones(self.mdp.num_states)) * (1 + EPS * (self.terms + 8))
-        sides = (_Side(self, gamma, anchor), _TransposedSide(self, gamma, anchor))
-        return Resolvent(*sides, row_sums, gamma)
+        return Resolvent(
+            lambda: _Side(self, gamma, anchor),
+            lambda: _TransposedSide(self, gamma, anchor),
+            row_sums,
+            gamma,
+        )
 
 
 class _Side(IterativeSide):

@@ -10,14 +10,16 @@ an approximation x,
 Residuals are computed in float64; what their own rounding may hide is added to |r|.
 """
 
+import warnings
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from scipy import linalg, sparse
 
 from logtrick.errors import ConvergenceError
-from logtrick.exact import kernels
-from logtrick.exact.krylov import IterativeSide, Side
+from logtrick.exact.krylov import Side
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -37,23 +39,40 @@ class Resolvent:
     """Solves with I − γP and certifies.
 
     Args:
-        forward: I − γP.
-        transposed: its transpose.
+        forward: makes the side I − γP when it is first needed.
+        transposed: makes its transpose.
         row_sums: of P, or more.
         gamma: γ.
     """
 
-    def __init__(self, forward: Side, transposed: Side, row_sums: np.ndarray, gamma: float) -> None:
-        self.forward, self.transposed = forward, transposed
+    def __init__(
+        self,
+        forward: Callable[[], Side],
+        transposed: Callable[[], Side],
+        row_sums: np.ndarray,
+        gamma: float,
+    ) -> None:
+        self._make_forward, self._make_transposed = forward, transposed
         self.weights = self._weights(float(row_sums.max()) * gamma, len(row_sums))
+
+    @cached_property
+    def forward(self) -> Side:
+        """I − γP."""
+        return self._make_forward()
+
+    @cached_property
+    def transposed(self) -> Side:
+        """Its transpose."""
+        return self._make_transposed()
 
     def _weights(self, contraction: float, num_states: int) -> np.ndarray:
         """W of the certificate."""
         ones = np.ones(num_states)
         if contraction < CONTRACTION:
             return ones * ((1 + 1e-9) / (1 - contraction))
-        weights = self.forward.solve(ones)
-        missing, rounding = self.forward.residual(ones, weights)
+        with np.errstate(all="ignore"):
+            weights = self.forward.solve(ones)
+            missing, rounding = self.forward.residual(ones, weights)
         least = float((1 - missing - rounding).min())
         if not (least > 0 and (weights >= 0).all()):
             raise ConvergenceError(
@@ -79,14 +98,17 @@ class Resolvent:
 def dense(transitions: sparse.csr_array, gamma: float) -> Resolvent:
     """From LU factors of the whole matrix."""
     matrix = np.eye(transitions.shape[0]) - gamma * transitions.toarray()
-    factors = linalg.lu_factor(matrix, overwrite_a=True, check_finite=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", linalg.LinAlgWarning)  # the certificate finds it out
+        factors = linalg.lu_factor(matrix, overwrite_a=True, check_finite=False)
     per_row = np.diff(transitions.indptr).max(initial=0)
     per_column = np.bincount(transitions.indices, minlength=transitions.shape[1])
-    sides = (
-        _DenseSide(factors, 0, transitions, per_row, gamma),
-        _DenseSide(factors, 1, transitions.T, per_column, gamma),
+    return Resolvent(
+        lambda: _DenseSide(factors, 0, transitions, per_row, gamma),
+        lambda: _DenseSide(factors, 1, transitions.T, per_column, gamma),
+        transitions.sum(axis=1),
+        gamma,
     )
-    return Resolvent(*sides, transitions.sum(axis=1), gamma)
 
 
 class _DenseSide(Side):
@@ -111,42 +133,3 @@ class _DenseSide(Side):
     def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scale = np.abs(b) + np.abs(x) + self.gamma * (self.matrix @ np.abs(x))
         return (b - x) + self.gamma * (self.matrix @ x), self.rounding * scale
-
-
-def iterative(transitions: sparse.csr_array, gamma: float) -> Resolvent:
-    """From products with the rows as they are stored."""
-    sides = _SparseSide(transitions, gamma), _SparseTransposed(transitions, gamma)
-    return Resolvent(*sides, transitions.sum(axis=1), gamma)
-
-
-class _SparseSide(IterativeSide):
-    """I − γP by rows."""
-
-    def __init__(self, transitions: sparse.csr_array, gamma: float) -> None:
-        self.matrix: Any = transitions
-        self.gamma = gamma
-        self.system = kernels.system(transitions, gamma)
-
-    def apply(self, x: np.ndarray) -> np.ndarray:
-        return x - self.gamma * (self.matrix @ x)
-
-    def sweep(self, b: np.ndarray) -> np.ndarray:
-        return kernels.sweep(self.system, b)
-
-    def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        missing, scale = kernels.residual(self.system, b, x)
-        return missing, 4 * EPS * scale
-
-
-class _SparseTransposed(_SparseSide):
-    """The transpose, by the same rows."""
-
-    def apply(self, x: np.ndarray) -> np.ndarray:
-        return x - self.gamma * (self.matrix.T @ x)
-
-    def sweep(self, b: np.ndarray) -> np.ndarray:
-        return kernels.sweep_transposed(self.system, b)
-
-    def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        missing, scale = kernels.residual_transposed(self.system, b, x)
-        return missing, 4 * EPS * scale

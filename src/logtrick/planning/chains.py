@@ -26,7 +26,7 @@ class Chain:
         team: the threads that share the sweeps.
     """
 
-    offsets: UInt64[np.ndarray, " N_plus_one"]
+    offsets: UInt64[np.ndarray, " _N1"]
     successors: UInt32[np.ndarray, " K"]
     probabilities: Float64[np.ndarray, " K"]
     team: Team

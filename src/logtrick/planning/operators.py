@@ -43,8 +43,8 @@ class Operator:
         team: the threads that share the sweeps.
     """
 
-    pair_offsets: UInt64[np.ndarray, " S_plus_one"]
-    outcome_offsets: UInt64[np.ndarray, " P_plus_one"]
+    pair_offsets: UInt64[np.ndarray, " _S1"]
+    outcome_offsets: UInt64[np.ndarray, " _P1"]
     successors: UInt32[np.ndarray, " K"]
     probabilities: Float64[np.ndarray, " K"]
     rewards: Float64[np.ndarray, " P"]

@@ -1,0 +1,95 @@
+"""I − γP in sparse storage, on the kernels and threads of `planning`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from scipy import sparse
+
+from logtrick.exact import kernels
+from logtrick.exact.krylov import IterativeSide
+from logtrick.exact.resolvent import EPS, Resolvent
+from logtrick.planning import krylov
+from logtrick.planning.chains import Chain, frozen
+from logtrick.planning.threads import Team
+
+#: The share of the right-hand side at which a first solution is looked at for its rounding.
+FIRST_TOLERANCE = 1e-9
+#: Products with P of the unpreconditioned method, which is the fastest where it works.
+FIRST_PRODUCTS = 400
+#: It does not where the numbering has a direction: more than this share of P lies to one side of
+#: the diagonal. There a sweep, which follows the numbering, goes far.
+ONE_SIDED = 0.5
+
+
+def iterative(transitions: sparse.csr_array, gamma: float) -> Resolvent:
+    """(I − γP)^{-1} from products with the rows as they are stored, and with the transpose's."""
+    chain = Chain(
+        frozen(transitions.indptr.astype(np.uint64)),
+        frozen(transitions.indices.astype(np.uint32, copy=False)),
+        frozen(transitions.data),
+        Team(),
+    )
+    return Resolvent(
+        lambda: SparseSide(chain, gamma),
+        lambda: SparseSide(chain.transposed(), gamma),
+        transitions.sum(axis=1),
+        gamma,
+    )
+
+
+class SparseSide(IterativeSide):
+    """I − γP by rows."""
+
+    def __init__(self, chain: Chain, gamma: float) -> None:
+        self.chain, self.gamma = chain, gamma
+        self.diagonal, lean = np.empty((2, chain.rows))
+        self._run(kernels.diagonal, self.diagonal, lean)
+        self.one_sided = abs(lean.sum()) > ONE_SIDED * chain.probabilities.sum()
+
+    def solve(self, b: np.ndarray) -> np.ndarray:
+        """The corrections, with threads that live as long as they take."""
+        with self.chain.team:
+            return super().solve(b)
+
+    def first_guess(self, b: np.ndarray) -> Float64[np.ndarray, " S"]:
+        """What the unpreconditioned method finds, to about the rounding of the solution.
+
+        It starts from a sweep. From zero the first residual would be b, and a constant b is an
+        eigenvector of Aᵀ where rows sum to one: the method breaks down on visits from a uniform
+        start.
+        """
+        x, tolerance = self.sweep(b), FIRST_TOLERANCE * float(np.abs(b).max())
+        for _ in range(0 if self.one_sided else 2):
+            answer = krylov.solve(
+                self.chain, b, self.gamma, tolerance=tolerance, start=x, budget=FIRST_PRODUCTS
+            )
+            x = answer.x
+            if answer.residual > tolerance:
+                break
+            tolerance = float(self.residual(b, x)[1].max())
+        return x
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """X − γPx."""
+        out = np.empty_like(x)
+        self.chain.apply(self.gamma, x, 0.0, x, out)
+        return out
+
+    def sweep(self, b: np.ndarray) -> np.ndarray:
+        """A symmetric Gauss–Seidel sweep from zero."""
+        x = np.zeros_like(b)
+        self._run(kernels.sweep, self.diagonal, b, x)
+        return x
+
+    def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compensated, so that the rounding is a small multiple of the scale."""
+        missing, scale = np.empty_like(b), np.empty_like(b)
+        self._run(kernels.residual, b, x, missing, scale)
+        return missing, 4 * EPS * scale
+
+    def _run(self, kernel: Callable[..., Any], *arrays: np.ndarray) -> None:
+        chain = self.chain
+        parts = (chain.offsets, chain.successors, chain.probabilities, self.gamma)
+        chain.team.run(kernel, chain.rows, len(chain.successors), *parts, *arrays)
