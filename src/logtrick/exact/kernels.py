@@ -22,7 +22,7 @@ def diagonal(first, last, block, offsets, columns, weights, gamma, out, lean):
         for k in range(offsets[row], offsets[row + 1]):
             column = np.int64(columns[k])
             own += weights[k] if column == row else 0.0
-            balance += weights[k] * (float(column > row) - float(column < row))
+            balance += weights[k] * np.sign(column - row)
         out[row] = 1.0 - gamma * own
         lean[row] = balance
 
