@@ -1,6 +1,9 @@
 """The test session is stricter than a user's: see pyproject.toml for the warnings."""
 
+import os
+
 import jax
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Imported before the hook: it checks its own types, and the tests want to see its messages.
@@ -10,3 +13,8 @@ import logtrick.algorithms.configs  # noqa: F401
 install_import_hook("logtrick", "beartype.beartype")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# A commit is judged by the same examples every time; HYPOTHESIS_PROFILE=fresh looks for new ones.
+settings.register_profile("commit", derandomize=True)
+settings.register_profile("fresh")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "commit"))
