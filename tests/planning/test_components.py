@@ -86,9 +86,9 @@ def maximal_end_components(mdp, candidates):
                     s = int(mdp.pair_states[p])
                     for t in list(successors(mdp, p)):
                         reach[s] |= reach[t]
-            if inner and all(reach[s] == states for s in states):
-                if {int(mdp.pair_states[p]) for p in inner} == states:
-                    closed.append(frozenset(states))
+            acting = {int(mdp.pair_states[p]) for p in inner}
+            if acting == states and all(reach[s] == states for s in states):
+                closed.append(frozenset(states))
     return {c for c in closed if not any(c < d for d in closed)}
 
 

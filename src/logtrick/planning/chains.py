@@ -142,7 +142,7 @@ def policy_chain(mdp: FiniteMDP, weights: Float64[np.ndarray, " P"], team: Team)
         team: the threads that will share the sweeps.
 
     Returns:
-        The chain of the outcomes that go on, to be solved with `krylov.Krylov`.
+        The chain of the outcomes that go on, to be solved with `krylov.solve`.
     """
     offsets, successors, probabilities = continuing(mdp)
     pair_offsets = mdp.pair_offsets.view(np.uint64)

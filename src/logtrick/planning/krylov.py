@@ -43,8 +43,8 @@ class Answer(NamedTuple):
 
 
 @dataclass
-class Krylov:
-    """A solver that remembers, from one system to the next, whether to precondition.
+class Preference:
+    """Remembers, from one system to the next, whether to precondition.
 
     Successors that drift one way round are what Gauss–Seidel solves in a sweep or two, and what
     plain BiCGSTAB hardly solves at all. Elsewhere the preconditioner costs more than it saves: a
@@ -56,58 +56,58 @@ class Krylov:
 
     precondition: bool | None = None
 
-    def solve(
-        self,
-        chain: Chain,
-        b: Vector,
-        gamma: float,
-        *,
-        tolerance: float,
-        start: Vector | None = None,
-        pin: int | None = None,
-        budget: int = 2000,
-    ) -> Answer:
-        """Solve V2, x = b + γ P x, until the residual is at most `tolerance` in every row.
 
-        ‖x − x_*‖∞ ≤ residual / (1 − γ) for a chain whose rows sum to at most one.
+def solve(
+    chain: Chain,
+    b: Vector,
+    gamma: float,
+    *,
+    tolerance: float,
+    start: Vector | None = None,
+    pin: int | None = None,
+    budget: int = 2000,
+    preference: Preference | None = None,
+) -> Answer:
+    """Solve V2, x = b + γ P x, until the residual is at most `tolerance` in every row.
 
-        Args:
-            chain: P [S, S]; `chain.transposed()` for the adjoint system, whose b is a start
-                distribution and whose answer is the visitation.
-            b: float64[S], r_π for values.
-            gamma: γ.
-            tolerance: for ‖b + γPx − x‖∞.
-            start: a first guess; zero by default.
-            pin: with γ = 1 on a recurrent chain, the state whose value is the gain: solves
-                x = b − x[pin] + P x (V7), and x[pin] is r̄. The residual is that of this system.
-            budget: products with P after which it gives up.
+    ‖x − x_*‖∞ ≤ residual / (1 − γ) for a chain whose rows sum to at most one.
 
-        Returns:
-            The answer with the least residual that was reached; compare `residual` with
-            `tolerance`.
+    Args:
+        chain: P [S, S]; `chain.transposed()` for the adjoint system, whose b is a start
+            distribution and whose answer is the visitation.
+        b: float64[S], r_π for values.
+        gamma: γ.
+        tolerance: for ‖b + γPx − x‖∞.
+        start: a first guess; zero by default.
+        pin: with γ = 1 on a recurrent chain, the state whose value is the gain: solves
+            x = b − x[pin] + P x (V7), and x[pin] is r̄. The residual is that of this system.
+        budget: products with P after which it gives up.
+        preference: of an earlier system that was much the same; it is brought up to date.
 
-        Example:
-            >>> from logtrick.planning.threads import Team
-            >>> ring = Chain(np.arange(3, dtype=np.uint64), np.array([1, 0], np.uint32),
-            ...              np.ones(2), Team(1))
-            >>> answer = Krylov().solve(ring, np.array([0.0, 1.0]), 0.5, tolerance=1e-12)
-            >>> answer.x.round(6)
-            array([0.666667, 1.333333])
-        """
-        system = _System(chain, b, gamma, pin)
-        x = np.zeros(chain.rows) if start is None else start.copy()
-        best = system.answer(x, np.empty_like(x), 1)
-        if self.precondition is None:
-            best = system.refined(best, tolerance, False, PLAIN)
-            if best.residual <= tolerance:
-                return best
-            before = best.residual
-            best = system.refined(best, tolerance, True, best.products + TRIAL)
-            self.precondition = best.residual < 0.1 * before
-        best = system.refined(best, tolerance, self.precondition, budget)
-        if best.residual > tolerance:
-            self.precondition = None
-        return best
+    Returns:
+        The answer with the least residual that was reached; compare `residual` with `tolerance`.
+
+    Example:
+        >>> from logtrick.planning.threads import Team
+        >>> ring = Chain(np.arange(3, dtype=np.uint64), np.array([1, 0], np.uint32),
+        ...              np.ones(2), Team(1))
+        >>> solve(ring, np.array([0.0, 1.0]), 0.5, tolerance=1e-12).x.round(6)
+        array([0.666667, 1.333333])
+    """
+    system, preference = _System(chain, b, gamma, pin), preference or Preference()
+    x = np.zeros(chain.rows) if start is None else start.copy()
+    best = system.answer(x, np.empty_like(x), 1)
+    if preference.precondition is None:
+        best = system.refined(best, tolerance, False, min(PLAIN, budget))
+        if best.residual <= tolerance:
+            return best
+        before = best.residual
+        best = system.refined(best, tolerance, True, min(best.products + TRIAL, budget))
+        preference.precondition = best.residual < 0.1 * before
+    best = system.refined(best, tolerance, preference.precondition, budget)
+    if best.residual > tolerance:
+        preference.precondition = None
+    return best
 
 
 def factorised(chain: Chain, b: Vector, gamma: float, pin: int | None = None) -> Answer | None:

@@ -170,13 +170,13 @@ class PolicyIteration(Method):
 
 
 def by_krylov(
-    solver: krylov.Krylov, step: Step, chain: Chain, rewards: Vector, tolerance: float
+    preference: krylov.Preference, step: Step, chain: Chain, rewards: Vector, tolerance: float
 ) -> Vector | None:
     """V_π by BiCGSTAB (Gargiani et al. use GMRES, whose memory grows), or None."""
     start = step.backed_up  # not shifted: a constant that is wrong for π costs more than it gains
     if step.pinned:  # the pinned state's value is the gain
         start += 0.5 * (step.backup.low + step.backup.high) - start[0]
-    answer = solver.solve(
+    answer = krylov.solve(
         chain,
         rewards,
         step.operator.gamma,
@@ -184,6 +184,7 @@ def by_krylov(
         start=start,
         pin=0 if step.pinned else None,
         budget=600,
+        preference=preference,
     )
     return _if_useful(step, answer, 0.5 * step.spread)
 
@@ -208,7 +209,7 @@ METHODS: dict[str, Callable[[], Method]] = {
     "gauss_seidel": GaussSeidel,
     "modified_policy_iteration": ModifiedPolicyIteration,
     "policy_iteration": lambda: PolicyIteration(by_factorisation),
-    "inexact_policy_iteration": lambda: PolicyIteration(partial(by_krylov, krylov.Krylov())),
+    "inexact_policy_iteration": lambda: PolicyIteration(partial(by_krylov, krylov.Preference())),
 }
 
 

@@ -167,7 +167,7 @@ def expected_steps(chain: Chain, ones: Vector, start: Vector) -> Vector:
     Raises:
         ConvergenceError: episodes are too long for float64 or for the iteration.
     """
-    answer = krylov.Krylov().solve(chain, ones, 1.0, tolerance=0.5 * SLACK, start=start)
+    answer = krylov.solve(chain, ones, 1.0, tolerance=0.5 * SLACK, start=start)
     if answer.residual <= 0.5 * SLACK:
         return answer.x
     direct = krylov.factorised(chain, ones, 1.0)

@@ -196,7 +196,7 @@ def cycle_gain(
     """V7 for one closed class of a policy: bounds on what it earns a step."""
     inside = Chain.of(chain.matrix()[members][:, members], chain.team)
     zeros, paid = np.zeros(len(members)), rewards[members]
-    answer = krylov.Krylov().solve(inside, paid, 1.0, tolerance=0.0, pin=0)
+    answer = krylov.solve(inside, paid, 1.0, tolerance=0.0, pin=0)
     if len(members) <= FACTORISED_STATES:
         answer = krylov.factorised(inside, paid, 1.0, pin=0) or answer
     low, high = inside.advance(paid, 1.0, answer.x, zeros)

@@ -1,5 +1,6 @@
 """Bounds really bound: every number against exact arithmetic, on MDPs full of traps."""
 
+import itertools
 from fractions import Fraction
 
 import rational
@@ -115,7 +116,7 @@ def test_finite_horizon(table, horizon):
             for pair in range(mdp.num_pairs)
         ]
         offsets = mdp.pair_offsets.tolist()
-        values = [max(q[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        values = [max(q[a:b]) for a, b in itertools.pairwise(offsets)]
         for s in range(mdp.num_states):
             assert abs(values[s] - Fraction(float(solution.values[t, s]))) <= solution.error_bound
             chosen = pairs(mdp, solution.policy[t])[s]
