@@ -52,8 +52,9 @@ class FiniteMDP:
         probabilities: of each outcome; they sum to one over a pair.
         rewards: r_t of each outcome.
         terminated: True where the outcome ends the episode: no value follows.
-        start: ρ, the start-state distribution.
         gamma: γ, 0 ≤ γ ≤ 1.
+        start: ρ, the start-state distribution; uniform over the states that are not terminal
+            unless given.
         observations: what the policy sees in each state; the state's number unless given. States
             that share an observation are aliased.
         state_names: one for each state, or None.
@@ -77,8 +78,8 @@ class FiniteMDP:
     probabilities: Float64[np.ndarray, " K"]
     rewards: Float64[np.ndarray, " K"]
     terminated: Bool[np.ndarray, " K"]
-    start: Float64[np.ndarray, " S"]
     gamma: float
+    start: Float64[np.ndarray, " S"] = None  # type: ignore[assignment]  # filled in
     observations: Shaped[np.ndarray, "S ..."] = None  # type: ignore[assignment]  # filled in
     state_names: Sequence[str] | None = None
     action_names: Sequence[str] | None = None
@@ -108,7 +109,8 @@ class FiniteMDP:
         """Check and freeze everything that `replace` may change."""
         set_ = object.__setattr__
         set_(self, "gamma", validation.checked_gamma(self.gamma))
-        set_(self, "start", frozen(self.start, np.float64))
+        start = validation.uniform_start(self.terminal) if self.start is None else self.start
+        set_(self, "start", frozen(start, np.float64))
         observations = np.arange(self.num_states, dtype=np.int32)
         if self.observations is not None:
             observations = np.asarray(self.observations)

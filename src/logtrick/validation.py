@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ROW_SUM_TOLERANCE = 1e-9
 
 
-def checked_gamma(gamma: float) -> float:
+def checked_gamma(gamma: Any) -> float:
     """γ as a float, or an error."""
     if not (isinstance(gamma, int | float | np.number) and 0 <= gamma <= 1):
         raise ConfigError(f"gamma is {gamma!r}; a discount factor lies in [0, 1]")
@@ -24,6 +24,12 @@ def checked_gamma(gamma: float) -> float:
 def check_structure(mdp: "FiniteMDP") -> None:
     """Offsets, action sets, successors, probabilities and rewards."""
     _check_offsets("pair_offsets", mdp.pair_offsets, mdp.num_pairs)
+    empty = np.flatnonzero(np.diff(mdp.pair_offsets) == 0)
+    if empty.size:
+        raise MDPError(
+            f"state {empty[0]} has no actions; if it is terminal, give it one that stays there "
+            "and pays 0"
+        )
     _check_offsets("outcome_offsets", mdp.outcome_offsets, mdp.num_outcomes)
     if len(mdp.outcome_offsets) != mdp.num_pairs + 1:
         raise ShapeError(
@@ -48,12 +54,6 @@ def _check_offsets(name: str, offsets: np.ndarray, total: int) -> None:
 
 
 def _check_actions(mdp: "FiniteMDP") -> None:
-    empty = np.flatnonzero(np.diff(mdp.pair_offsets) == 0)
-    if empty.size:
-        raise MDPError(
-            f"state {empty[0]} has no actions; if it is terminal, give it one that stays there "
-            "and pays 0"
-        )
     actions = mdp.pair_actions
     if (actions < 0).any():
         pair = int(np.argmax(actions < 0))
@@ -152,21 +152,25 @@ def _check_observations(observations: np.ndarray, num_states: int) -> None:
         raise MDPError(f"state {state} has the observation {observations[state]}")
 
 
-def as_start(start: Any, terminal: np.ndarray) -> np.ndarray:
-    """ρ from a distribution, a state's number, or None: uniform over the other states."""
-    num_states = len(terminal)
+def uniform_start(terminal: np.ndarray) -> np.ndarray:
+    """ρ where none is given: uniform over the states that are not terminal."""
+    eligible = ~terminal if not terminal.all() else ~np.zeros_like(terminal)
+    return eligible / eligible.sum()
+
+
+def start_field(start: Any, num_states: int) -> dict[str, Any]:
+    """The field `start` from a distribution or a state's number; no field from None."""
     if start is None:
-        eligible = ~terminal if not terminal.all() else ~np.zeros(num_states, np.bool_)
-        return eligible / eligible.sum()
+        return {}
     array = np.asarray(start, np.float64)
     if array.ndim > 0:
-        return array
+        return {"start": array}
     if not math.isfinite(array) or array != int(array) or not 0 <= array < num_states:
         raise MDPError(f"start is state {start}, but the states are 0 ... {num_states - 1}")
-    return np.eye(1, num_states, int(array))[0]
+    return {"start": np.eye(1, num_states, int(array))[0]}
 
 
-def _pair(mdp: "FiniteMDP", pair: int) -> str:
+def _pair(mdp: "FiniteMDP", pair: Any) -> str:
     return f"state {mdp.pair_states[pair]}, action {mdp.pair_actions[pair]}"
 
 

@@ -7,11 +7,12 @@ command line takes the same names, Gymnasium ids with a transition table, and fi
 
 import ast
 import difflib
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from logtrick.errors import ConfigError, MDPError
+from logtrick.errors import ConfigError, LogtrickError, MDPError
 from logtrick.mdp import FiniteMDP
 from logtrick.problems.chains import (
     chain,
@@ -94,8 +95,11 @@ def _make(name: str) -> FiniteMDP:
     builder = REGISTRY.get(bare.replace("-", "_"))
     if builder is not None:
         try:
+            inspect.signature(builder).bind(*arguments, **keywords)
             return builder(*arguments, **keywords)
-        except TypeError as error:
+        except LogtrickError:
+            raise
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(f"{name}: {error}") from error
     if "-v" in bare:
         return FiniteMDP.from_gymnasium(bare, gamma=0.99, **keywords)

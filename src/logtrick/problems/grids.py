@@ -60,7 +60,7 @@ def salad_and_poison(*, slip: float = 0.2, gamma: float = 0.9) -> FiniteMDP:
     layout = np.array([[0, 1, 2, 3], [4, -1, 5, 6], [7, 8, 9, 10]], np.int32)
     pays, home = {3: 1.0, 6: -1.0}, 7
     table = []
-    for cell in zip(*np.nonzero(layout >= 0), strict=True):
+    for cell in map(tuple, np.argwhere(layout >= 0).tolist()):
         state = int(layout[cell])
         choices = []
         for index in range(4):

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from logtrick.errors import MDPError, ShapeError
 from logtrick.mdp import FiniteMDP
-from logtrick.validation import as_start
+from logtrick.validation import start_field
 
 
 def from_arrays(
@@ -33,7 +33,8 @@ def from_arrays(
     keep = (has & ~ends[:, None]).ravel()
     has[ends] = False
     has[ends, 0] = True
-    return _assemble(matrix, rewards, has, keep, gamma, as_start(start, ends), labels)
+    fields = labels | start_field(start, num_states) | {"gamma": gamma}
+    return _assemble(matrix, rewards, has, keep, fields)
 
 
 def _as_rows(P: Any) -> tuple[sparse.csr_array, int]:
@@ -98,9 +99,7 @@ def _assemble(
     rewards: np.ndarray,
     has: np.ndarray,
     keep: np.ndarray,
-    gamma: float,
-    start: np.ndarray,
-    labels: dict[str, Any],
+    fields: dict[str, Any],
 ) -> FiniteMDP:
     """The rows to keep, and one idle outcome for each terminal state."""
     rows = np.flatnonzero(has)
@@ -129,7 +128,5 @@ def _assemble(
         probabilities=probabilities,
         rewards=pays,
         terminated=np.zeros(len(stays), np.bool_),  # idle states are found to be terminal
-        start=start,
-        gamma=gamma,
-        **labels,
+        **fields,
     )

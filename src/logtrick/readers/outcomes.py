@@ -7,7 +7,7 @@ import numpy as np
 
 from logtrick.errors import MDPError, UnknownEnvError
 from logtrick.mdp import FiniteMDP
-from logtrick.validation import as_start
+from logtrick.validation import start_field
 
 if TYPE_CHECKING:
     from gymnasium import Env
@@ -35,8 +35,8 @@ def from_outcomes(
         probabilities=np.array(probabilities, np.float64),
         rewards=np.array(rewards, np.float64),
         terminated=np.array(terminated, np.bool_),
-        start=as_start(start, np.zeros(len(pair_counts), np.bool_)),
         gamma=gamma,
+        **start_field(start, len(pair_counts)),
         **labels,
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from logtrick.errors import MDPError
 from logtrick.mdp import FiniteMDP
 from logtrick.readers.flat import Transitions, assemble
+from logtrick.validation import start_field
 
 Line = tuple[int, list[str]]
 
@@ -42,9 +43,8 @@ def from_prism(
     if start is None:
         initial = sets.get("init", [0])
         start = np.bincount(initial, minlength=num_states) / len(initial)
-    return assemble(
-        rows, stops=stops, labels=labels, source=str(tra), gamma=gamma, start=start, **fields
-    )
+    fields |= start_field(start, num_states) | {"gamma": gamma}
+    return assemble(rows, stops=stops, labels=labels, source=str(tra), **fields)
 
 
 def _lines(path: Path) -> Iterator[Line]:

@@ -6,6 +6,8 @@ claims are compared with the sizes of the archive's members before anything of t
 
 import json
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import numpy as np
 from logtrick.errors import MDPError, MissingExtraError
 from logtrick.mdp import FiniteMDP
 from logtrick.readers.flat import Transitions, assemble
+from logtrick.validation import start_field
 
 #: An archive that unpacks to more than this is refused.
 MOST_BYTES = 32 * 2**30
@@ -45,7 +48,7 @@ def from_umb(
     stops = np.zeros(system.num_states, np.bool_)
     if terminal is not None:
         stops = file.states_with(terminal)
-    if start is None:
+    if start is None and system.num_initial_states > 0:
         initial = file.bits("state-is-initial.bin", system.num_states)
         start = initial / max(initial.sum(), 1)
     if system.observations_apply_to == "states":
@@ -54,9 +57,8 @@ def from_umb(
         )
         fields.setdefault("observations", seen.astype(np.int32))
     labels = file.action_labels(branch_choices)
-    return assemble(
-        rows, stops=stops, labels=labels, source=str(path), gamma=gamma, start=start, **fields
-    )
+    fields |= start_field(start, system.num_states) | {"gamma": gamma}
+    return assemble(rows, stops=stops, labels=labels, source=str(path), **fields)
 
 
 class _UmbFile:
@@ -127,9 +129,10 @@ class _UmbFile:
                     f"has {sizes.get(name, 0)} bytes instead of {size}"
                 )
 
-    def integers(self, name: str, count: int, below: int) -> np.ndarray:
+    def integers(self, name: str, count: int, below: int, kind: str = "<u8") -> np.ndarray:
         """A vector of `count` numbers less than `below`."""
-        values = np.frombuffer(self._bytes(name), "<u8")
+        data = self._bytes(name)
+        values = np.frombuffer(data, kind, len(data) // np.dtype(kind).itemsize)
         if len(values) != count or (values >= below).any():
             raise MDPError(f"{self.path}: {name} does not hold {count} numbers less than {below}")
         return values.astype(np.int64)
@@ -147,13 +150,11 @@ class _UmbFile:
     def numbers(self, name: str, kind: Any, count: int) -> np.ndarray:
         """A vector of doubles, integers or rationals, as float64."""
         data = self._bytes(name)
-        try:
+        with self._reading(name):
             if kind.type == "double":
                 values = np.frombuffer(data, "<f8").astype(np.float64)
             else:
                 values = np.array([float(x) for x in self.binary.bytes_to_vector(data, kind)])
-        except (ValueError, TypeError, AssertionError) as error:
-            raise MDPError(f"{self.path}: {name} does not hold {kind}: {error}") from error
         if len(values) != count:
             raise MDPError(f"{self.path}: {name} holds {len(values)} numbers instead of {count}")
         return values
@@ -210,9 +211,19 @@ class _UmbFile:
         if f"{folder}/strings.bin" not in self.archive:
             return None
         mapping = f"{folder}/string-mapping.bin"
-        names = self.archive.read_strings(f"{folder}/strings.bin", filename_csr=mapping)
-        numbers = np.frombuffer(self._bytes(f"{folder}/values.bin"), "<u4")
+        with self._reading(f"{folder}/strings.bin"):
+            names = self.archive.read_strings(f"{folder}/strings.bin", filename_csr=mapping)
+        path = f"{folder}/values.bin"
+        numbers = self.integers(path, self.system.num_choices, len(names), "<u4")
         return [names[number] for number in numbers[branch_choices]]
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        """What umbi and NumPy raise on bytes that are not what the index says."""
+        try:
+            yield
+        except (ValueError, TypeError, AssertionError, ArithmeticError, KeyError) as error:
+            raise MDPError(f"{self.path}: {name} does not hold what it should: {error}") from error
 
     def _bytes(self, name: str) -> bytes:
         if name not in self.archive:
