@@ -1,10 +1,11 @@
 """Bounds that hold for the exact numbers, computed in float64 with its rounding included.
 
 A backup T v(s) is a maximum of sums R + γ Σ p v with at most n outcomes. In any order of summation
-and with or without fused multiplication, it is computed to within (n + 8) u (|R|max + γ m |v|max),
-where u = 2⁻⁵³ and m is the greatest mass that goes on (Higham 2002, section 3.1). The 8 covers the
-expected rewards, the last additions, and input data that are themselves rounded, so that the bound
-also holds for the MDP whose decimals were meant.
+and with or without fused multiplication, it is computed to within (n + 5) u (|R|max + γ m |v|max),
+where u = 2⁻⁵³ and m is the greatest mass that goes on (Higham 2002, section 3.1): n for the sum,
+which covers the expected rewards too, 2 for γ and the last addition, 2 for p and γ that are
+themselves rounded, so that the bound also holds for the MDP whose decimals were meant, and 1 for
+T v − v.
 """
 
 import math
@@ -39,7 +40,7 @@ class Rounding:
     """What is known about the error of one backup.
 
     Attributes:
-        terms: n + 8.
+        terms: n + 5.
         reward_scale: greatest |r|.
         gamma: γ.
         least_mass: the least probability of going on, rounded down.
@@ -55,7 +56,7 @@ class Rounding:
     @classmethod
     def of(cls, operator: Operator) -> "Rounding":
         """The model for this operator."""
-        terms = operator.longest_pair + 8
+        terms = operator.longest_pair + 5
         slack = terms * UNIT_ROUNDOFF
         least, most = operator.masses
         return cls(

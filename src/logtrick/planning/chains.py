@@ -10,7 +10,7 @@ from scipy import sparse
 
 from logtrick.mdp import FiniteMDP
 from logtrick.planning import kernels
-from logtrick.planning.threads import Team, num_blocks
+from logtrick.planning.threads import BLOCK, Team, num_blocks
 
 Vector = Float64[np.ndarray, " S"]
 
@@ -85,6 +85,14 @@ class Chain:
         )
         return float(dot.sum()), float(square.sum())
 
+    def gauss_seidel(self, gamma: float, b: Vector) -> Vector:
+        """An approximate solution of (I − γP) x = b: one Gauss–Seidel sweep up and one down."""
+        out = np.empty_like(b)
+        work = 2 * len(self.successors)
+        arguments = (*self._arrays, float(gamma), b, out)
+        self.team.run(kernels.precondition, self.rows, work, *arguments, block=16 * BLOCK)
+        return out
+
     def matrix(self) -> sparse.csr_array:
         """P as scipy holds it, for factorisations and graphs."""
         parts = (self.probabilities, self.successors.view(np.int32), self.offsets.view(np.int64))
@@ -134,7 +142,7 @@ def policy_chain(mdp: FiniteMDP, weights: Float64[np.ndarray, " P"], team: Team)
         team: the threads that will share the sweeps.
 
     Returns:
-        The chain of the outcomes that go on, to be used with `krylov.solve`.
+        The chain of the outcomes that go on, to be solved with `krylov.solve`.
     """
     offsets, successors, probabilities = continuing(mdp)
     pair_offsets = mdp.pair_offsets.view(np.uint64)

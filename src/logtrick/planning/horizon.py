@@ -45,6 +45,6 @@ def backward_induction(operator: Operator, horizon: int, tol: float, report: Rep
     if 2 * error > tol:
         raise ConvergenceError(
             f"tol={tol:g} is below the rounding floor {2 * error:.2g} of {horizon} backups; ask "
-            f"for tol={3 * error:.1g} or more"
+            f"for tol={4 * error:.1g} or more"
         )
     return Plan(values, choices, 2 * error)

@@ -197,19 +197,66 @@ def combine(first, last, block, x, a, y, b_, z, out):
 
 
 @kernel
-def descend(first, last, block, alpha, direction, omega, s, t, shadow, x, residual, dot, size):
-    """Add α p + ω s to x, set r = s − ω t; shadow·r and greatest |r| of each block."""
+def scatter_weights(first, last, block, x, out):
+    """Compute out = x, each entry times its own weight between ½ and 1½ (Weyl's sequence)."""
+    golden = 0.6180339887498949
+    for b in range(np.uint64(first), np.uint64(last)):
+        begin = b * np.uint64(block)
+        for i in range(begin, min(begin + np.uint64(block), np.uint64(x.size))):
+            place = golden * np.float64(i)
+            out[i] = x[i] * (0.5 + place - np.floor(place))
+
+
+@kernel
+def descend(first, last, block, alpha, p, omega, s, t, shadow, x, residual, dot, size):
+    """Add α p + ω s to x and take ω t from the residual; shadow·r and greatest |r| of a block."""
     for b in range(np.uint64(first), np.uint64(last)):
         product, largest = 0.0, 0.0
         begin = b * np.uint64(block)
         for i in range(begin, min(begin + np.uint64(block), np.uint64(x.size))):
-            x[i] += alpha * direction[i] + omega * s[i]
-            r = s[i] - omega * t[i]
+            x[i] += alpha * p[i] + omega * s[i]
+            r = residual[i] - omega * t[i]
             residual[i] = r
             product += shadow[i] * r
             magnitude = abs(r)
             largest = magnitude if magnitude > largest else largest
         dot[b], size[b] = product, largest
+
+
+@inlined
+def _pivot(gamma, own):
+    """The diagonal 1 − γ P(s | s); 1 for a state that it cannot leave, where that would be 0."""
+    pivot = 1.0 - gamma * own
+    return pivot if pivot > 1e-9 else 1.0
+
+
+@kernel
+def precondition(first, last, block, offsets, successors, probabilities, gamma, b_, out):
+    """Solve M x = b, M = (D − γL) D⁻¹ (D − γU): Gauss–Seidel up and down within each block.
+
+    D is the diagonal of I − γP, L and U the parts of P below and above it inside the block.
+    """
+    rows = np.uint64(offsets.size - 1)
+    for b in range(np.uint64(first), np.uint64(last)):
+        begin = b * np.uint64(block)
+        finish = min(begin + np.uint64(block), rows)
+        for s in range(begin, finish):
+            total, own = 0.0, 0.0
+            for k in range(offsets[s], offsets[s + _1]):
+                s_next = np.uint64(successors[k])
+                below = begin <= s_next and s_next < s
+                total += probabilities[k] * (out[s_next] if below else 0.0)
+                own += probabilities[k] if s_next == s else 0.0
+            out[s] = (b_[s] + gamma * total) / _pivot(gamma, own)
+        for back in range(begin, finish):
+            row = finish - _1 - (back - begin)
+            total, own = 0.0, 0.0
+            for k in range(offsets[row], offsets[row + _1]):
+                s_next = np.uint64(successors[k])
+                above = row < s_next and s_next < finish
+                total += probabilities[k] * (out[s_next] if above else 0.0)
+                own += probabilities[k] if s_next == row else 0.0
+            out[row] += gamma * total / _pivot(gamma, own)
 
 
 @kernel

@@ -1,10 +1,12 @@
 """Linear systems of a chain, (I − γP) x = b: by a Krylov method, or factorised.
 
-BiCGSTAB (van der Vorst 1992) with the true residual recomputed after every few digits, so that the
-answer is as good as float64 allows and never the recursion's opinion. scipy's version runs its
-vector operations on one core and one at a time, which at 10⁶ states costs three times as much.
+BiCGSTAB (van der Vorst 1992), first without a preconditioner, then with one, and with the true
+residual recomputed after every few digits, so that the answer is as good as float64 allows and
+never the recursion's opinion. scipy's version runs its vector operations on one core and one at a
+time, which at 10⁶ states costs three times as much.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,10 @@ from logtrick.planning.threads import num_blocks
 
 #: Digits that the recursion may gain before the true residual is computed again.
 REDUCTION = 1e-5
+#: Products without preconditioner before a trial: enough where successors are spread out.
+PLAIN = 40
+#: Products, or what takes as long, of the trial: four iterations.
+TRIAL = 72
 
 
 class Answer(NamedTuple):
@@ -36,6 +42,21 @@ class Answer(NamedTuple):
         return max(self.high, -self.low)
 
 
+@dataclass
+class Preference:
+    """Remembers, from one system to the next, whether to precondition.
+
+    Successors that drift one way round are what Gauss–Seidel solves in a sweep or two, and what
+    plain BiCGSTAB hardly solves at all. Elsewhere the preconditioner costs more than it saves: a
+    sweep up and down waits at each row for the last, and takes as long as eight products.
+
+    Attributes:
+        precondition: None where a short trial is to decide.
+    """
+
+    precondition: bool | None = None
+
+
 def solve(
     chain: Chain,
     b: Vector,
@@ -45,6 +66,7 @@ def solve(
     start: Vector | None = None,
     pin: int | None = None,
     budget: int = 2000,
+    preference: Preference | None = None,
 ) -> Answer:
     """Solve V2, x = b + γ P x, until the residual is at most `tolerance` in every row.
 
@@ -60,6 +82,7 @@ def solve(
         pin: with γ = 1 on a recurrent chain, the state whose value is the gain: solves
             x = b − x[pin] + P x (V7), and x[pin] is r̄. The residual is that of this system.
         budget: products with P after which it gives up.
+        preference: of an earlier system that was much the same; it is brought up to date.
 
     Returns:
         The answer with the least residual that was reached; compare `residual` with `tolerance`.
@@ -71,27 +94,20 @@ def solve(
         >>> solve(ring, np.array([0.0, 1.0]), 0.5, tolerance=1e-12).x.round(6)
         array([0.666667, 1.333333])
     """
+    system, preference = _System(chain, b, gamma, pin), preference or Preference()
     x = np.zeros(chain.rows) if start is None else start.copy()
-    best = Answer(x, -np.inf, np.inf, 0)
-    residual = np.empty(chain.rows)
-    products, sound = 0, True
-    while sound:
-        low, high = chain.advance(b, gamma, x, residual)
-        shift = 0.0 if pin is None else float(x[pin])
-        products += 1
-        answer = Answer(x, low - shift, high - shift, products)
-        if answer.residual >= best.residual:
-            break
-        gained = answer.residual < 0.1 * best.residual
-        if answer.residual <= tolerance or products >= budget or not gained:
-            return answer
-        best = answer._replace(x=x.copy())
-        np.subtract(residual, x + shift, out=residual)
-        target = max(0.5 * tolerance, REDUCTION * answer.residual)
-        with np.errstate(all="ignore"):  # a recursion that breaks down is found out below
-            used, sound = _bicgstab(chain, gamma, x, residual, target, pin, budget - products)
-        products += used
-    return best._replace(products=products)
+    best = system.answer(x, np.empty_like(x), 1)
+    if preference.precondition is None:
+        best = system.refined(best, tolerance, False, min(PLAIN, budget))
+        if best.residual <= tolerance:
+            return best
+        before = best.residual
+        best = system.refined(best, tolerance, True, min(best.products + TRIAL, budget))
+        preference.precondition = best.residual < 0.1 * before
+    best = system.refined(best, tolerance, preference.precondition, budget)
+    if best.residual > tolerance:
+        preference.precondition = None
+    return best
 
 
 def factorised(chain: Chain, b: Vector, gamma: float, pin: int | None = None) -> Answer | None:
@@ -115,36 +131,68 @@ def factorised(chain: Chain, b: Vector, gamma: float, pin: int | None = None) ->
     return Answer(x, low - shift, high - shift, 1)
 
 
-def _bicgstab(
-    chain: Chain,
-    gamma: float,
-    x: Vector,
-    r: Vector,
-    target: float,
-    pin: int | None,
-    budget: int,
-) -> tuple[int, bool]:
-    """Improve x in place until the recursion's residual is at most `target`.
+@dataclass
+class _System:
+    """(I − γP) x = b, or x + x[pin] = b + P x."""
 
-    Returns the products used, and False where the recursion broke down and spoilt x.
-    """
-    run, rows = chain.team.run, chain.rows
-    shadow, p, v, t = r.copy(), np.zeros(rows), np.zeros(rows), np.empty(rows)
-    dots, sizes = np.empty((2, num_blocks(rows)))
-    rho, beta, omega = float(shadow @ r), 0.0, 0.0
-    for products in range(2, budget + 2, 2):
-        run(kernels.combine, rows, rows, r, beta, p, -beta * omega, v, p)
-        projection, _ = chain.apply(gamma, p, 0.0 if pin is None else float(p[pin]), shadow, v)
-        alpha = rho / projection if projection else np.inf
-        run(kernels.combine, rows, rows, r, -alpha, v, 0.0, v, r)
-        product, square = chain.apply(gamma, r, 0.0 if pin is None else float(r[pin]), r, t)
-        omega = product / square if square else 0.0
-        run(kernels.descend, rows, rows, alpha, p, omega, r, t, shadow, x, r, dots, sizes)
-        rho_next = float(dots.sum())
-        if not np.isfinite(rho_next):
-            return products, False
-        if sizes.max() <= target or omega == 0.0 or rho_next == 0.0:
-            return products, True
-        beta = rho_next / rho * alpha / omega
-        rho = rho_next
-    return budget, True
+    chain: Chain
+    b: Vector
+    gamma: float
+    pin: int | None
+
+    def answer(self, x: Vector, residual: Vector, products: int) -> Answer:
+        """Write b − A x into `residual` and say how large it is; NaN counts as infinite."""
+        low, high = self.chain.advance(self.b, self.gamma, x, residual)
+        shift = self._pinned(x)
+        residual -= x
+        residual -= shift
+        if not np.isfinite(residual.sum()):
+            return Answer(x, -np.inf, np.inf, products)
+        return Answer(x, low - shift, high - shift, products)
+
+    def refined(self, best: Answer, tolerance: float, precondition: bool, most: int) -> Answer:
+        """Corrections, each by its own recursion, as long as they gain a digit."""
+        residual = np.empty_like(best.x)
+        while best.residual > tolerance and best.products < most:
+            x, last = best.x.copy(), best.residual
+            self.answer(x, residual, 0)
+            target = max(0.5 * tolerance, REDUCTION * last)
+            with np.errstate(all="ignore"):  # a recursion that breaks down is found out below
+                used = self.bicgstab(x, residual, target, precondition, most - best.products)
+                answer = self.answer(x, residual, best.products + used + 2)
+            if not answer.residual < last:
+                return best._replace(products=answer.products)
+            best = answer
+            if answer.residual > 0.1 * last:
+                break
+        return best
+
+    def bicgstab(self, x: Vector, r: Vector, target: float, precondition: bool, budget: int) -> int:
+        """Improve x until the recursion's residual r is at most `target`; products used."""
+        chain, rows, run = self.chain, self.chain.rows, self.chain.team.run
+        shadow, t = np.empty((2, rows))
+        p, v = np.zeros((2, rows))
+        # r itself may be a left eigenvector (a uniform start), which ends the recursion at once
+        run(kernels.scatter_weights, rows, rows, r, shadow)
+        dots, sizes = np.empty((2, num_blocks(rows)))
+        rho, beta, omega, used = float(shadow @ r), 0.0, 0.0, 0
+        while used < budget:
+            run(kernels.combine, rows, rows, r, beta, p, -beta * omega, v, p)
+            towards = chain.gauss_seidel(self.gamma, p) if precondition else p
+            projection, _ = chain.apply(self.gamma, towards, self._pinned(towards), shadow, v)
+            alpha = rho / projection if projection else np.inf
+            run(kernels.combine, rows, rows, r, -alpha, v, 0.0, v, r)
+            onwards = chain.gauss_seidel(self.gamma, r) if precondition else r
+            product, square = chain.apply(self.gamma, onwards, self._pinned(onwards), r, t)
+            omega = product / square if square else 0.0
+            arguments = (alpha, towards, omega, onwards, t, shadow, x, r, dots, sizes)
+            run(kernels.descend, rows, rows, *arguments)
+            rho, last = float(dots.sum()), rho
+            used += 18 if precondition else 2
+            if not np.isfinite(rho) or sizes.max() <= target or omega == 0.0 or rho == 0.0:
+                break
+            beta = rho / last * alpha / omega
+        return used
+
+    def _pinned(self, x: Vector) -> float:
+        return 0.0 if self.pin is None else float(x[self.pin])

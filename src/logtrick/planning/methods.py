@@ -1,13 +1,14 @@
 """What happens between two backups: five ways to a better v, none of which is trusted.
 
-Each is a class with `improve(operator, values, backup, backed_up, choice, shift) -> values`. It is
-given v, T v and the policy that is greedy for v, and returns the next v. Whether that is good
-enough is for the certificate of the next backup to say.
+Each is given v, T v and the policy that is greedy for v, and returns the next v. Whether that is
+good enough is for the certificate of the next backup to say.
 """
 
+import abc
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from functools import partial
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import UInt32
@@ -32,6 +33,7 @@ class Step:
         shift: a constant that is known to be missing from T v (the middle of V5's interval).
         damping: τ of the aperiodicity transform v + τ (T v − v); 1 leaves T as it is.
         pinned: True where one state's value stands for the gain (V7).
+        largest: values beyond this size could not be certified to the tolerance that is wanted.
     """
 
     operator: Operator
@@ -42,6 +44,7 @@ class Step:
     shift: float = 0.0
     damping: float = 1.0
     pinned: bool = False
+    largest: float = np.inf
 
     @property
     def spread(self) -> float:
@@ -61,9 +64,8 @@ class Step:
         return out
 
 
-@runtime_checkable
-class Method(Protocol):
-    """The contract of a way to improve v.
+class Method(abc.ABC):
+    """A way to improve v.
 
     Attributes:
         follows_policy: True where the greedy policy is followed for more than one step, which at
@@ -72,11 +74,12 @@ class Method(Protocol):
 
     follows_policy: ClassVar[bool]
 
+    @abc.abstractmethod
     def improve(self, step: Step) -> Vector:
         """The next v; may reuse the memory of `step.backed_up`."""
 
 
-class ValueIteration:
+class ValueIteration(Method):
     """v ← T v (Jacobi): every state at once."""
 
     follows_policy: ClassVar[bool] = False
@@ -87,7 +90,7 @@ class ValueIteration:
 
 
 @dataclass
-class GaussSeidel:
+class GaussSeidel(Method):
     """v ← T v with new values as soon as they are there, a few sweeps between two backups.
 
     Attributes:
@@ -107,7 +110,7 @@ class GaussSeidel:
 
 
 @dataclass
-class ModifiedPolicyIteration:
+class ModifiedPolicyIteration(Method):
     """v ← T_π^m T v: m sweeps of the greedy policy cost little more than m/A backups.
 
     Puterman and Shin (1978).
@@ -130,7 +133,7 @@ Evaluator = Callable[[Step, Chain, Vector, float], Vector | None]
 
 
 @dataclass
-class PolicyIteration:
+class PolicyIteration(Method):
     """v ≈ V_π, only as well as the present policy deserves (Howard 1960).
 
     The inner residual is brought to a fraction of the outer one, as in inexact Newton methods
@@ -166,7 +169,9 @@ class PolicyIteration:
         return _sweep(chain, rewards, step, self.sweeps)
 
 
-def by_krylov(step: Step, chain: Chain, rewards: Vector, tolerance: float) -> Vector | None:
+def by_krylov(
+    preference: krylov.Preference, step: Step, chain: Chain, rewards: Vector, tolerance: float
+) -> Vector | None:
     """V_π by BiCGSTAB (Gargiani et al. use GMRES, whose memory grows), or None."""
     start = step.backed_up  # not shifted: a constant that is wrong for π costs more than it gains
     if step.pinned:  # the pinned state's value is the gain
@@ -179,17 +184,23 @@ def by_krylov(step: Step, chain: Chain, rewards: Vector, tolerance: float) -> Ve
         start=start,
         pin=0 if step.pinned else None,
         budget=600,
+        preference=preference,
     )
-    return answer.x if answer.residual <= 0.5 * step.spread else None
+    return _if_useful(step, answer, 0.5 * step.spread)
 
 
 def by_factorisation(step: Step, chain: Chain, rewards: Vector, tolerance: float) -> Vector | None:
     """V_π by scipy's SuperLU, or None."""
     pin = 0 if step.pinned else None
     answer = krylov.factorised(chain, rewards, step.operator.gamma, pin)
-    if answer is None or answer.residual > max(tolerance, 0.5 * step.spread):
+    return _if_useful(step, answer, max(tolerance, 0.5 * step.spread))
+
+
+def _if_useful(step: Step, answer: krylov.Answer | None, residual: float) -> Vector | None:
+    """The solution, unless it is none, or so large that the system was singular or nearly so."""
+    if answer is None or answer.residual > residual:
         return None
-    return answer.x
+    return answer.x if np.abs(answer.x).max() <= step.largest else None
 
 
 #: The names of `method=`.
@@ -198,7 +209,7 @@ METHODS: dict[str, Callable[[], Method]] = {
     "gauss_seidel": GaussSeidel,
     "modified_policy_iteration": ModifiedPolicyIteration,
     "policy_iteration": lambda: PolicyIteration(by_factorisation),
-    "inexact_policy_iteration": lambda: PolicyIteration(by_krylov),
+    "inexact_policy_iteration": lambda: PolicyIteration(partial(by_krylov, krylov.Preference())),
 }
 
 

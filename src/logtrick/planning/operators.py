@@ -135,7 +135,7 @@ class Operator:
         work = len(self.successors)
         self.team.run(kernels.gauss_seidel, self.num_states, work, *self._arrays, values, out)
 
-    def pairs(self, choice: UInt32[np.ndarray, " S"]) -> UInt64[np.ndarray, " S"]:
+    def pairs(self, choice: UInt32[np.ndarray, "... S"]) -> UInt64[np.ndarray, "... S"]:
         """The pair that each state chooses."""
         return self.pair_offsets[:-1] + choice
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int32
@@ -17,16 +17,8 @@ from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Found
 from logtrick.planning.threads import Team
 
-Kind = Literal["discounted", "total", "average"]
-MethodName = Literal[
-    "auto",
-    "value_iteration",
-    "gauss_seidel",
-    "modified_policy_iteration",
-    "policy_iteration",
-    "inexact_policy_iteration",
-]
-
+KINDS = ("discounted", "total", "average")
+DEVICES = ("cpu", "accelerator")
 CRITERIA = {"discounted": spanning.DISCOUNTED, "average": spanning.AVERAGE}
 
 #: Up to so many states a policy's system is factorised rather than iterated on.
@@ -61,24 +53,24 @@ class Solution:
         gain: r̄_*, for the average; None otherwise.
     """
 
-    values: Float64[np.ndarray, "*time S"]
-    policy: Int32[np.ndarray, "*time S"]
+    values: Float64[np.ndarray, "... S"]
+    policy: Int32[np.ndarray, "... S"]
     error_bound: float
     iterations: int
     method: str
-    kind: Kind
+    kind: str
     gain: float | None = None
 
 
 def solve(
     mdp: FiniteMDP,
-    kind: Kind = "discounted",
+    kind: str = "discounted",
     horizon: int | None = None,
-    method: MethodName = "auto",
+    method: str = "auto",
     tol: float = 1e-8,
     *,
     guess: Float64[np.ndarray, " S"] | None = None,
-    device: Literal["cpu", "accelerator"] = "cpu",
+    device: str = "cpu",
     threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Solution:
@@ -151,7 +143,7 @@ def _automatic(num_states: int) -> str:
 
 def _search(
     mdp: FiniteMDP,
-    kind: Kind,
+    kind: str,
     operator: Operator,
     method: Method,
     tol: float,
@@ -181,13 +173,13 @@ def _first_values(
 
 
 def _checked(
-    mdp: FiniteMDP, kind: Kind, horizon: int | None, method: str, tol: float, device: str
-) -> Kind:
+    mdp: FiniteMDP, kind: str, horizon: int | None, method: str, tol: float, device: str
+) -> str:
     """The kind that is meant, if the arguments go together."""
     for name, value, known in (
-        ("kind", kind, get_args(Kind)),
-        ("method", method, get_args(MethodName)),
-        ("device", device, ("cpu", "accelerator")),
+        ("kind", kind, KINDS),
+        ("method", method, ("auto", *METHODS)),
+        ("device", device, DEVICES),
     ):
         if value not in known:
             raise ConfigError(f"{name}={value!r}; choose one of {', '.join(known)}")

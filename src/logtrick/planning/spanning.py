@@ -48,6 +48,13 @@ class Criterion:
     damping: float = 1.0
     pinned: bool = False
 
+    def largest(self, rounding: Rounding, tol: float) -> float:
+        """The size of values at which the floor is half of `tol`; it grows with their size."""
+        if not self.pinned:
+            return np.inf
+        least, more = (self.floor(Backup(0.0, 0.0, size, 0), rounding) for size in (0.0, 1.0))
+        return max(0.5 * tol - least, 0.0) / (more - least)
+
 
 DISCOUNTED = Criterion(certificates.discounted, certificates.discounted_floor)
 #: τ = 0.9 makes every chain aperiodic; a periodic one then contracts by 0.8 each sweep or slower.
@@ -81,8 +88,10 @@ def search(
         ConvergenceError: `tol` is below what float64 allows; the floor is named.
     """
     rounding = Rounding.of(operator)
+    watch = _Watch(criterion, rounding, tol, stuck)
+    largest = criterion.largest(rounding, tol)
     choice = np.zeros(operator.num_states, np.uint32)
-    spare, best, since = np.empty_like(values), np.inf, 0
+    spare = np.empty_like(values)
     for iteration in count(1):
         backup = operator.backup(values, spare, choice)
         interval = criterion.interval(backup, rounding)
@@ -90,21 +99,48 @@ def search(
         report(iteration, bound)
         if bound <= tol:
             break
-        best, since = (bound, 0) if bound < best else (best, since + 1)
-        floor = criterion.floor(backup, rounding)
-        if floor > tol or since > PATIENCE or (iteration >= 32 and iteration.bit_count() == 1):
-            stuck()
-        _check_floor(floor, best, since, tol)
+        watch.look(iteration, backup, bound)
         shift = _missing_constant(criterion, backup, interval, rounding)
-        step = Step(
-            operator, values, spare, choice, backup, shift, criterion.damping, criterion.pinned
+        damping, pinned = criterion.damping, criterion.pinned
+        improved = method.improve(
+            Step(operator, values, spare, choice, backup, shift, damping, pinned, largest)
         )
-        improved = method.improve(step)
         spare, values = values if improved is spare else spare, improved
     if criterion.pinned:
         return Found(values - values[0], choice, bound, iteration, interval.middle)
     spare += interval.middle
     return Found(spare, choice, bound, iteration)
+
+
+@dataclass
+class _Watch:
+    """Finds out that `tol` will not be reached, and says why."""
+
+    criterion: Criterion
+    rounding: Rounding
+    tol: float
+    stuck: Callable[[], None]
+    best: float = np.inf
+    since: int = 0
+
+    def look(self, iteration: int, backup: Backup, bound: float) -> None:
+        """Raise an error if float64, or the MDP, allows no such bound."""
+        self.best, self.since = (bound, 0) if bound < self.best else (self.best, self.since + 1)
+        floor = self.criterion.floor(backup, self.rounding)
+        known = bound < 0.2 * backup.size or iteration > PATIENCE  # else the floor will still grow
+        hopeless, waiting = floor > self.tol and known, self.since > PATIENCE
+        if hopeless or waiting or iteration in (32, 128, 1024):
+            self.stuck()
+        if hopeless:
+            raise ConvergenceError(
+                f"tol={self.tol:g} is below the rounding floor: float64 certifies {floor:.2g} at "
+                f"best here; ask for tol={2 * floor:.1g} or more"
+            )
+        if waiting and self.best < 10 * floor:
+            raise ConvergenceError(
+                f"tol={self.tol:g} is too close to the rounding floor {floor:.2g}: the bound stays "
+                f"at {self.best:.2g}; ask for tol={2 * self.best:.1g} or more"
+            )
 
 
 def _missing_constant(
@@ -117,16 +153,3 @@ def _missing_constant(
     if criterion.pinned:
         return -0.5 * criterion.damping * (backup.low + backup.high)
     return interval.middle if rounding.least_mass > 1 - 1e-6 else 0.0
-
-
-def _check_floor(floor: float, best: float, since: int, tol: float) -> None:
-    if floor > tol:
-        raise ConvergenceError(
-            f"tol={tol:g} is below the rounding floor: float64 certifies {floor:.2g} at best "
-            f"here; ask for tol={1.5 * floor:.1g} or more"
-        )
-    if since > PATIENCE and best < 10 * floor:
-        raise ConvergenceError(
-            f"tol={tol:g} is too close to the rounding floor {floor:.2g}: the bound stays at "
-            f"{best:.2g}; ask for tol={1.5 * best:.1g} or more"
-        )

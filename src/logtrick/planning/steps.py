@@ -62,8 +62,8 @@ def certify(
         The bound that holds.
 
     Raises:
-        ConvergenceError: nearly optimal pairs form a cycle, so that the reward of going round
-            cannot be told from zero.
+        ConvergenceError: v is as good as float64 allows, and nearly optimal pairs form a cycle:
+            the reward of going round cannot be told from zero.
     """
     out = np.empty_like(values)
     backup = operator.backup(values, out, choice.copy())
@@ -71,7 +71,12 @@ def certify(
     low, _ = chain.advance(rewards, 1.0, values, out)
     error = rounding.backup_error(backup.size + max(backup.high, -backup.low))
     epsilon = 1.1 * (max(backup.high, -low) + 4 * error)
-    steps = _count_steps(operator, ends, values, choice, tol, 8 * error + 2 * epsilon, describe)
+    narrowest = 8 * error + 2 * epsilon
+    steps, cycle = _count_steps(operator, ends, values, choice, tol, narrowest)
+    if steps is None:
+        if epsilon > 16 * error:
+            return Proof(np.inf, 0.0, 1.0)
+        raise no_telling(describe(cycle))
     longest = float(steps.max())
     floor = 10 * error * longest
     for factor in (1.0, 4.0):
@@ -92,8 +97,7 @@ def _count_steps(
     choice: Choice,
     widest: float,
     narrowest: float,
-    describe: Describe,
-) -> Vector:
+) -> tuple[Vector | None, np.ndarray]:
     """The function h for the pairs within `widest` of the best, or fewer if those cycle."""
     gaps = values[operator.pair_states] - operator.action_values(values)
     margin = max(widest, narrowest)
@@ -101,10 +105,8 @@ def _count_steps(
         tied = gaps <= margin
         tied[operator.pairs(choice)] = True
         steps, cycle = longest_episodes(operator, ends, tied, choice)
-        if steps is not None:
-            return steps
-        if margin <= narrowest:
-            raise no_telling(describe(cycle))
+        if steps is not None or margin <= narrowest:
+            return steps, cycle
         margin = max(margin / 64, narrowest)
 
 

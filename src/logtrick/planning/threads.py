@@ -45,20 +45,27 @@ class Team:
             self._pool.shutdown()
             self._pool = None
 
-    def run(self, kernel: Callable[..., Any], rows: int, work: int, *arguments: Any) -> None:
-        """Call `kernel(first, last, BLOCK, *arguments)` so that all blocks of `rows` are done."""
-        blocks = num_blocks(rows)
+    def run(
+        self,
+        kernel: Callable[..., Any],
+        rows: int,
+        work: int,
+        *arguments: Any,
+        block: int = BLOCK,
+    ) -> None:
+        """Call `kernel(first, last, block, *arguments)` so that all blocks of `rows` are done."""
+        blocks = -(-rows // block)
         shares = 1
         if self._pool is not None and work >= SHARED_WORK:
             shares = min(self.threads, blocks)
         ends = np.linspace(0, blocks, shares + 1).astype(int).tolist()
         own, *others = itertools.pairwise(ends)
         pending = [
-            self._pool.submit(kernel, first, last, BLOCK, *arguments)
+            self._pool.submit(kernel, first, last, block, *arguments)
             for first, last in others
             if self._pool is not None
         ]
-        kernel(*own, BLOCK, *arguments)
+        kernel(*own, block, *arguments)
         for other in pending:
             other.result()
 

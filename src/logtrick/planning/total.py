@@ -128,41 +128,42 @@ class _Search:
         operator, rounding = self.operator, Rounding.of(self.operator)
         spare = np.empty_like(values)
         choice = self._choice(self.to_end.rows)
-        target, bound, margin = 0.1 * self.tol, np.inf, 0.0
+        target, bound, error = 0.1 * self.tol, np.inf, 0.0
         for iteration in count(1):
-            backup = operator.backup(values, spare, choice, margin)
-            margin = 2 * rounding.backup_error(backup.size)
+            backup = operator.backup(values, spare, choice, 2 * error)
+            error = rounding.backup_error(backup.size)
             residual = max(backup.high, -backup.low)
             self.report(iteration, bound)
-            if residual <= target or method.follows_policy or iteration & (iteration - 1) == 0:
+            near = residual <= max(target, 2 * error)
+            if near or method.follows_policy or iteration.bit_count() == 1:
                 self._make_proper(choice)
-            if residual <= target:
+            if near:
                 proof = steps.certify(
                     operator, self.ends, values, choice, rounding, self.tol, self.describe
                 )
                 bound = proof.bound
                 if bound <= self.tol:
                     return Found(values, choice, bound, iteration)
-                target = self._tighter(residual, proof)
+                self._check_floor(proof, residual <= 2 * error)
+                target = min(0.25 * residual, 0.2 * self.tol / proof.longest)
             if iteration > MOST_POLICIES and method.follows_policy:
                 method = ValueIteration()
             improved = method.improve(Step(operator, values, spare, choice, backup))
             spare, values = values if improved is spare else spare, improved
         raise AssertionError("count() never ends")
 
+    def _check_floor(self, proof: steps.Proof, converged: bool) -> None:
+        floor = max(proof.floor, proof.bound if converged else 0.0)
+        if floor > self.tol:
+            raise ConvergenceError(
+                f"tol={self.tol:g} is below the rounding floor: float64 certifies {floor:.2g} at "
+                f"best here, with episodes of up to {proof.longest:.3g} expected steps; ask for "
+                f"tol={2 * floor:.1g} or more"
+            )
+
     def _choice(self, pairs: Int64[np.ndarray, " S"]) -> Choice:
         """Pairs as places among those of their states."""
         return (pairs - self.operator.pair_offsets[:-1].astype(np.int64)).astype(np.uint32)
-
-    def _tighter(self, residual: float, proof: steps.Proof) -> float:
-        """The residual that the next proof needs; an error where float64 has none so small."""
-        if proof.floor > self.tol:
-            raise ConvergenceError(
-                f"tol={self.tol:g} is below the rounding floor: float64 certifies "
-                f"{proof.floor:.2g} at best here, with episodes of up to {proof.longest:.3g} "
-                f"expected steps; ask for tol={1.5 * proof.floor:.1g} or more"
-            )
-        return min(0.25 * residual, 0.2 * self.tol / proof.longest)
 
     def _make_proper(self, choice: Choice) -> None:
         """Where the policy never ends, let it step towards where it does."""

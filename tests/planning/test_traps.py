@@ -1,0 +1,185 @@
+"""What goes wrong at γ = 1 and for averages, and what is refused."""
+
+import numpy as np
+import pytest
+
+from logtrick import planning, problems
+from logtrick.errors import (
+    ConfigError,
+    ConvergenceError,
+    ImproperPolicyError,
+    MDPError,
+    MultichainError,
+    ShapeError,
+)
+from logtrick.mdp import FiniteMDP
+from logtrick.planning.methods import METHODS
+
+every_method = pytest.mark.parametrize("method", sorted(METHODS))
+
+
+def build(table, gamma=1.0, **labels):
+    return FiniteMDP.from_outcomes(table, gamma=gamma, **labels)
+
+
+def go(state, reward=0.0, ends=False):
+    """One certain outcome."""
+    return [(1.0, state, reward, ends)]
+
+
+@every_method
+def test_going_round_for_nothing_is_not_taken_for_a_value(method):
+    """Every constant up to 5 solves v = T v on the loop; only going out pays 1."""
+    mdp = build([[go(1), go(0, 1.0, ends=True)], [go(0)]])
+    solution = planning.solve(mdp, method=method, guess=np.full(2, 5.0))
+    np.testing.assert_allclose(solution.values, [1, 1], atol=1e-8)
+    assert solution.policy.tolist() == [1, 0]
+
+
+@every_method
+def test_a_greedy_policy_that_never_ends_is_replaced(method):
+    """With V_* = 1 everywhere, staying is greedy in every state, and worthless."""
+    stay_or_step = [[go(s), go(s + 1, float(s == 4), ends=s == 4)] for s in range(4)]
+    mdp = build([*stay_or_step, [go(4), go(4, 1.0, ends=True)]])
+    solution = planning.solve(mdp, method=method)
+    np.testing.assert_allclose(solution.values, 1, atol=1e-8)
+    assert solution.policy.tolist() == [1, 1, 1, 1, 1]
+
+
+@every_method
+def test_merged_states_walk_to_the_best_way_out(method):
+    """Three states joined at random by free moves; only state 2 can leave well."""
+    roam = [(0.5, 0, 0.0, False), (0.25, 1, 0.0, False), (0.25, 2, 0.0, False)]
+    out = [go(s, reward, ends=True) for s, reward in enumerate([-3.0, -2.0, 7.0])]
+    mdp = build([[roam, out[0]], [out[1], roam], [roam, out[2]]])
+    solution = planning.solve(mdp, method=method)
+    np.testing.assert_allclose(solution.values, 7, atol=1e-8)
+    assert solution.policy.tolist() == [0, 1, 1]
+
+
+@every_method
+def test_a_costly_way_out_is_taken_all_the_same(method):
+    """V_* is over proper policies: staying costs nothing, and is not allowed for ever."""
+    solution = planning.solve(build([[go(0), go(0, -5.0, ends=True)]]), method=method)
+    assert solution.values[0] == pytest.approx(-5)
+    assert solution.policy.tolist() == [1]
+
+
+def test_an_absorbing_state_that_pays_nothing_ends_the_episode():
+    solution = planning.solve(build([[go(1, 2.0)], [go(1)]]))
+    np.testing.assert_allclose(solution.values, [2, 0], atol=1e-8)
+
+
+@every_method
+def test_no_proper_policy_names_the_trapped_states(method):
+    mdp = build([[go(0, 1.0, ends=True), go(1)], [go(2, -1.0)], [go(1, -1.0)]])
+    with pytest.raises(ImproperPolicyError, match=r"state 1, state 2 cannot reach an end"):
+        planning.solve(mdp, method=method)
+
+
+def test_names_are_used_in_messages():
+    names = ["hall", "cellar"]
+    mdp = build([[go(0, ends=True), go(1)], [go(1, -1.0)]], state_names=names)
+    with pytest.raises(ImproperPolicyError, match=r"state 1 \(cellar\) cannot"):
+        planning.solve(mdp)
+
+
+@every_method
+def test_a_cycle_with_positive_reward_is_named(method):
+    """+2 one way and −1 back: ½ a step."""
+    mdp = build([[go(1, 2.0)], [go(0, -1.0), go(1, ends=True)]])
+    with pytest.raises(MDPError, match=r"unbounded .* state 0, state 1 can be kept going .* 0\.5"):
+        planning.solve(mdp, method=method)
+
+
+@every_method
+def test_a_cycle_whose_rewards_cancel_is_refused_not_guessed(method):
+    mdp = build([[go(1, 1.0)], [go(0, -1.0), go(1, ends=True)]])
+    with pytest.raises(ConvergenceError, match=r"state 0, state 1 .* cannot be told from zero"):
+        planning.solve(mdp, method=method)
+
+
+@every_method
+def test_long_episodes(method):
+    """The chain leaves to the right with probability 1/8 only: 8 steps a state, −1 each."""
+    size = 60
+    table = [
+        [[(0.875, s, -1.0, False), (0.125, min(s + 1, size - 1), -1.0, s == size - 1)]]
+        for s in range(size)
+    ]
+    solution = planning.solve(build(table), method=method)
+    np.testing.assert_allclose(solution.values, -8.0 * np.arange(size, 0, -1), atol=1e-8)
+
+
+def test_two_closed_classes_are_named():
+    mdp = build([[go(0, 1.0), go(1), go(2)], [go(1, 2.0)], [go(2, 3.0)]], gamma=0.9)
+    with pytest.raises(MultichainError, match=r"state 0 or in state 1"):
+        planning.solve(mdp, kind="average")
+
+
+@pytest.mark.parametrize("method", sorted(METHODS.keys() - {"gauss_seidel"}))
+def test_communicating_but_not_unichain_is_solved(method):
+    """Each state has a loop that pays; some policies have three classes, the best has one."""
+    table = [[go(s, [1.0, 5.0, 2.0][s]), go((s + 1) % 3, -1.0)] for s in range(3)]
+    solution = planning.solve(build(table, gamma=0.5), kind="average", method=method)
+    assert solution.gain == pytest.approx(5, abs=1e-8)
+    assert solution.policy.tolist() == [1, 0, 1]
+
+
+def test_a_periodic_chain_has_an_average():
+    mdp = build([[go(1, 3.0)], [go(2)], [go(0)]], gamma=0.5)
+    solution = planning.solve(mdp, kind="average", method="value_iteration")
+    assert solution.gain == pytest.approx(1, abs=1e-8)
+
+
+def test_an_episode_that_ends_has_no_average():
+    with pytest.raises(MDPError, match=r"state 2.*may end the episode.*restarting"):
+        planning.solve(problems.corridor(), kind="average")
+    restarting = planning.solve(problems.corridor().restarting(), kind="average")
+    assert restarting.gain == pytest.approx(-1, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("mdp", "arguments"),
+    [
+        (problems.forest(gamma=0.999999), {}),
+        (problems.forest(gamma=0.9), {"tol": 1e-17}),
+        (problems.forest(gamma=0.9), {"tol": 1e-17, "kind": "average"}),
+        (problems.frozen_lake(gamma=1.0), {"tol": 1e-18}),
+        (problems.forest(gamma=0.9), {"tol": 1e-17, "horizon": 5}),
+    ],
+)
+def test_a_tolerance_below_the_rounding_floor_names_the_floor(mdp, arguments):
+    """And what the message asks for is then reached."""
+    with pytest.raises(ConvergenceError, match="rounding floor") as caught:
+        planning.solve(mdp, **arguments)
+    asked = float(str(caught.value).split("ask for tol=")[1].split()[0])
+    solution = planning.solve(mdp, **arguments | {"tol": asked})
+    assert solution.error_bound <= asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"kind": "mean"}, "kind='mean'; choose one of discounted, total, average"),
+        ({"method": "magic"}, "method='magic'"),
+        ({"device": "tpu"}, "device='tpu'"),
+        ({"tol": 0.0}, "tol=0"),
+        ({"tol": float("nan")}, "tol=nan"),
+        ({"horizon": -1}, "horizon=-1"),
+        ({"horizon": 3, "kind": "average"}, "backward induction"),
+        ({"horizon": 3, "method": "value_iteration"}, "backward induction"),
+        ({"kind": "average", "method": "gauss_seidel"}, "does not apply to averages"),
+        ({"kind": "total", "device": "accelerator"}, "accelerator"),
+        ({"threads": 0}, "threads is 0"),
+    ],
+)
+def test_arguments_that_do_not_go_together(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        planning.solve(problems.forest(gamma=0.9), **arguments)
+
+
+@pytest.mark.parametrize("guess", [np.zeros(2), np.array([0.0, np.nan, 1.0])])
+def test_a_guess_that_is_none(guess):
+    with pytest.raises(ShapeError, match="guess needs 3 finite values"):
+        planning.solve(problems.forest(gamma=0.9), guess=guess)
