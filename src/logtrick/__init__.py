@@ -29,6 +29,7 @@ _HOME = {
     "train": "training",
 }
 _MODULES = (
+    "derivation",
     "distributions",
     "envs",
     "errors",

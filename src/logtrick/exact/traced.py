@@ -125,7 +125,7 @@ class TracedChain:
     def _solvers(self, gamma: float, level: Array | None = None) -> tuple[Solve, Solve]:
         """Solve with A = I − γP_π (+ 1 levelᵀ), and with Aᵀ."""
         if self.mdp.is_dense:
-            matrix = jnp.eye(self.mdp.num_states) - gamma * self._matrix()
+            matrix = jnp.eye(self.mdp.num_states) - gamma * self.matrix()
             matrix = matrix if level is None else matrix + level[None, :]
             forward, transposed = _dense(matrix), _dense(matrix.T)
         else:
@@ -145,7 +145,7 @@ class TracedChain:
             lambda b: check(transposed(b), forward, transposed)
         )
 
-    def _matrix(self) -> Float[Array, "S S"]:
+    def matrix(self) -> Float[Array, "S S"]:
         """P_π, terminated mass removed."""
         assert isinstance(self.mdp, FiniteMDP)  # the others are never dense
         mdp, matrix = self.mdp, self.mdp.continuation
