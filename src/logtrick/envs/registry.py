@@ -29,6 +29,7 @@ _CORE = {
 _ADAPTERS = {
     "gym": "logtrick.envs._gymnasium",
     "gymnax": "logtrick.envs._gymnax",
+    "sequences": "logtrick.envs.sequences",
 }
 """Prefix -> module with `resolve(name) -> EnvSpec | DeviceEnv` and `rows() -> list[EnvRow]`.
 

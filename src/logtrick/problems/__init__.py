@@ -22,7 +22,6 @@ from logtrick.problems.chains import (
     puterman_two_state,
     random_walk,
     river_swim,
-    sequences,
     two_state_loop,
     vanishing_chain,
 )
@@ -34,6 +33,8 @@ from logtrick.problems.grids import (
     salad_and_poison,
     taxi,
 )
+from logtrick.problems.token_tasks import sequences
+from logtrick.problems.tokens import ArrayVerifier, SequenceTask
 
 #: name -> builder, for `make` and the command line.
 REGISTRY: dict[str, Callable[..., FiniteMDP]] = {
@@ -91,7 +92,7 @@ def _make(name: str) -> FiniteMDP:
         return FiniteMDP.from_prism(
             path, lab if lab.exists() else None, [rew] if rew.exists() else []
         )
-    bare, arguments, keywords = _parse(name)
+    bare, arguments, keywords = parse(name)
     builder = REGISTRY.get(bare.replace("-", "_"))
     if builder is not None:
         try:
@@ -108,8 +109,16 @@ def _make(name: str) -> FiniteMDP:
     raise MDPError(f"no problem is called {bare!r}{hint}")
 
 
-def _parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """Split "garnet(100, 4, seed=3)" into its name and its literal arguments."""
+def parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """Split "garnet(100, 4, seed=3)" into its name and its literal arguments.
+
+    Raises:
+        ConfigError: what is in the brackets is no list of literals.
+
+    Example:
+        >>> parse("garnet(100, 4, seed=3)")
+        ('garnet', [100, 4], {'seed': 3})
+    """
     bare, bracket, rest = name.partition("(")
     if not bracket:
         return bare.strip(), [], {}
@@ -126,6 +135,8 @@ def _parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
 
 __all__ = [
     "REGISTRY",
+    "ArrayVerifier",
+    "SequenceTask",
     "chain",
     "cliff_walking",
     "corridor",
@@ -135,6 +146,7 @@ __all__ = [
     "gamma_t_fixture",
     "garnet",
     "make",
+    "parse",
     "puterman_two_state",
     "random_walk",
     "river_swim",
