@@ -22,7 +22,7 @@ import logtrick as lt
 from logtrick import errors
 from logtrick.envs import CartPole
 from logtrick.progress import Observer
-from logtrick.training import Interrupted
+from logtrick.session import Interrupted
 
 SMALL = lt.PPO(num_envs=4, num_steps=32, minibatches=2, epochs=2, hidden=(8,))
 HERE = Path(__file__).parent

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from logtrick.algorithms import update
+from logtrick.algorithms import estimation, update
 from logtrick.algorithms.configs import A2C, PPO, REINFORCE
-from logtrick.algorithms.update import Batch, loss, optimizer, shuffles
+from logtrick.algorithms.estimation import Batch
+from logtrick.algorithms.update import loss, optimizer, shuffles
 from logtrick.policies import ActorCritic, MLPPolicy, SoftmaxTable, ValueTable
 from logtrick.rollouts import Trajectory
 
 N, T, OBS, ACTIONS = 3, 5, 4, 2
 
 # Compiled as one program each; op by op would take JAX longer than all else here.
-estimate, descend = eqx.filter_jit(update.estimate), eqx.filter_jit(update.descend)
+estimate, descend = eqx.filter_jit(estimation.estimate), eqx.filter_jit(update.descend)
 gradient_of_loss = eqx.filter_jit(
     lambda algorithm, model, batch: jax.grad(lambda m: loss(algorithm, m, batch)[0])(model)
 )

@@ -13,15 +13,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gymnasium import spaces
-from jaxtyping import Array, Bool, Int, Key, PRNGKeyArray, UInt32
+from jaxtyping import Array, Int, Key, PRNGKeyArray, UInt32
 
-from logtrick.algorithms.configs import Algorithm
-from logtrick.algorithms.update import descend, estimate, optimizer
+from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.estimation import estimate
+from logtrick.algorithms.metrics import array_names, episodes, finite
+from logtrick.algorithms.models import build_model
+from logtrick.algorithms.update import descend, optimizer
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec, Workers
 from logtrick.errors import ConfigError
-from logtrick.policies import ActorCritic, MLPPolicy, MLPValue, SharedActorCritic
 from logtrick.rollouts import HostRollout, Row, Trajectory, rollout, start_row
 
 MAX_CHUNK = 256
@@ -40,28 +41,6 @@ class TrainState(NamedTuple):
     updates: Int[Array, "*seeds"]
     steps: UInt32[Array, "*seeds"]
     """Transitions learned from."""
-
-
-def build_model(
-    algorithm: Algorithm,
-    observation_space: spaces.Space[Any],
-    action_space: spaces.Space[Any],
-    seed: int,
-) -> Any:
-    """The policy and the value function that an algorithm trains."""
-    hidden, activation = algorithm.hidden, algorithm.activation
-    if algorithm.trunk == "shared":
-        return SharedActorCritic(
-            observation_space, action_space, hidden=hidden, activation=activation, key=seed
-        )
-    policy_seed, value_seed = map(int, np.random.SeedSequence(seed).generate_state(2))
-    policy = MLPPolicy(
-        observation_space, action_space, hidden=hidden, activation=activation, key=policy_seed
-    )
-    if not algorithm.has_critic:
-        return ActorCritic(policy, None)
-    value = MLPValue(observation_space, hidden=hidden, activation=activation, key=value_seed)
-    return ActorCritic(policy, value)
 
 
 class Loop:
@@ -272,12 +251,12 @@ class Loop:
         )
         metrics = (
             parts
-            | _episodes(trajectory)
+            | episodes(trajectory)
             | {
                 "explained_variance": explained,
                 "steps": following.steps,
                 "active": state.steps < total,
-                "finite": _finite(trajectory, batch, parts, params),
+                "finite": finite(trajectory, batch, parts, params),
             }
         )
         if algorithm.episodic:
@@ -313,43 +292,3 @@ def episode_steps(spec: EnvSpec) -> int:
             "(gymnasium.wrappers.TimeLimit)."
         )
     return spec.max_episode_steps
-
-
-def _episodes(trajectory: Trajectory) -> dict[str, Array]:
-    """Number, mean return and mean length of the episodes that ended in this batch."""
-    t = trajectory
-    ended = (t.terminated | t.truncated) & t.valid
-    count = jnp.sum(ended)
-
-    def mean(x: Array) -> Array:
-        return jnp.sum(jnp.where(ended, x, 0)) / count  # NaN where none ended
-
-    return {
-        "episodes": count,
-        "episode_return": mean(t.episode_return),
-        "episode_length": mean(t.step + 1),
-    }
-
-
-def array_names(params: Any) -> list[str]:
-    """What the finite check looks at, in the order in which a bad number would spread."""
-    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
-    leaves = [jax.tree_util.keystr(path, simple=True, separator="/") for path in paths]
-    data = ["observations", "rewards", "next observations", "actions", "log-probabilities"]
-    return [*data, "values", "psi", "loss", "gradient", *leaves]
-
-
-def _finite(
-    trajectory: Trajectory, batch: Any, parts: dict[str, Array], params: Any
-) -> Bool[Array, " arrays"]:
-    """Whether each array of `array_names` is finite, where the rows are transitions."""
-    t = trajectory
-
-    def valid(x: Array) -> Array:
-        mask = t.valid.reshape(t.valid.shape + (1,) * (x.ndim - t.valid.ndim))
-        return jnp.all(jnp.isfinite(x) | ~mask)
-
-    data = [valid(x) for x in (t.obs, t.reward, t.next_obs, t.action, t.log_prob)]
-    rest = [batch.value, batch.psi * batch.valid, parts["loss"], parts["grad_norm"]]
-    leaves = [*rest, *jax.tree.leaves(params)]
-    return jnp.stack([*data, *(jnp.all(jnp.isfinite(x)) for x in leaves)])

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from logtrick.algorithms.configs import PPO, Algorithm
+from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.configs import PPO
 from logtrick.errors import ConfigError
 
 
