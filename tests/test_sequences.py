@@ -211,10 +211,10 @@ def test_an_entry_too_many_is_refused():
     ("name", "error", "words"),
     [
         ("sequences:sorted", UnknownEnvError, "there are contains_zero, parity, sort"),
-        ("sequences:sort(0)", ConfigError, "length=0"),
+        ("sequences:sort:0", ConfigError, "length=0"),
         ("sequences:sort(2, 3)", ConfigError, "write it as"),
         ("sequences:sort(size=3)", ConfigError, "write it as"),
-        ("sequences:sort(2, observe='both')", ConfigError, "observe='both'"),
+        ("sequences:sort:2,observe=both", ConfigError, "observe='both'"),
         ("sequences:parity(40)", ConfigError, "too many to list"),
     ],
 )
@@ -227,4 +227,4 @@ def test_names_of_mdps_that_mean_nothing():
     with pytest.raises(ConfigError, match="no sequence task is called 'sorted'"):
         problems.make("sequences(3, task='sorted')")
     with pytest.raises(ConfigError, match="observe='both'"):
-        problems.make("sequences(2, observe='both')")
+        problems.make("sequences:2,observe=both")

@@ -53,7 +53,7 @@ class Sequences(DeviceEnv):
         >>> env = Sequences(make_task("parity", 2), observe="tokens")
         >>> state, obs = env.reset(jax.random.key(0))
         >>> env.id, obs.shape
-        ("sequences:parity(2, observe='tokens')", (9,))
+        ('sequences:parity:2,observe=tokens', (9,))
     """
 
     task: SequenceTask
@@ -71,9 +71,8 @@ class Sequences(DeviceEnv):
         """`sequences:` and the task's name; what only Python can make is an `object:`."""
         if self.task.name is None:
             return "object:sequences"
-        if self.observe == "state":
-            return f"sequences:{self.task.name}"
-        return f"sequences:{self.task.name.removesuffix(')')}, observe={self.observe!r})"
+        seen = "" if self.observe == "state" else f",observe={self.observe}"
+        return f"sequences:{self.task.name}{seen}"
 
     @property
     def observation_space(self) -> spaces.Space[Any]:
@@ -144,13 +143,13 @@ class Sequences(DeviceEnv):
 
 
 def resolve(name: str) -> Sequences:
-    """The environment behind `sequences:name`, `sort(4, observe='tokens')` say."""
+    """The environment behind `sequences:name`, `sort:4,observe=tokens` say."""
     bare, arguments, settings = parse(name)
     observe = settings.pop("observe", "state")
     if bare.replace("-", "_") not in TASKS:
         raise UnknownEnvError(f"no sequence task is called {bare!r}; there are {', '.join(TASKS)}.")
     if len(arguments) + len(settings) > 1 or settings.keys() - {"length"}:
-        raise ConfigError(f"sequences:{name}: write it as sequences:sort(4, observe='tokens').")
+        raise ConfigError(f"sequences:{name}: write it as sequences:sort:4,observe=tokens.")
     return Sequences(make_task(bare, *arguments, **settings), observe)
 
 

@@ -57,7 +57,7 @@ def contains_zero(length: int = 3) -> SequenceTask:
         eos=2,
         limit=length,
         reward=ArrayVerifier(verify),
-        name=f"contains_zero({length})",
+        name=f"contains_zero:{length}",
     )
 
 
@@ -75,7 +75,7 @@ def parity(length: int = 3) -> SequenceTask:
         limit=2,
         prompts=_all_strings(2, length),
         reward=ArrayVerifier(verify),
-        name=f"parity({length})",
+        name=f"parity:{length}",
     )
 
 
@@ -97,7 +97,7 @@ def sort(length: int = 3) -> SequenceTask:
         limit=length + 1,
         prompts=_all_strings(3, length),
         reward=ArrayVerifier(verify),
-        name=f"sort({length})",
+        name=f"sort:{length}",
     )
 
 

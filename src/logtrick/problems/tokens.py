@@ -73,7 +73,7 @@ class SequenceTask:
         probabilities: of the prompts; equal by default.
         reward: a table {(prompt, answer): reward} of every answer to every prompt, a function
             (prompt, answer) -> reward of tuples of ints, or an `ArrayVerifier`.
-        name: what makes it again, "sort(3)" say; None where only Python can.
+        name: what makes it again, "sort:3" say; None where only Python can.
 
     Raises:
         ConfigError: no prompts, EOS or a prompt's token outside of the vocabulary, a limit below 1,
