@@ -65,6 +65,23 @@ def start_row(key: PRNGKeyArray, env: DeviceEnv) -> Row:
     return Row(state, obs, jnp.zeros((), jnp.int32), jnp.zeros(()))
 
 
+def start_rows(key: PRNGKeyArray, env: DeviceEnv, num_envs: int, *, group_size: int = 1) -> Row:
+    """Reset N device environments; each `group_size` of them, in turn, to one and the same start.
+
+    Args:
+        key: a JAX key.
+        env: the environment.
+        num_envs: N, a multiple of `group_size`.
+        group_size: G. What follows the reset is left to each row's own key.
+
+    Returns:
+        The rows, N in front.
+    """
+    keys = jax.random.split(key, num_envs // group_size)
+    rows = jax.vmap(lambda k: start_row(k, env))(keys)
+    return jax.tree.map(lambda x: jnp.repeat(x, group_size, axis=0), rows)
+
+
 def rollout(
     key: PRNGKeyArray,
     env: DeviceEnv,
@@ -165,10 +182,15 @@ class HostRollout:
         act: (model, key, t, obs [S, N, ...]) -> (action, log_prob), NumPy arrays [S, N, ...].
         seed: of the run; the s-th block of rows uses seed + s.
         num_seeds: S.
+        group_size: G. With `one_episode`, each G neighbouring rows start with the same seed: they
+            share the start, and all chance of the environment that the seed decides beside it.
     """
 
-    def __init__(self, envs: HostEnvs, act: Act, *, seed: int, num_seeds: int = 1) -> None:
+    def __init__(
+        self, envs: HostEnvs, act: Act, *, seed: int, num_seeds: int = 1, group_size: int = 1
+    ) -> None:
         self.envs, self.act, self.seed, self.num_seeds = envs, act, seed, num_seeds
+        self.group_size = group_size
         rows = envs.num_envs
         self.shape = (num_seeds, rows // num_seeds)
         self.episode = np.zeros(rows, np.int64)
@@ -188,6 +210,9 @@ class HostRollout:
         With `one_episode` every row starts a fresh episode and what follows its end is invalid.
         """
         if one_episode:
+            # Rows that ended early have begun more episodes than their neighbours.
+            of_groups = self.episode.reshape(-1, self.group_size)
+            self.episode = np.repeat(of_groups.max(axis=1), self.group_size)
             self.obs = self._start(np.ones(len(self.step), bool))
         running = np.ones(len(self.step), bool)
         rows: list[Trajectory] = []
@@ -278,7 +303,7 @@ class HostRollout:
         seeds = np.zeros(len(mask), np.uint32)
         for row in np.flatnonzero(mask):
             block, within = divmod(int(row), self.shape[1])
-            entropy = (self.seed + block, within, int(self.episode[row]))
+            entropy = (self.seed + block, within // self.group_size, int(self.episode[row]))
             seeds[row] = np.random.SeedSequence(entropy).generate_state(1)[0] >> 1
         return seeds
 

@@ -8,6 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from logtrick.algorithms.base import Algorithm, Psi, Weighting
+from logtrick.algorithms.group_configs import (
+    CISPO,
+    DAPO,
+    GRPO,
+    GSPO,
+    RLOO,
+    DrGRPO,
+    REINFORCEPlusPlus,
+)
 from logtrick.errors import ConfigError
 
 
@@ -111,7 +120,8 @@ class PPO(Algorithm):
     value_clip_eps: float | None = None
 
 
-ALGORITHMS: dict[str, type[Algorithm]] = {c.name: c for c in (REINFORCE, A2C, PPO)}
+_GROUPED = (RLOO, GRPO, DrGRPO, DAPO, GSPO, CISPO, REINFORCEPlusPlus)
+ALGORITHMS: dict[str, type[Algorithm]] = {c.name: c for c in (REINFORCE, A2C, PPO, *_GROUPED)}
 
 
 def from_dict(data: Mapping[str, Any]) -> Algorithm:

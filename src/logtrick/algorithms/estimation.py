@@ -17,18 +17,20 @@ STD_EPS = 1e-8
 
 
 class Batch(NamedTuple):
-    """What a gradient step needs of each transition; B of them."""
+    """What a gradient step needs of each transition; B of them, or [groups, G, T]."""
 
     obs: Array
     action: Array
     log_prob: Float[Array, " B"]
     psi: Float[Array, " B"]
     weight: Float[Array, " B"]
-    """γ^k or 1, and 0 where the row is no transition."""
+    """γ^k or 1, or of a sequence in its group, and 0 where the row is no transition."""
     value: Float[Array, " B"]
     target: Float[Array, " B"]
     valid: Float[Array, " B"]
     """1 where the row is a transition."""
+    reference_log_prob: Float[Array, " B"] | None = None
+    """The same under the policy before training, where a KL to it is asked for."""
 
 
 def estimate(algorithm: Algorithm, model: Any, trajectory: Trajectory) -> tuple[Batch, Array]:
@@ -36,7 +38,7 @@ def estimate(algorithm: Algorithm, model: Any, trajectory: Trajectory) -> tuple[
 
     The value target is ψ + V: the λ-return for GAE, the n-step return, the reward-to-go.
     """
-    t = _without_padding(trajectory)
+    t = without_padding(trajectory)
     if algorithm.has_critic:
         state_value = jax.vmap(jax.vmap(model.state_value))
         values, next_values = state_value(t.obs), state_value(t.next_obs)
@@ -65,7 +67,7 @@ def estimate(algorithm: Algorithm, model: Any, trajectory: Trajectory) -> tuple[
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch), explained
 
 
-def _without_padding(trajectory: Trajectory) -> Trajectory:
+def without_padding(trajectory: Trajectory) -> Trajectory:
     """Zeros where a row is no transition: masked later, but 0 · NaN would be a NaN gradient."""
     valid = trajectory.valid
 

@@ -15,15 +15,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key, PRNGKeyArray, UInt32
 
+from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.estimation import estimate
+from logtrick.algorithms.group_configs import GroupAlgorithm
 from logtrick.algorithms.metrics import array_names, episodes, finite
 from logtrick.algorithms.models import build_model
 from logtrick.algorithms.update import descend, optimizer
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec, Workers
 from logtrick.errors import ConfigError
-from logtrick.rollouts import HostRollout, Row, Trajectory, rollout, start_row
+from logtrick.rollouts import HostRollout, Row, Trajectory, rollout, start_rows
 
 MAX_CHUNK = 256
 """Updates between two visits of the host, at most."""
@@ -41,6 +43,8 @@ class TrainState(NamedTuple):
     updates: Int[Array, "*seeds"]
     steps: UInt32[Array, "*seeds"]
     """Transitions learned from."""
+    reference: Any
+    """The model's arrays before training, where the algorithm compares with them; else None."""
 
 
 class Loop:
@@ -67,6 +71,7 @@ class Loop:
     ) -> None:
         self.algorithm, self.spec = algorithm, spec
         self.num_steps = algorithm.num_steps or episode_steps(spec)
+        self.group_size = algorithm.group_size if isinstance(algorithm, GroupAlgorithm) else 1
         models = [
             build_model(algorithm, spec.observation_space, spec.action_space, seed + s)
             for s in range(num_seeds)
@@ -88,7 +93,13 @@ class Loop:
         if isinstance(built, DeviceEnv):
             self.env = built
         else:
-            self.host = HostRollout(built, self._act_on_host, seed=seed, num_seeds=num_seeds)
+            self.host = HostRollout(
+                built,
+                self._act_on_host,
+                seed=seed,
+                num_seeds=num_seeds,
+                group_size=self.group_size,
+            )
 
     def close(self) -> None:
         """End the host environments' processes."""
@@ -177,11 +188,11 @@ class Loop:
         key, key_rows = jax.random.split(jax.random.key(seed))
         rows = None
         if (env := self.env) is not None:
-            keys = jax.random.split(key_rows, self.algorithm.num_envs)
-            rows = jax.vmap(lambda k: start_row(k, env))(keys)
+            rows = start_rows(key_rows, env, self.algorithm.num_envs)
         opt_state = optimizer(self.algorithm).init(eqx.filter(params, eqx.is_inexact_array))
         zero = jnp.zeros((), jnp.int32)
-        return TrainState(key, params, opt_state, rows, zero, zero.astype(jnp.uint32))
+        reference = params if self.algorithm.needs_reference else None
+        return TrainState(key, params, opt_state, rows, zero, zero.astype(jnp.uint32), reference)
 
     def _chunk(
         self, state: TrainState, limit: Array, settings: Any, total: Array
@@ -217,6 +228,11 @@ class Loop:
         assert self.env is not None
         key, key_rollout = jax.random.split(state.key)
         model, episodic = self.model(state.params), self.algorithm.episodic
+        rows, num_envs = state.rows, self.algorithm.num_envs
+        if self.group_size > 1:
+            key_rollout, key_starts = jax.random.split(key_rollout)
+            rows = start_rows(key_starts, self.env, num_envs, group_size=self.group_size)
+        fresh = episodic and self.group_size == 1
         act = functools.partial(
             rollout,
             env=self.env,
@@ -224,9 +240,9 @@ class Loop:
             num_steps=self.num_steps,
             one_episode=episodic,
         )
-        keys = jax.random.split(key_rollout, self.algorithm.num_envs)
-        rows, trajectory = jax.vmap(lambda key, row: act(key, row=None if episodic else row))(
-            keys, state.rows
+        keys = jax.random.split(key_rollout, num_envs)
+        rows, trajectory = jax.vmap(lambda key, row: act(key, row=None if fresh else row))(
+            keys, rows
         )
         return self._improve(settings, total, state._replace(key=key, rows=rows), trajectory)
 
@@ -237,7 +253,12 @@ class Loop:
         algorithm = self.algorithm.with_values(settings)
         model = self.model(state.params)
         key, key_shuffle = jax.random.split(state.key)
-        batch, explained = estimate(algorithm, model, trajectory)
+        if isinstance(algorithm, GroupAlgorithm):
+            reference = None if state.reference is None else self.model(state.reference)
+            batch = grouped.estimate(algorithm, model, reference, trajectory)
+            explained = jnp.zeros(())
+        else:
+            batch, explained = estimate(algorithm, model, trajectory)
         rate = jnp.asarray(algorithm.learning_rate)
         if algorithm.schedule == "linear":
             rate = rate * jnp.maximum(1 - state.steps / total, 0.0)
@@ -247,7 +268,13 @@ class Loop:
         params = eqx.filter(model, eqx.is_array)
         new_steps = jnp.sum(trajectory.valid, dtype=jnp.uint32)
         following = TrainState(
-            key, params, opt_state, state.rows, state.updates + 1, state.steps + new_steps
+            key,
+            params,
+            opt_state,
+            state.rows,
+            state.updates + 1,
+            state.steps + new_steps,
+            state.reference,
         )
         metrics = (
             parts
