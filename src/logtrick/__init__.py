@@ -9,7 +9,7 @@ from typing import Any
 
 _HOME = {
     "A2C": "algorithms.configs",
-    "ActorCritic": "policies",
+    "ActorCritic": "actor_critic",
     "FiniteMDP": "mdp",
     "LinearPolicy": "policies",
     "LogtrickError": "errors",
@@ -17,8 +17,10 @@ _HOME = {
     "MLPValue": "policies",
     "PPO": "algorithms.configs",
     "REINFORCE": "algorithms.configs",
+    "RecurrentPolicy": "recurrent",
+    "RecurrentValue": "recurrent",
     "Run": "runs",
-    "SharedActorCritic": "policies",
+    "SharedActorCritic": "actor_critic",
     "SoftmaxTable": "policies",
     "Trajectory": "rollouts",
     "ValueTable": "policies",

@@ -14,7 +14,8 @@ from jaxtyping import Array, PRNGKeyArray
 from logtrick import objectives
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import PPO
-from logtrick.algorithms.estimation import Batch, standardise
+from logtrick.algorithms.estimation import Batch, forward, standardise
+from logtrick.normalisation import trainable
 
 
 def optimizer(algorithm: Algorithm) -> optax.GradientTransformation:
@@ -37,7 +38,7 @@ def optimizer(algorithm: Algorithm) -> optax.GradientTransformation:
 
 def loss(algorithm: Algorithm, model: Any, batch: Batch) -> tuple[Array, dict[str, Array]]:
     """Policy + value_coef · value − entropy_coef · entropy, each a mean over the transitions."""
-    distribution, values = jax.vmap(model)(batch.obs)
+    distribution, values = forward(model, batch)
     log_prob = distribution.log_prob(batch.action)
     estimates = batch.psi
     if algorithm.normalise == "minibatch":
@@ -81,7 +82,7 @@ def descend(
 ) -> tuple[Any, Any, dict[str, Array]]:
     """Take epochs × minibatches gradient steps: (model, optimiser state, mean of each metric)."""
     opt = optimizer(algorithm)
-    params, static = eqx.partition(model, eqx.is_inexact_array)
+    params, static = trainable(model)
 
     def step(carry: Any, minibatch: Batch) -> tuple[Any, dict[str, Array]]:
         params, opt_state = carry
