@@ -122,6 +122,18 @@ def test_interrupted_and_resumed_is_not_interrupted(env, tmp_path):
     assert digest(lt.resume(run.path, progress=False)) == digest(whole)  # nothing left to do
 
 
+@pytest.mark.parametrize(("env", "memory"), [("Pendulum-v1", "none"), ("gym:Pendulum-v1", "lstm")])
+def test_running_moments_and_memories_resume_too(env, memory, tmp_path):
+    algorithm = dataclasses.replace(
+        SMALL, observations="normalised", rewards="normalised", memory=memory
+    )
+    whole = lt.train(env, algorithm, steps=1024, out=tmp_path / "a", progress=False)
+    with pytest.raises(Interrupted) as caught:
+        lt.train(env, algorithm, steps=1024, out=tmp_path / "b", progress=interrupt_at(1))
+    assert len(caught.value.run.metrics) < len(whole.metrics)
+    assert digest(lt.resume(caught.value.run.path, progress=False)) == digest(whole)
+
+
 def test_reinforce_resumes_too(tmp_path):
     algorithm = lt.REINFORCE(num_envs=4, hidden=(8,), psi="baselined_return")
     arguments = {"steps": 3000, "seeds": 2, "seed": 4}

@@ -9,7 +9,7 @@ from typing import Any
 
 _HOME = {
     "A2C": "algorithms.configs",
-    "ActorCritic": "policies",
+    "ActorCritic": "actor_critic",
     "CISPO": "algorithms.group_configs",
     "DAPO": "algorithms.group_configs",
     "DrGRPO": "algorithms.group_configs",
@@ -24,8 +24,10 @@ _HOME = {
     "REINFORCE": "algorithms.configs",
     "REINFORCEPlusPlus": "algorithms.group_configs",
     "RLOO": "algorithms.group_configs",
+    "RecurrentPolicy": "recurrent",
+    "RecurrentValue": "recurrent",
     "Run": "runs",
-    "SharedActorCritic": "policies",
+    "SharedActorCritic": "actor_critic",
     "SoftmaxTable": "policies",
     "Trajectory": "rollouts",
     "ValueTable": "policies",

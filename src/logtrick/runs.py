@@ -183,9 +183,7 @@ def model_template(config: RunConfig) -> Any:
 
     spaces = config.observation_space, config.action_space
     model = build_model(config.algorithm, *spaces, seed=0)
-    return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct((config.seeds, *np.shape(x)), np.result_type(x)), model
-    )
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((config.seeds, *x.shape), x.dtype), model)
 
 
 def write_policy(path: Path, config: RunConfig, params: Any) -> None:

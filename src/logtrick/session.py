@@ -147,7 +147,7 @@ class Session:
             tree["host"] = self.loop.host.state()
             metadata["host"] = {k: [str(v.dtype), *v.shape] for k, v in tree["host"].items()}
         self.checkpoints.save(self.updates, tree, metadata)
-        runs.write_policy(path, self.config, self.loop.model(state.params))
+        runs.write_policy(path, self.config, self.loop.program.model(state.params))
 
     def _restore(self, path: Path) -> Any:
         """The state to go on from, with the logs cut back to it."""

@@ -44,6 +44,15 @@ class Algorithm:
         hidden: widths of the hidden layers.
         activation: of the hidden layers.
         trunk: "separate" networks for policy and value, or one "shared" below both.
+        images: "auto" puts convolutions below observations that are images; "flat" flattens them.
+        memory: "gru" or "lstm" on top of the hidden layers; "none" sees one observation at a time.
+        memory_width: length of that memory.
+        distribution: of Box actions: "normal" (clipped to the bounds on its way to the
+            environment), "tanh_normal" (squashed into them) or "beta" (on the interval).
+        observations: "normalised" shifts and scales them by their running mean and standard
+            deviation, which become part of the policy; "raw" leaves them.
+        rewards: "normalised" divides them by the running standard deviation of the discounted
+            return; the returns that are reported are of the rewards as they came.
         epochs: passes over each batch.
         minibatches: gradient steps in each pass; they divide num_envs × num_steps.
     """
@@ -70,7 +79,12 @@ class Algorithm:
     hidden: tuple[int, ...] = (64, 64)
     activation: Literal["tanh", "relu", "silu"] = "tanh"
     trunk: Literal["separate", "shared"] = "separate"
-
+    images: Literal["auto", "flat"] = "auto"
+    memory: Literal["none", "gru", "lstm"] = "none"
+    memory_width: int = 64
+    distribution: Literal["normal", "tanh_normal", "beta"] = "normal"
+    observations: Literal["raw", "normalised"] = "raw"
+    rewards: Literal["raw", "normalised"] = "raw"
     epochs: int = 1
     minibatches: int = 1
 
@@ -88,6 +102,11 @@ class Algorithm:
     def episodic(self) -> bool:
         """Whether each update starts fresh episodes and sees whole ones only."""
         return self.num_steps is None
+
+    @property
+    def rows_per_start(self) -> int:
+        """Neighbouring environments that start each update in one and the same state."""
+        return 1
 
     @property
     def needs_reference(self) -> bool:

@@ -8,7 +8,7 @@ from logtrick.errors import ConfigError
 
 _POSITIVE = (
     "num_envs", "num_steps", "n", "epochs", "minibatches", "learning_rate", "optimizer_eps",
-    "max_grad_norm", "clip_eps", "value_clip_eps",
+    "max_grad_norm", "clip_eps", "value_clip_eps", "memory_width",
 )  # fmt: skip
 _TYPE_NAMES = {int: "a whole number", float: "a number", type(None): "None"}
 _UNIT_INTERVAL = ("gamma", "lambda_")
@@ -60,6 +60,14 @@ def check_ranges(algorithm: Any) -> None:
     if algorithm.trunk == "shared":
         require("trunk", algorithm.has_critic, f"'separate': psi={algorithm.psi!r} has no critic")
         require("trunk", bool(algorithm.hidden), "'separate' where hidden is empty")
+    if algorithm.memory != "none":
+        require("memory", bool(algorithm.hidden), "'none' where hidden is empty")
+        require(
+            "minibatches",
+            algorithm.num_envs % algorithm.minibatches == 0,
+            f"a divisor of num_envs={algorithm.num_envs}: with memory, minibatches are made of "
+            "whole sequences, one of each environment",
+        )
     if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
         # γ^t ψ_t is computed in one piece, so there is no ψ alone that could be shifted first.
         require("normalise", algorithm.normalise == "none", "'none' for the total return with γ^t")

@@ -3,6 +3,7 @@
 Unbatched in seeds: `vmap` is outside. The settings in `algorithm` may be traced numbers.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from logtrick import psi
+from logtrick.actor_critic import unroll
 from logtrick.algorithms.base import Algorithm
 from logtrick.rollouts import Trajectory
 
@@ -17,33 +19,56 @@ STD_EPS = 1e-8
 
 
 class Batch(NamedTuple):
-    """What a gradient step needs of each transition; B of them, or [groups, G, T]."""
+    """What a gradient step needs of each transition: of B of them, in any order.
 
-    obs: Array
-    action: Array
-    log_prob: Float[Array, " B"]
-    psi: Float[Array, " B"]
-    weight: Float[Array, " B"]
-    """γ^k or 1, or of a sequence in its group, and 0 where the row is no transition."""
-    value: Float[Array, " B"]
-    target: Float[Array, " B"]
-    valid: Float[Array, " B"]
+    With memory, of B sequences [B, T], whose order in time is kept; under a group rule, of B groups
+    [B, G, T].
+    """
+
+    obs: Any
+    action: Any
+    log_prob: Float[Array, "B *axes"]
+    psi: Float[Array, "B *axes"]
+    weight: Float[Array, "B *axes"]
+    """γ^k or 1, or w_i of a sequence in its group; 0 where the row is no transition."""
+    value: Float[Array, "B *axes"]
+    target: Float[Array, "B *axes"]
+    valid: Float[Array, "B *axes"]
     """1 where the row is a transition."""
-    reference_log_prob: Float[Array, " B"] | None = None
-    """The same under the policy before training, where a KL to it is asked for."""
+    begins: Bool[Array, "B *axes"] | None = None
+    """Where an episode begins, and with it a fresh memory; None without memory."""
+    carry: Any = None
+    """[B, …] the memory before each sequence; None without memory."""
+    reference_log_prob: Float[Array, "B *axes"] | None = None
+    """log π of the same actions under the policy before training; None where no KL asks for it."""
 
 
-def estimate(algorithm: Algorithm, model: Any, trajectory: Trajectory) -> tuple[Batch, Array]:
-    """ψ, weights and value targets of trajectories [N, T]: (the Batch [N·T], explained variance).
+def forward(model: Any, batch: Batch) -> tuple[Any, Array]:
+    """(π(·|s), V(s)) for every row of the batch."""
+    if batch.begins is None:
+        distributions, values, _ = jax.vmap(model)(batch.obs)
+    else:
+        distributions, values, _ = jax.vmap(functools.partial(unroll, model))(
+            batch.obs, batch.begins, batch.carry
+        )
+    return distributions, values
+
+
+def estimate(
+    algorithm: Algorithm, model: Any, trajectory: Trajectory, carry: Any = None
+) -> tuple[Batch, Array]:
+    """ψ, weights and value targets of trajectories [N, T]: (the Batch, explained variance).
 
     The value target is ψ + V: the λ-return for GAE, the n-step return, the reward-to-go.
+
+    Args:
+        algorithm: the configuration.
+        model: policy and value function.
+        trajectory: [N, T] transitions.
+        carry: [N, …] the model's memory before the first of them; None where it has none.
     """
     t = without_padding(trajectory)
-    if algorithm.has_critic:
-        state_value = jax.vmap(jax.vmap(model.state_value))
-        values, next_values = state_value(t.obs), state_value(t.next_obs)
-    else:
-        values = next_values = jnp.zeros_like(t.reward)
+    values, next_values = _values(algorithm, model, t, carry)
     weight = t.valid.astype(t.reward.dtype)
     if algorithm.weighting == "discounted":
         weight = weight * jnp.asarray(algorithm.gamma) ** t.step
@@ -64,7 +89,21 @@ def estimate(algorithm: Algorithm, model: Any, trajectory: Trajectory) -> tuple[
         t.valid.astype(weight.dtype),
     )
     explained = 1 - _variance(targets - values, t.valid) / _variance(targets, t.valid)
+    if carry is not None:
+        return batch._replace(begins=t.step == 0, carry=carry), explained
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch), explained
+
+
+def _values(algorithm: Algorithm, model: Any, t: Trajectory, carry: Any) -> tuple[Array, Array]:
+    """V(s_t) and V(s'_t), the latter with the memory that the step t left."""
+    if not algorithm.has_critic:
+        return jnp.zeros_like(t.reward), jnp.zeros_like(t.reward)
+    state_value = jax.vmap(jax.vmap(model.state_value))
+    if carry is None:
+        return state_value(t.obs), state_value(t.next_obs)
+    along = jax.vmap(functools.partial(unroll, model))
+    _, values, carries = along(t.obs, t.step == 0, carry)
+    return values, state_value(t.next_obs, carries)
 
 
 def without_padding(trajectory: Trajectory) -> Trajectory:

@@ -81,6 +81,11 @@ class GroupAlgorithm(Algorithm):
         return 1 if self.psi == "whiten" else self.num_envs // self.group_size
 
     @property
+    def rows_per_start(self) -> int:
+        """G."""
+        return self.group_size
+
+    @property
     def needs_reference(self) -> bool:
         """Whether the policy before training is kept to be compared with."""
         return self.kl != "none"

@@ -7,33 +7,40 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from logtrick import psi
-from logtrick.algorithms.estimation import Batch, without_padding
+from logtrick.algorithms.estimation import Batch, forward, without_padding
 from logtrick.algorithms.group_configs import GroupAlgorithm
 from logtrick.psi.group_surrogate import group_psi, group_surrogate, group_weights
 from logtrick.rollouts import Trajectory
 
 
 def estimate(
-    algorithm: GroupAlgorithm, model: Any, reference: Any, trajectory: Trajectory
+    algorithm: GroupAlgorithm, reference: Any, trajectory: Trajectory, carry: Any = None
 ) -> Batch:
     """ψ and weights of N episodes [N, T], group after group: the Batch [M, G, T].
 
     Args:
         algorithm: the configuration.
-        model: the policy and no critic.
         reference: the model before training; None where no KL to it is asked for.
         trajectory: one episode a row.
+        carry: [N, …] the model's memory before the first of them; None where it has none.
     """
-    t = jax.tree.map(
-        lambda x: x.reshape(algorithm.num_groups, -1, *x.shape[1:]), without_padding(trajectory)
+    t, carry = jax.tree.map(
+        lambda x: x.reshape(algorithm.num_groups, -1, *x.shape[1:]),
+        (without_padding(trajectory), carry),
     )
-    ends, rewards, before = (t.terminated, t.truncated), t.reward, None
+    ends, valid = (t.terminated, t.truncated), t.valid.astype(t.reward.dtype)
+    zeros = jnp.zeros_like(t.reward)
+    batch = Batch(t.obs, t.action, t.log_prob, zeros, zeros, zeros, zeros, valid)
+    if carry is not None:
+        batch = batch._replace(begins=t.step == 0, carry=carry)
     if reference is not None:
-        _, before = _log_prob(reference, t.obs, t.action)
+        batch = batch._replace(reference_log_prob=_act(reference, batch)[1])
+    rewards = t.reward
     if algorithm.kl == "k1_in_reward":
+        before = batch.reference_log_prob
         rewards = psi.penalised_rewards(rewards, t.log_prob, before, beta=algorithm.beta)
     estimates = group_psi(
         algorithm.psi, rewards, *ends, t.valid, gamma=algorithm.gamma, epsilon=algorithm.std_eps
@@ -43,15 +50,12 @@ def estimate(
         returns = psi.episode_return(rewards, *ends, gamma=algorithm.gamma)[..., 0]
         kept = psi.informative(returns)
         weights = weights * (kept / jnp.maximum(jnp.mean(kept), 1 / len(kept)))[:, None]
-    zeros = jnp.zeros_like(rewards)
-    valid = t.valid.astype(rewards.dtype)
-    weight = valid * weights[..., None]
-    return Batch(t.obs, t.action, t.log_prob, estimates, weight, zeros, zeros, valid, before)
+    return batch._replace(psi=estimates, weight=valid * weights[..., None])
 
 
 def loss(algorithm: GroupAlgorithm, model: Any, batch: Batch) -> tuple[Array, dict[str, Array]]:
     """−(mean of the groups' surrogates) − entropy_coef · entropy."""
-    distribution, log_prob = _log_prob(model, batch.obs, batch.action)
+    distribution, log_prob = _act(model, batch)
     valid = batch.valid > 0
     surrogate = group_surrogate(
         algorithm.ratio,
@@ -84,12 +88,15 @@ def loss(algorithm: GroupAlgorithm, model: Any, batch: Batch) -> tuple[Array, di
     return parts["policy_loss"] - algorithm.entropy_coef * parts["entropy"], parts
 
 
-def _log_prob(model: Any, obs: Array, action: Array) -> tuple[Any, Float[Array, "M G T"]]:
-    """(π(·|s) [M·G·T], log π(a|s) [M, G, T])."""
-    shape = action.shape[:3]
+def _act(model: Any, batch: Batch) -> tuple[Any, Array]:
+    """(π(·|s), log π(a|s) [M, G, T]); with memory the order in time is kept."""
+    axes = 3 if batch.begins is None else 2
 
-    def flat(x: Array) -> Array:
-        return x.reshape(-1, *x.shape[3:])
+    def merged(tree: Any) -> Any:
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[axes:]), tree)
 
-    distribution, _ = jax.vmap(model)(flat(obs))
-    return distribution, distribution.log_prob(flat(action)).reshape(shape)
+    flat = batch._replace(
+        obs=merged(batch.obs), begins=merged(batch.begins), carry=merged(batch.carry)
+    )
+    distribution, _ = forward(model, flat)
+    return distribution, distribution.log_prob(merged(batch.action)).reshape(batch.valid.shape)

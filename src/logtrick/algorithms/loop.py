@@ -1,50 +1,30 @@
-"""The one training loop: pure, compiled in chunks, the same update on the device and on the host.
+"""The one training loop: a `Program` compiled in chunks, over seeds, on the device or the host.
 
-`update = improve ∘ collect`. On a device environment both are one program, and a chunk of n updates
-runs without the host; on host environments `collect` runs here and `improve` is the very same
-function. Seeds are one `vmap` around it.
+On a device environment a chunk of n updates runs without the host; on host environments the
+rollout runs here, and what learns from it is the very same function. Seeds are one `vmap` around.
 """
 
-import functools
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key, PRNGKeyArray, UInt32
+from jaxtyping import Array, Key
 
-from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
-from logtrick.algorithms.estimation import estimate
-from logtrick.algorithms.group_configs import GroupAlgorithm
-from logtrick.algorithms.metrics import array_names, episodes, finite
+from logtrick.algorithms.metrics import array_names
 from logtrick.algorithms.models import build_model
-from logtrick.algorithms.update import descend, optimizer
+from logtrick.algorithms.program import Program, TrainState
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec, Workers
 from logtrick.errors import ConfigError
-from logtrick.rollouts import HostRollout, Row, Trajectory, rollout, start_rows
+from logtrick.host_rollouts import HostRollout
+from logtrick.memory import initial_carry
 
 MAX_CHUNK = 256
 """Updates between two visits of the host, at most."""
-
-
-class TrainState(NamedTuple):
-    """Everything that the next update depends on, and nothing else; axes [seeds, …] in front."""
-
-    key: PRNGKeyArray
-    params: Any
-    """The model's arrays."""
-    opt_state: Any
-    rows: Row | None
-    """The device environments [seeds, num_envs]; None where they live on the host."""
-    updates: Int[Array, "*seeds"]
-    steps: UInt32[Array, "*seeds"]
-    """Transitions learned from."""
-    reference: Any
-    """The model's arrays before training, where the algorithm compares with them; else None."""
 
 
 class Loop:
@@ -70,14 +50,12 @@ class Loop:
         workers: Workers = "sync",
     ) -> None:
         self.algorithm, self.spec = algorithm, spec
-        self.num_steps = algorithm.num_steps or episode_steps(spec)
-        self.group_size = algorithm.group_size if isinstance(algorithm, GroupAlgorithm) else 1
+        num_steps = algorithm.num_steps or episode_steps(spec)
         models = [
             build_model(algorithm, spec.observation_space, spec.action_space, seed + s)
             for s in range(num_seeds)
         ]
         params, statics = zip(*(eqx.partition(m, eqx.is_array) for m in models), strict=True)
-        self.static = statics[0]
         self.params = jax.tree.map(lambda *x: np.stack(x), *params)
         self.arrays = array_names(self.params)
         self.seeds = np.arange(seed, seed + num_seeds, dtype=np.uint32)
@@ -87,18 +65,19 @@ class Loop:
         self.total = np.uint32(steps)
         self.compile_seconds = 0.0
         self._programs: dict[str, Any] = {}
-        self.env: DeviceEnv | None = None
-        self.host: HostRollout | None = None
         built = spec.build(num_seeds * algorithm.num_envs, workers=workers)
-        if isinstance(built, DeviceEnv):
-            self.env = built
-        else:
+        env = built if isinstance(built, DeviceEnv) else None
+        self.program = Program(algorithm, statics[0], env, num_steps)
+        self.host: HostRollout | None = None
+        if not isinstance(built, DeviceEnv):
+            carry = self._initial_carries((num_seeds, algorithm.num_envs))
             self.host = HostRollout(
                 built,
                 self._act_on_host,
                 seed=seed,
                 num_seeds=num_seeds,
-                group_size=self.group_size,
+                carry=carry,
+                group_size=algorithm.rows_per_start,
             )
 
     def close(self) -> None:
@@ -108,7 +87,7 @@ class Loop:
 
     def initial(self) -> TrainState:
         """The state before the first update."""
-        return self._run("start", self._over_seeds(self._start), self.seeds, self.params)
+        return self._run("start", self._over_seeds(self.program.start), self.seeds, self.params)
 
     def advance(self, state: TrainState, limit: int) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Advance by at most `limit` updates: (state, metrics [updates made, seeds, ...]).
@@ -134,11 +113,13 @@ class Loop:
         rows: list[dict[str, np.ndarray]] = []
         while len(rows) < limit and not self.is_done(state):
             key, key_rollout = self._run("split", _split, state.key)
+            carry = self.host.carry
+            num_steps, episodic = self.program.num_steps, self.algorithm.episodic
             trajectory = self.host.collect(
-                state.params, key_rollout, self.num_steps, one_episode=self.algorithm.episodic
+                state.params, key_rollout, num_steps, one_episode=episodic
             )
-            improve = self._over_seeds(self._improve, (None, None, 0, 0))
-            arguments = self.settings, self.total, state._replace(key=key), trajectory
+            improve = self._over_seeds(self.program.improve, (None, None, 0, 0, 0))
+            arguments = self.settings, self.total, state._replace(key=key), trajectory, carry
             state, metrics = self._run("improve", improve, *arguments, donate=2)
             rows.append(jax.device_get(metrics))
             if not rows[-1]["finite"].all():
@@ -146,11 +127,16 @@ class Loop:
         return state, {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
     def _act_on_host(
-        self, params: Any, key: Any, t: int, obs: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        act = self._over_seeds(self._act, (0, 0, None, 0))
-        action, log_prob = self._run("act", act, params, key, np.int32(t), obs)
-        return np.asarray(action), np.asarray(log_prob)
+        self, params: Any, key: Any, t: int, obs: Any, carry: Any, begins: np.ndarray
+    ) -> Any:
+        act = self._over_seeds(self.program.act, (0, 0, None, 0, 0, 0))
+        acted = self._run("act", act, params, key, np.int32(t), obs, carry, begins)
+        return jax.tree.map(np.asarray, acted)
+
+    def _initial_carries(self, axes: tuple[int, ...]) -> Any:
+        """The model's initial memory, with axes in front; None where it has none."""
+        carry = initial_carry(self.program.model(jax.tree.map(lambda x: x[0], self.params)))
+        return jax.tree.map(lambda x: np.broadcast_to(x, (*axes, *x.shape)), carry)
 
     def _over_seeds(self, function: Any, axes: tuple[int | None, ...] | None = None) -> Any:
         """`vmap` over the seeds, where there are several.
@@ -180,20 +166,6 @@ class Loop:
             self.compile_seconds += time.perf_counter() - begin
         return self._programs[name](*arguments)
 
-    def model(self, params: Any) -> Any:
-        """The models with these arrays."""
-        return eqx.combine(params, self.static)
-
-    def _start(self, seed: Array, params: Any) -> TrainState:
-        key, key_rows = jax.random.split(jax.random.key(seed))
-        rows = None
-        if (env := self.env) is not None:
-            rows = start_rows(key_rows, env, self.algorithm.num_envs)
-        opt_state = optimizer(self.algorithm).init(eqx.filter(params, eqx.is_inexact_array))
-        zero = jnp.zeros((), jnp.int32)
-        reference = params if self.algorithm.needs_reference else None
-        return TrainState(key, params, opt_state, rows, zero, zero.astype(jnp.uint32), reference)
-
     def _chunk(
         self, state: TrainState, limit: Array, settings: Any, total: Array
     ) -> tuple[TrainState, Any, Array]:
@@ -221,87 +193,7 @@ class Loop:
         return state, buffer, done
 
     def _advance_seeds(self, state: TrainState, settings: Any, total: Array) -> Any:
-        return self._over_seeds(self._advance, (0, None, None))(state, settings, total)
-
-    def _advance(self, state: TrainState, settings: Any, total: Array) -> tuple[TrainState, Any]:
-        """One update on a device environment."""
-        assert self.env is not None
-        key, key_rollout = jax.random.split(state.key)
-        model, episodic = self.model(state.params), self.algorithm.episodic
-        rows, num_envs = state.rows, self.algorithm.num_envs
-        if self.group_size > 1:
-            key_rollout, key_starts = jax.random.split(key_rollout)
-            rows = start_rows(key_starts, self.env, num_envs, group_size=self.group_size)
-        fresh = episodic and self.group_size == 1
-        act = functools.partial(
-            rollout,
-            env=self.env,
-            policy=lambda obs: model(obs)[0],
-            num_steps=self.num_steps,
-            one_episode=episodic,
-        )
-        keys = jax.random.split(key_rollout, num_envs)
-        rows, trajectory = jax.vmap(lambda key, row: act(key, row=None if fresh else row))(
-            keys, rows
-        )
-        return self._improve(settings, total, state._replace(key=key, rows=rows), trajectory)
-
-    def _improve(
-        self, settings: Any, total: Array, state: TrainState, trajectory: Trajectory
-    ) -> tuple[TrainState, Any]:
-        """Learn from trajectories [N, T]: (state, metrics)."""
-        algorithm = self.algorithm.with_values(settings)
-        model = self.model(state.params)
-        key, key_shuffle = jax.random.split(state.key)
-        if isinstance(algorithm, GroupAlgorithm):
-            reference = None if state.reference is None else self.model(state.reference)
-            batch = grouped.estimate(algorithm, model, reference, trajectory)
-            explained = jnp.zeros(())
-        else:
-            batch, explained = estimate(algorithm, model, trajectory)
-        rate = jnp.asarray(algorithm.learning_rate)
-        if algorithm.schedule == "linear":
-            rate = rate * jnp.maximum(1 - state.steps / total, 0.0)
-        model, opt_state, parts = descend(
-            algorithm, model, state.opt_state, batch, rate, key_shuffle
-        )
-        params = eqx.filter(model, eqx.is_array)
-        new_steps = jnp.sum(trajectory.valid, dtype=jnp.uint32)
-        following = TrainState(
-            key,
-            params,
-            opt_state,
-            state.rows,
-            state.updates + 1,
-            state.steps + new_steps,
-            state.reference,
-        )
-        metrics = (
-            parts
-            | episodes(trajectory)
-            | {
-                "explained_variance": explained,
-                "steps": following.steps,
-                "active": state.steps < total,
-                "finite": finite(trajectory, batch, parts, params),
-            }
-        )
-        if algorithm.episodic:
-            # Episodes differ in length, so runs reach their last step at different updates.
-            keep = state.steps < total
-            following = jax.tree.map(lambda a, b: jnp.where(keep, a, b), following, state)
-        return following, metrics
-
-    def _act(self, params: Any, key: PRNGKeyArray, t: Array, obs: Array) -> tuple[Array, Array]:
-        """Actions and their log-probabilities for rows of host observations [N, …]."""
-        keys = jax.random.split(jax.random.fold_in(key, t), len(obs))
-
-        def one_row(key: PRNGKeyArray, obs: Array) -> tuple[Array, Array]:
-            distribution, _ = self.model(params)(obs)
-            action = distribution.sample(key)
-            return action, distribution.log_prob(action)
-
-        return jax.vmap(one_row)(keys, obs)
+        return self._over_seeds(self.program.advance, (0, None, None))(state, settings, total)
 
 
 def _split(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], Key[Array, " S"]]:

@@ -1,5 +1,6 @@
 """What an update measures: the episodes that ended in it, and whether every number is finite."""
 
+import functools
 from typing import Any
 
 import jax
@@ -43,7 +44,10 @@ def finite(
         mask = t.valid.reshape(t.valid.shape + (1,) * (x.ndim - t.valid.ndim))
         return jnp.all(jnp.isfinite(x) | ~mask)
 
-    data = [valid(x) for x in (t.obs, t.reward, t.next_obs, t.action, t.log_prob)]
+    def all_valid(tree: Any) -> Array:
+        return functools.reduce(jnp.logical_and, map(valid, jax.tree.leaves(tree)))
+
+    data = [all_valid(x) for x in (t.obs, t.reward, t.next_obs, t.action, t.log_prob)]
     rest = [batch.value, batch.psi * batch.valid, parts["loss"], parts["grad_norm"]]
     leaves = [*rest, *jax.tree.leaves(params)]
     return jnp.stack([*data, *(jnp.all(jnp.isfinite(x)) for x in leaves)])

@@ -15,8 +15,9 @@ from logtrick import objectives
 from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import PPO
-from logtrick.algorithms.estimation import Batch, standardise
+from logtrick.algorithms.estimation import Batch, forward, standardise
 from logtrick.algorithms.group_configs import GroupAlgorithm
+from logtrick.normalisation import trainable
 
 
 def optimizer(algorithm: Algorithm) -> optax.GradientTransformation:
@@ -44,7 +45,7 @@ def loss(algorithm: Algorithm, model: Any, batch: Batch) -> tuple[Array, dict[st
     """
     if isinstance(algorithm, GroupAlgorithm):
         return grouped.loss(algorithm, model, batch)
-    distribution, values = jax.vmap(model)(batch.obs)
+    distribution, values = forward(model, batch)
     log_prob = distribution.log_prob(batch.action)
     estimates = batch.psi
     if algorithm.normalise == "minibatch":
@@ -88,7 +89,7 @@ def descend(
 ) -> tuple[Any, Any, dict[str, Array]]:
     """Take epochs × minibatches gradient steps: (model, optimiser state, mean of each metric)."""
     opt = optimizer(algorithm)
-    params, static = eqx.partition(model, eqx.is_inexact_array)
+    params, static = trainable(model)
 
     def step(carry: Any, minibatch: Batch) -> tuple[Any, dict[str, Array]]:
         params, opt_state = carry
