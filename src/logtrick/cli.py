@@ -12,7 +12,8 @@ from typing import Annotated, Any, Union, cast
 
 import tyro
 
-from logtrick.algorithms.configs import ALGORITHMS, Algorithm
+from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
 from logtrick.commands.report import Report

@@ -21,6 +21,7 @@ _HOME = {
     "MountainCar": "classic",
     "MountainCarContinuous": "classic",
     "Pendulum": "classic",
+    "Sequences": "sequences",
     "Step": "protocol",
     "TwoState": "twostate",
     "TwoStateGym": "twostate",

@@ -33,6 +33,7 @@ _ADAPTERS = {
     "atari": "logtrick.envs._atari",
     "playground": "logtrick.envs._playground",
     "craftax": "logtrick.envs._craftax",
+    "sequences": "logtrick.envs.sequences",
 }
 """Prefix -> module with `resolve(name) -> EnvSpec | DeviceEnv` and `rows() -> list[EnvRow]`.
 
