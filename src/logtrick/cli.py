@@ -17,6 +17,7 @@ from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
 from logtrick.commands.report import Report
+from logtrick.commands.solve import Solve
 from logtrick.commands.train import Train
 from logtrick.errors import LogtrickError
 from logtrick.presets import preset
@@ -25,6 +26,7 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "logtrick.commands.train"),
     "eval": (Eval, "logtrick.commands.evaluate"),
     "report": (Report, "logtrick.commands.report"),
+    "solve": (Solve, "logtrick.commands.solve"),
     "envs": (Envs, "logtrick.commands.envs"),
 }
 
