@@ -15,6 +15,7 @@ import tyro
 from logtrick.algorithms.configs import ALGORITHMS, Algorithm
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
+from logtrick.commands.learn import Learn
 from logtrick.commands.report import Report
 from logtrick.commands.train import Train
 from logtrick.errors import LogtrickError
@@ -24,6 +25,7 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "logtrick.commands.train"),
     "eval": (Eval, "logtrick.commands.evaluate"),
     "report": (Report, "logtrick.commands.report"),
+    "learn": (Learn, "logtrick.commands.learn"),
     "envs": (Envs, "logtrick.commands.envs"),
 }
 
