@@ -7,9 +7,6 @@ from typing import Any
 
 from logtrick.lessons.mathml import mathml
 
-#: A card is shown on its own page, on the next, and two pages after that: the gaps grow.
-DUE_AFTER = (0, 1, 3)
-
 
 @dataclass(frozen=True)
 class Card:
@@ -119,21 +116,23 @@ CARDS = (
 
 
 def deck(page: int) -> list[dict[str, Any]]:
-    """The cards that a page carries, its own first; the others come only if they were missed.
+    """The cards that a page carries: its own, and some of each earlier page, one to three later.
+
+    The rest are carried too, and come only if they were missed.
 
     Args:
         page: 1 … 4, or 0 for all of them.
     """
-    known = [card for card in CARDS if page == 0 or card.page <= page]
+    known = [(i, card) for i, card in enumerate(CARDS) if page == 0 or card.page <= page]
     return [
         {
             "name": card.name,
-            "due": page == 0 or page - card.page in DUE_AFTER,
+            "due": page in (0, card.page, card.page + 1 + i % 3),
             "face": mathml(card.front, display=True),
             "answer": _answer(card),
             "parts": bool(card.parts),
         }
-        for card in sorted(known, key=lambda card: -card.page)
+        for i, card in sorted(known, key=lambda one: -one[1].page)
     ]
 
 

@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     |(?P<word>[A-Za-z]{2,})|(?P<letter>[^\W\d_]|[∞∇])|(?P<mark>[_^{}])|(?P<operator>.)""",
     re.VERBOSE,
 )
-_ACCENTS = {"\u0303": "~", "\u0304": "¯", "\u0302": "^"}
+_ACCENTS = {"\u0303": "~", "\u0304": "‾", "\u0302": "^"}
 _SUMS = "Σ"
 #: What has one colour on every page, in formulas as in pictures.
 _COLOURS = {
@@ -110,7 +110,7 @@ def _atom(tokens: list[tuple[str, str]]) -> str:
             return f"<{name}><mrow>{first}</mrow><mrow>{second}</mrow></{name}>"
         case "accent":
             mark = f'<mo stretchy="false">{_ACCENTS[text[1]]}</mo>'
-            return f'<mover accent="true">{_letter(text[0])}{mark}</mover>'
+            return f"<mover>{_letter(text[0])}{mark}</mover>"
         case "number":
             return f"<mn>{text}</mn>"
         case "mark" if text == "{":

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+import numpy as np
+
 from logtrick import __version__, exact, planning
 from logtrick.lessons.cards import deck
 from logtrick.lessons.documents import document
 from logtrick.lessons.garden import garden, grassy_garden, plain
+from logtrick.mdp import FiniteMDP
 
 Data = dict[str, Any]
 
@@ -70,4 +73,33 @@ def _value() -> Data:
     return {"mdps": mdps, "references": references, "cards": deck(1)}
 
 
-PAGES = (Page("value", "What is a state worth?", "1 Value", _value),)
+def _policy() -> Data:
+    chosen = np.random.default_rng(0).dirichlet(np.ones(4), 11)
+    best = planning.solve(garden(), tol=1e-10).policy
+    references = [
+        {
+            "setting": {"gamma": gamma, "pi": table.tolist()},
+            "numbers": _of_policy(garden(gamma=gamma), table),
+        }
+        for table in (np.full((11, 4), 0.25), chosen, np.eye(4)[best])
+        for gamma in (0.5, 0.9, 0.98)
+    ]
+    return {"mdps": {"plain": plain(garden())}, "references": references, "cards": deck(2)}
+
+
+def _of_policy(mdp: FiniteMDP, table: np.ndarray) -> dict[str, Any]:
+    found, long_run = exact.evaluate(mdp, table), exact.evaluate(mdp, table, "average")
+    return {
+        "values": found.values.tolist(),
+        "visits": found.visitation.tolist(),
+        "time": long_run.visitation.tolist(),
+        "objective": found.objective,
+        "gain": long_run.objective,
+        "weighted": float(long_run.visitation @ found.values),
+    }
+
+
+PAGES = (
+    Page("value", "What is a state worth?", "1 Value", _value),
+    Page("policy", "What is a policy worth?", "2 Policy", _policy),
+)

@@ -9,10 +9,10 @@ const MARGIN = { left: 46, right: 14, top: 14, bottom: 34 };
 export function ticks(low, high, count = 4) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((m) => m * power >= rough);
+  const step = power * [1, 2, 2.5, 5, 10].find((m) => m * power >= rough * (1 - 1e-9));
   const found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) found.push(i * step);
-  return { found, places: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+  return { found, places: [0, 1, 2, 3, 4].find((n) => Math.abs(step * 10 ** n - Math.round(step * 10 ** n)) < 1e-6) ?? 5 };
 }
 
 /** Scales and an empty frame: what a chart is drawn on. */

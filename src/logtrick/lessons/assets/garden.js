@@ -5,6 +5,7 @@ import { arrow, icon, svg } from "./svg.js";
 const [SIZE, GAP] = [100, 6];
 export const MOVES = ["up", "right", "down", "left"];
 const TOWARDS = [[0, -1], [1, 0], [0, 1], [-1, 0]];
+const [MIDDLE, STEM, REACH] = [[50, 44], 12, 30];
 const KEYS = { ArrowUp: 0, ArrowRight: 1, ArrowDown: 2, ArrowLeft: 3 };
 const ICONS = { salad: "leaf", poison: "flask", home: "house", grass: "grass" };
 
@@ -18,9 +19,11 @@ export class Garden {
    * @param picture  an empty <svg>
    * @param mdp      with `cells`, [row, column] of each state, and `names`
    * @param pick     called with a state when a cell is chosen; without it the picture is passive
+   * @param pull     called with (state, action, probability) while an arrow is dragged
    */
-  constructor(picture, mdp, { pick, label }) {
-    Object.assign(this, { picture, mdp, pick });
+  constructor(picture, mdp, { pick, pull, label }) {
+    Object.assign(this, { picture, mdp, pick, pull });
+    picture.classList.toggle("pullable", Boolean(pull));
     const rows = 1 + Math.max(...mdp.cells.map(([row]) => row));
     const columns = 1 + Math.max(...mdp.cells.map(([, column]) => column));
     const extent = (n) => n * SIZE + (n - 1) * GAP;
@@ -54,6 +57,7 @@ export class Garden {
     const text = svg("text", { x: SIZE / 2, y: SIZE - 12, class: "number" });
     const group = svg("g", { transform: `translate(${x} ${y})`, "data-cell": s }, rect, sign, arrows, text);
     if (this.pick) this.#choosable(group, s);
+    if (this.pull) this.#pullable(group, s);
     return { group, rect, sign, arrows, text, x, y };
   }
 
@@ -67,6 +71,29 @@ export class Garden {
       event.preventDefault();
       this.picture.querySelector('[aria-checked="true"]')?.focus();
     });
+  }
+
+  /** Drag from the middle of a cell: the way says which action, the distance how probable. */
+  #pullable(group, s) {
+    let action = null;
+    let held = false;
+    group.addEventListener("pointerdown", (event) => {
+      held = event.pointerType === "mouse" || group.getAttribute("aria-checked") === "true";
+      if (!held) return;
+      action = null;
+      this.pick(s);
+      group.setPointerCapture(event.pointerId);
+    });
+    group.addEventListener("pointermove", (event) => {
+      if (!held) return;
+      const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(group.getScreenCTM().inverse());
+      const offset = [at.x - MIDDLE[0], at.y - MIDDLE[1]];
+      const along = TOWARDS.map(([dx, dy]) => dx * offset[0] + dy * offset[1]);
+      if (action === null && Math.max(...along) < 8) return;
+      action ??= along.indexOf(Math.max(...along));
+      this.pull(s, action, Math.min(1, Math.max(0, (along[action] - STEM) / REACH)));
+    });
+    for (const end of ["pointerup", "pointercancel"]) group.addEventListener(end, () => (held = false));
   }
 
   /** The next cell that way, over the wall if need be; the same one at the edge. */
@@ -124,8 +151,9 @@ function probabilities(row) {
   return row.flatMap((p, a) => {
     if (p < 0.02) return [];
     const [dx, dy] = TOWARDS[a];
-    const [from, to] = [7, 9 + 33 * p];
-    return [arrow([50 + dx * from, 47 + dy * from], [50 + dx * to, 47 + dy * to], { head: 9 })];
+    const [x, y] = MIDDLE;
+    const to = STEM + REACH * p;
+    return [arrow([x + 5 * dx, y + 5 * dy], [x + dx * to, y + dy * to], { head: 10 })];
   });
 }
 

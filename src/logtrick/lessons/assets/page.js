@@ -87,7 +87,7 @@ export class Store {
     const changed = Object.entries(this.values).filter(
       ([name, value]) => String(value) !== String(this.defaults[name]),
     );
-    return changed.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join("&");
+    return changed.map(([name, value]) => `${name}=${encodeURIComponent(String(value)).replaceAll("%2C", ",")}`).join("&");
   }
 
   #fromAddress() {
