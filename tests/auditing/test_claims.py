@@ -19,7 +19,7 @@ WRONG = np.random.default_rng(1).normal(size=5)
 
 
 def settings(mdp, **more):
-    return Settings(gamma=mdp.gamma, max_length=LONGEST, **{"group_size": 2, **more})
+    return Settings(gamma=mdp.gamma, max_length=LONGEST, **{"group_size": 2, "n": 2, **more})
 
 
 def enumerated(row, mdp, policy, told):
