@@ -50,20 +50,21 @@ class Gae:
     gamma: float = GAMMA
     lambda_: float = LAMBDA
     trace_gamma: float = GAMMA
-    weight: Any = staticmethod(lambda step, t: GAMMA**step)
+    weight: Any = lambda step, t: GAMMA**step
     truncation_ends: bool = False
     ends: bool = True
-    next_value: Any = staticmethod(lambda batch: CRITIC[batch.next_obs])
-    reward: Any = staticmethod(lambda batch: batch.reward)
-    baseline: Any = staticmethod(lambda batch: CRITIC[batch.obs])
-    cut: Any = staticmethod(lambda batch: batch.terminated | batch.truncated)
-    after: Any = staticmethod(lambda psi, batch: psi)
-    mask: Any = staticmethod(lambda batch: batch.valid)
-    score: Any = staticmethod(lambda pi, batch: np.eye(2)[batch.action] - pi[batch.obs])
-    normaliser: Any = staticmethod(lambda batch: len(batch.reward))
-    extra: Any = staticmethod(lambda pi: 0.0)
+    next_value: Any = lambda batch: CRITIC[batch.next_obs]
+    reward: Any = lambda batch: batch.reward
+    baseline: Any = lambda batch: CRITIC[batch.obs]
+    cut: Any = lambda batch: batch.terminated | batch.truncated
+    after: Any = lambda psi, batch: psi
+    mask: Any = lambda batch: batch.valid
+    score: Any = lambda pi, batch: np.eye(2)[batch.action] - pi[batch.obs]
+    normaliser: Any = lambda batch: len(batch.reward)
+    extra: Any = lambda pi: 0.0
 
     def __call__(self, policy: Any, batch: Any) -> Any:
+        """The estimate of ∇J, shaped like the policy."""
         batch = type(batch)(*map(np.asarray, batch))
         logits = np.asarray(policy.logits)
         pi = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -152,10 +153,11 @@ TRAJECTORY_FAULTS = {
 class Rloo:
     """Leave one out on groups of sequences."""
 
-    psi: Any = staticmethod(lambda r: r - (r.sum() - r) / max(len(r) - 1, 1))
-    weight: Any = staticmethod(lambda lengths: np.full(len(lengths), 1 / len(lengths)))
+    psi: Any = lambda r: r - (r.sum() - r) / max(len(r) - 1, 1)
+    weight: Any = lambda lengths: np.full(len(lengths), 1 / len(lengths))
 
     def __call__(self, policy: Any, batch: Any) -> Any:
+        """The estimate of ∇J, shaped like the policy."""
         batch = type(batch)(*map(np.asarray, batch))
         logits = np.asarray(policy.logits)
         pi = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
