@@ -325,6 +325,18 @@ def test_the_reference_is_the_policy_before_training():
     jax.tree.map(np.testing.assert_array_equal, jax.tree.map(np.asarray, state.reference), before)
 
 
+def test_memory_is_unrolled_from_each_start():
+    """What is learned from are the probabilities that acted, in every minibatch."""
+    algorithm = RLOO(
+        num_envs=8, group_size=2, minibatches=2, hidden=(8,), memory="gru", learning_rate=1e-9
+    )
+    spec = resolve("sequences:contains_zero:4,observe=tokens")
+    loop = Loop(algorithm, spec, seed=0, num_seeds=1, steps=10**6)
+    _, metrics = loop.advance(loop.initial(), 3)
+    np.testing.assert_allclose(metrics["approx_kl"], 0, atol=1e-7)
+    assert (metrics["entropy"] > 0.5).all()
+
+
 ECHO = SequenceTask(
     vocabulary=4,
     eos=3,
