@@ -31,6 +31,7 @@ _HOME = {
     "SoftmaxTable": "policies",
     "Trajectory": "rollouts",
     "ValueTable": "policies",
+    "audit": "auditing.entry",
     "check_env": "envs.checks",
     "load": "runs",
     "resume": "training",
