@@ -1,5 +1,6 @@
 """Tables of outcomes, as Gymnasium's toy-text environments carry them in `P`."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,9 @@ def from_gymnasium(
     made: Any = env
     if isinstance(env, str):
         try:
-            made = gymnasium.make(env, **kwargs)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an old version: the error says it
+                made = gymnasium.make(env, **kwargs)
         except gymnasium.error.Error as error:
             raise UnknownEnvError(f"gymnasium cannot make {env!r}: {error}") from error
     base: Any = made.unwrapped
