@@ -25,6 +25,7 @@ LAYERS = [
         "networks",
         "policies",
         "actor_critic",
+        "recurrent",
         "normalisation",
     },
     {"files", "logs", "trees"},
