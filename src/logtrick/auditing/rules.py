@@ -23,6 +23,7 @@ from logtrick.auditing.paths import Paths
 from logtrick.auditing.policies import ScoredPolicy, read_policy
 from logtrick.auditing.settings import Settings
 from logtrick.errors import ConfigError, EstimatorError
+from logtrick.psi.group_surrogate import group_psi, group_surrogate, group_weights
 from logtrick.psi.registry import Estimator
 
 ALONE = frozenset({"remax"})
@@ -188,93 +189,44 @@ class _Bound:
         return functions[self.rule.row.psi]()
 
     def _of_groups(self, paths: Paths) -> Float64[np.ndarray, "U G T"]:
-        """∂L/∂log π at π, trajectories drawn from π_old."""
+        """∂L/∂log π at π, trajectories drawn from π_old; L is what training ascends."""
         settings, row = self.rule.settings, self.rule.row
         reference = self.reference_log_probs
         log_probs, old = self.log_probs[paths.pairs], self.old_log_probs[paths.pairs]
-        before = log_probs if reference is None else reference[paths.pairs]
-        rewards = paths.rewards
-        if row.kl == "k1_in_reward":
+        before = None if reference is None else reference[paths.pairs]
+        rewards, greedy = paths.rewards, None
+        if row.kl == "k1_in_reward" and before is not None:
             penalised = psi.penalised_rewards(rewards, log_probs, before, beta=settings.beta)
             rewards = np.where(paths.valid, penalised, 0.0)
+        if row.psi == "remax":
+            greedy = self.greedy_values[paths.states[..., 0]]
         scalars = {
-            "epsilon_low": settings.epsilon_low,
-            "epsilon_high": settings.epsilon_high,
-            "beta": 0.0 if reference is None else settings.beta,
+            name: getattr(settings, name) for name in ("epsilon_low", "epsilon_high", "beta")
         }
-        arrays = (log_probs, old, before, self._group_psi(paths, rewards), self._weights(paths))
         with jax.enable_x64(True):
-            return np.asarray(_coefficients(row, *arrays, paths.valid, scalars))
-
-    def _group_psi(
-        self, paths: Paths, rewards: Float64[np.ndarray, "U G T"]
-    ) -> Float64[np.ndarray, "U G T"]:
-        """ψ of every token; of a whole trajectory, repeated, but for whitening."""
-        settings, rule = self.rule.settings, self.rule.row.psi
-        cuts = (paths.terminated, paths.truncated)
-        if rule == "whiten":
-            to_go = psi.reward_to_go(rewards, *cuts, gamma=settings.gamma)
-            flat, valid = (x.reshape(len(x), -1) for x in (to_go, paths.valid))
-            return psi.whiten(flat, valid).reshape(rewards.shape)
-        returns = psi.episode_return(rewards, *cuts, gamma=settings.gamma)[..., 0]
-        std = {"ddof": settings.ddof, "epsilon": settings.epsilon}
-        functions: dict[str, Callable[[], Any]] = {
-            "rloo": lambda: psi.rloo(returns),
-            "grpo": lambda: psi.grpo(returns, **std),
-            "dr_grpo": lambda: psi.dr_grpo(returns),
-            "remax": lambda: psi.remax(returns, self.greedy_values[paths.states[..., 0]]),
-            "opo": lambda: psi.opo(returns, paths.lengths),
-        }
-        return np.broadcast_to(functions[rule]()[..., None], rewards.shape)
-
-    def _weights(self, paths: Paths) -> Float64[np.ndarray, "U G"]:
-        name = self.rule.row.normaliser
-        if name == "constant_length":
-            longest = self.rule.settings.max_length
-            return psi.constant_length_weights(paths.lengths, max_length=longest)
-        return getattr(psi, f"{name}_weights")(paths.lengths)
+            psi_ = group_psi(
+                row.psi,
+                jnp.asarray(rewards),
+                *map(jnp.asarray, (paths.terminated, paths.truncated, paths.valid)),
+                gamma=settings.gamma,
+                ddof=settings.ddof,
+                epsilon=settings.epsilon,
+                greedy_returns=None if greedy is None else jnp.asarray(greedy),
+            )
+            valid = jnp.asarray(paths.valid)
+            longest = settings.max_length
+            weights = group_weights(row.normaliser, valid, psi_, max_length=longest)
+            arrays = (log_probs, old, before, psi_, weights, valid)
+            return np.asarray(_coefficients(row, *jax.tree.map(jnp.asarray, arrays), scalars))
 
 
 @partial(jax.jit, static_argnums=0)
 def _coefficients(row: Estimator, log_probs: Any, *rest: Any) -> Any:
     """∂L/∂log π, of all groups at once: each is in its own term of the sum."""
-    return jax.grad(lambda x: _surrogate(row, x, *rest))(log_probs)
-
-
-def _surrogate(
-    row: Estimator,
-    log_probs: Any,
-    old: Any,
-    reference: Any,
-    psi_: Any,
-    weights: Any,
-    valid: Any,
-    scalars: dict[str, Any],
-) -> Any:
-    """L, summed over groups: Σ_i w_i Σ_t (rule(ψ) − β KL)."""
-    clip = {name: scalars[name] for name in ("epsilon_low", "epsilon_high")}
-    rules: dict[str, Callable[[], Any]] = {
-        "score": lambda: psi_ * log_probs,
-        "importance": lambda: psi.importance(log_probs, old, psi_),
-        "ppo_clip": lambda: psi.ppo_clip(log_probs, old, psi_, **clip),
-        "dual_clip": lambda: psi.dual_clip(log_probs, old, psi_, **clip),
-        "cispo": lambda: psi.cispo(log_probs, old, psi_, **clip),
-        "gspo": lambda: psi.gspo(log_probs, old, psi_[..., 0], valid, **clip),
-    }
-    penalties: dict[str, Callable[[], Any]] = {
-        "k1_in_loss": lambda: psi.k1(log_probs, reference),
-        "k2_in_loss": lambda: psi.k2(log_probs, reference),
-        "k3_in_loss": lambda: psi.k3(log_probs, reference),
-        "k3_times_ratio_in_loss": lambda: (
-            psi.importance(log_probs, old, jnp.ones_like(log_probs)) * psi.k3(log_probs, reference)
-        ),
-    }
-    terms = rules[row.ratio]()
-    of_sequences = terms if row.ratio == "gspo" else jnp.sum(jnp.where(valid, terms, 0), axis=-1)
-    if row.kl in penalties:
-        penalty = jnp.sum(jnp.where(valid, penalties[row.kl](), 0), axis=-1)
-        of_sequences = of_sequences - scalars["beta"] * penalty
-    return jnp.sum(weights * of_sequences)
+    *arrays, scalars = rest
+    return jax.grad(lambda x: jnp.sum(group_surrogate(row.ratio, row.kl, x, *arrays, **scalars)))(
+        log_probs
+    )
 
 
 def _log(probabilities: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, " P"]:
