@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from logtrick import checkpoints
+from logtrick import tree_files
 from logtrick.checkpoints import CheckpointFolder
 from logtrick.files import lock_folder
 
@@ -117,7 +117,7 @@ def at_random_moments(root, kills):
 
 
 if __name__ == "__main__":
-    checkpoints.made_by = dict
+    tree_files.made_by = dict
     if sys.argv[2] == "operations":
         os.fsync = lambda descriptor: None  # a kill, unlike a power cut, spares what is cached
         at_every_operation(Path(sys.argv[1]))

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from logtrick.checkpoints import (
+from logtrick.errors import CheckpointError
+from logtrick.files import to_json
+from logtrick.tree_files import (
     FromMetadata,
     load_tree,
     read_arrays,
     save_tree,
     write_arrays_atomic,
 )
-from logtrick.errors import CheckpointError
-from logtrick.files import to_json
 from test_trees import assert_same
 
 TREE = {

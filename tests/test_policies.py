@@ -8,18 +8,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from logtrick.actor_critic import ActorCritic, SharedActorCritic
 from logtrick.distributions import Categorical, Normal
 from logtrick.errors import ConfigError, SpaceError
 from logtrick.networks import MLP
-from logtrick.policies import (
-    ActorCritic,
-    LinearPolicy,
-    MLPPolicy,
-    MLPValue,
-    SharedActorCritic,
-    SoftmaxTable,
-    ValueTable,
-)
+from logtrick.policies import LinearPolicy, MLPPolicy, MLPValue, SoftmaxTable, ValueTable
 
 BOX = spaces.Box(-1, 1, (3,))
 
@@ -101,7 +94,8 @@ def test_keys_decide_the_weights():
 def test_a_shared_trunk_is_shared():
     model = SharedActorCritic(BOX, spaces.Discrete(2), hidden=(8,), key=0)
     obs = jnp.array([0.1, 0.2, 0.3])
-    distribution, value = model(obs)
+    distribution, value, carry = model(obs)
+    assert carry is None
     np.testing.assert_allclose(model.policy(obs).logits, distribution.logits)
     np.testing.assert_allclose(model.state_value(obs), value)
     gradient = jax.grad(lambda m: m.state_value(obs))(model)
@@ -121,8 +115,8 @@ def test_value_table():
 @pytest.mark.parametrize(
     ("observations", "actions", "match"),
     [
-        (spaces.MultiBinary(3), spaces.Discrete(2), "FlattenObservation"),
-        (BOX, spaces.MultiDiscrete([2, 2]), "Actions in MultiDiscrete"),
+        (spaces.Sequence(BOX), spaces.Discrete(2), "TransformObservation"),
+        (BOX, spaces.MultiDiscrete([[2, 2]]), "Actions in MultiDiscrete"),
         (BOX, spaces.Box(-1, 1, (2, 2)), "one-dimensional"),
         (spaces.Discrete(3, start=1), spaces.Discrete(2), "start at 0"),
     ],

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import logtrick as lt
 from logtrick.logs import AppendLog
 from logtrick.presentation import run_summary, series, solved_at, write_run_report
-from logtrick.runs import RunConfig
+from logtrick.run_config import RunConfig
 
 CONFIG = RunConfig(
     env="CartPole-v1",

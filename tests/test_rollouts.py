@@ -13,8 +13,9 @@ from logtrick.distributions import Categorical
 from logtrick.envs import make
 from logtrick.envs.protocol import DeviceEnv, HostEnvs, HostStep, Step
 from logtrick.errors import CheckpointError
+from logtrick.host_rollouts import HostRollout
 from logtrick.policies import MLPPolicy
-from logtrick.rollouts import HostRollout, Row, executable, rollout
+from logtrick.rollouts import Row, executable, rollout
 
 LIMIT = 3
 
@@ -137,9 +138,9 @@ def test_actions_are_clipped_on_their_way_only():
 
 
 def host_rollout(num_seeds=2, num_envs=3, seed=5):
-    def act(model, key, t, obs):
-        assert obs.shape[:2] == (num_seeds, num_envs)
-        return np.full(obs.shape[:2], t % 2), np.full(obs.shape[:2], -0.5, np.float32)
+    def act(model, key, t, obs, carry, begins):
+        assert obs.shape[:2] == begins.shape == (num_seeds, num_envs)
+        return np.full(begins.shape, t % 2), np.full(begins.shape, -0.5, np.float32), carry
 
     return HostRollout(HostCounters(num_seeds * num_envs), act, seed=seed, num_seeds=num_seeds)
 

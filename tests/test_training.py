@@ -22,7 +22,7 @@ import logtrick as lt
 from logtrick import errors
 from logtrick.envs import CartPole
 from logtrick.progress import Observer
-from logtrick.training import Interrupted
+from logtrick.session import Interrupted
 
 SMALL = lt.PPO(num_envs=4, num_steps=32, minibatches=2, epochs=2, hidden=(8,))
 HERE = Path(__file__).parent
@@ -120,6 +120,18 @@ def test_interrupted_and_resumed_is_not_interrupted(env, tmp_path):
         lt.resume(run.path, progress=interrupt_at(1))
     assert digest(lt.resume(run.path, progress=False)) == digest(whole)
     assert digest(lt.resume(run.path, progress=False)) == digest(whole)  # nothing left to do
+
+
+@pytest.mark.parametrize(("env", "memory"), [("Pendulum-v1", "none"), ("gym:Pendulum-v1", "lstm")])
+def test_running_moments_and_memories_resume_too(env, memory, tmp_path):
+    algorithm = dataclasses.replace(
+        SMALL, observations="normalised", rewards="normalised", memory=memory
+    )
+    whole = lt.train(env, algorithm, steps=1024, out=tmp_path / "a", progress=False)
+    with pytest.raises(Interrupted) as caught:
+        lt.train(env, algorithm, steps=1024, out=tmp_path / "b", progress=interrupt_at(1))
+    assert len(caught.value.run.metrics) < len(whole.metrics)
+    assert digest(lt.resume(caught.value.run.path, progress=False)) == digest(whole)
 
 
 def test_reinforce_resumes_too(tmp_path):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logtrick.checkpoints import load_tree, read_arrays, save_tree, write_arrays_atomic
 from logtrick.errors import CheckpointError, PrecisionError
+from logtrick.tree_files import load_tree, read_arrays, save_tree, write_arrays_atomic
 from logtrick.trees import DTYPES, NamedTree
 
 

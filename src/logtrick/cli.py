@@ -12,9 +12,11 @@ from typing import Annotated, Any, Union, cast
 
 import tyro
 
-from logtrick.algorithms.configs import ALGORITHMS, Algorithm
+from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
+from logtrick.commands.learn import Learn
 from logtrick.commands.report import Report
 from logtrick.commands.solve import Solve
 from logtrick.commands.train import Train
@@ -26,6 +28,7 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "eval": (Eval, "logtrick.commands.evaluate"),
     "report": (Report, "logtrick.commands.report"),
     "solve": (Solve, "logtrick.commands.solve"),
+    "learn": (Learn, "logtrick.commands.learn"),
     "envs": (Envs, "logtrick.commands.envs"),
 }
 

@@ -8,11 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from logtrick.actor_critic import Acting
 from logtrick.algorithms.loop import episode_steps
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.spec import EnvSpec
 from logtrick.errors import ConfigError
-from logtrick.rollouts import HostRollout, rollout
+from logtrick.host_rollouts import HostRollout
+from logtrick.memory import call, initial_carry, restart
+from logtrick.rollouts import rollout
 
 HOST_ROWS = 16
 
@@ -61,9 +64,7 @@ def _play_on_device(
 ) -> list[Any]:
     def one_episode(params: Any, key: Any) -> tuple[Array, Array]:
         model = eqx.combine(params, static)
-        _, trajectory = rollout(
-            key, env, lambda obs: model(obs)[0], limit, one_episode=True, greedy=greedy
-        )
+        _, trajectory = rollout(key, env, Acting(model), limit, one_episode=True, greedy=greedy)
         return jnp.sum(trajectory.reward * trajectory.valid), jnp.sum(trajectory.valid)
 
     play = jax.jit(jax.vmap(one_episode, (None, 0)))
@@ -74,24 +75,30 @@ def _play_on_device(
 def _play_on_host(
     envs: HostEnvs, static: Any, params: Any, episodes: int, limit: int, seed: int, greedy: bool
 ) -> list[Any]:
-    def one_row(params: Any, key: Any, obs: Array) -> tuple[Array, Array]:
-        distribution, _ = eqx.combine(params, static)(obs)
+    def one_row(params: Any, key: Any, obs: Any, carry: Any, begins: Array) -> Any:
+        policy = Acting(eqx.combine(params, static))
+        before = restart(begins, initial_carry(policy), carry)
+        distribution, carry = call(policy, obs, before)
         action = distribution.mode if greedy else distribution.sample(key)
-        return action, distribution.log_prob(action)
+        return action, distribution.log_prob(action), carry
 
     @jax.jit
-    def rows(params: Any, key: Any, t: Array, obs: Array) -> tuple[Array, Array]:
-        keys = jax.random.split(jax.random.fold_in(key, t), len(obs))
-        return jax.vmap(one_row, (None, 0, 0))(params, keys, obs)
+    def rows(params: Any, key: Any, t: Array, *rest: Any) -> Any:
+        keys = jax.random.split(jax.random.fold_in(key, t), envs.num_envs)
+        return jax.vmap(one_row, (None, 0, 0, 0, 0))(params, keys, *rest)
 
-    def act(params: Any, key: Any, t: int, obs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        actions, log_probs = jax.device_get(rows(params, key, np.int32(t), obs[0]))
-        return actions[None], log_probs[None]
+    def act(params: Any, key: Any, t: int, *rest: Any) -> Any:
+        one_seed = jax.tree.map(lambda x: x[0], rest)
+        acted = jax.device_get(rows(params, key, np.int32(t), *one_seed))
+        return jax.tree.map(lambda x: x[None], acted)
 
+    carry = initial_carry(Acting(eqx.combine(params[0], static)))
+    axes = (1, envs.num_envs)
+    carry = jax.tree.map(lambda x: np.broadcast_to(x, (*axes, *x.shape)), carry)
     results = []
     try:
         for p in params:
-            host, key = HostRollout(envs, act, seed=seed), jax.random.key(seed)
+            host, key = HostRollout(envs, act, seed=seed, carry=carry), jax.random.key(seed)
             returns: list[float] = []
             lengths: list[int] = []
             for number in range(-(-episodes // envs.num_envs)):

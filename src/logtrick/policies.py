@@ -13,9 +13,11 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Float
 
-from logtrick.distributions import Categorical, Distribution, Normal
-from logtrick.errors import ConfigError, SpaceError
-from logtrick.networks import HIDDEN_GAIN, MLP, action_width, generator, linear
+from logtrick.distributions import Categorical, Distribution
+from logtrick.encoders import action_mask
+from logtrick.errors import SpaceError
+from logtrick.heads import POLICY_GAIN, Head, head
+from logtrick.networks import MLP
 
 
 class SoftmaxTable(eqx.Module):
@@ -69,17 +71,20 @@ class SoftmaxTable(eqx.Module):
 
 
 class MLPPolicy(eqx.Module):
-    """π_θ(·|s) with an MLP: Categorical for `Discrete` actions, Normal for `Box`.
+    """π_θ(·|s) with an MLP; the action space decides the distribution (see `heads`).
 
-    The Normal's mean is the MLP's output and its log standard deviation a parameter of its own,
+    A Normal's mean is the MLP's output and its log standard deviation a parameter of its own,
     the same in every state and 0 at the start. The last layer starts at a hundredth of its usual
-    scale, so that the first policy is nearly uniform (or centred).
+    scale, so that the first policy is nearly uniform (or centred). Where the observation is a dict
+    with an `action_mask`, actions whose entry is 0 have probability 0.
 
     Args:
         observations: the observation space, or a `FiniteMDP` (the actions are then its own).
         actions: the action space.
         hidden: widths of the hidden layers; () is a linear policy.
         activation: "tanh", "relu" or "silu".
+        distribution: over Box actions: "normal", "tanh_normal" or "beta".
+        images: "auto" puts convolutions below images; "flat" flattens them.
         key: an integer seed or a JAX key.
 
     Raises:
@@ -93,9 +98,7 @@ class MLPPolicy(eqx.Module):
     """
 
     network: MLP
-    log_std: Float[Array, " D"] | None
-    shape: tuple[int, ...] = eqx.field(static=True)
-    """Of one action."""
+    head: Head
 
     def __init__(
         self,
@@ -104,17 +107,24 @@ class MLPPolicy(eqx.Module):
         *,
         hidden: Sequence[int] = (64, 64),
         activation: str = "tanh",
+        distribution: str = "normal",
+        images: str = "auto",
         key: Any = 0,
     ) -> None:
-        outputs, self.shape, continuous = action_width(observations, actions)
+        self.head = head(observations, actions, distribution=distribution)
         self.network = MLP(
-            observations, outputs, hidden=hidden, activation=activation, output_gain=0.01, key=key
+            observations,
+            self.head.width,
+            hidden=hidden,
+            activation=activation,
+            output_gain=POLICY_GAIN,
+            images=images,
+            key=key,
         )
-        self.log_std = jnp.zeros(outputs) if continuous else None
 
     def __call__(self, obs: Any) -> Distribution:
         """π_θ(·|s) for one observation."""
-        return _head(self.network(obs), self.log_std)
+        return self.head(self.network(obs), action_mask(obs))
 
 
 class LinearPolicy(MLPPolicy):
@@ -149,9 +159,12 @@ class MLPValue(eqx.Module):
         *,
         hidden: Sequence[int] = (64, 64),
         activation: str = "tanh",
+        images: str = "auto",
         key: Any = 0,
     ) -> None:
-        self.network = MLP(observations, 1, hidden=hidden, activation=activation, key=key)
+        self.network = MLP(
+            observations, 1, hidden=hidden, activation=activation, images=images, key=key
+        )
 
     def __call__(self, obs: Any) -> Float[Array, ""]:
         """V_φ for one observation."""
@@ -174,89 +187,6 @@ class ValueTable(eqx.Module):
     def __call__(self, obs: Any) -> Float[Array, ""]:
         """V for one observation."""
         return self.values[obs]
-
-
-class ActorCritic(eqx.Module):
-    """A policy and a value function side by side, nothing shared.
-
-    `value` is None where the algorithm learns no value function; it then reads as 0.
-    """
-
-    policy: Any
-    value: Any
-
-    def __call__(self, obs: Any) -> tuple[Distribution, Float[Array, ""]]:
-        """(π(·|s), V(s)) for one observation."""
-        return self.policy(obs), self.state_value(obs)
-
-    def state_value(self, obs: Any) -> Float[Array, ""]:
-        """V(s) alone."""
-        return jnp.zeros(()) if self.value is None else self.value(obs)
-
-
-class SharedActorCritic(eqx.Module):
-    """A policy and a value function on one trunk: their gradients meet in its parameters."""
-
-    trunk: MLP
-    actor: eqx.nn.Linear
-    critic: eqx.nn.Linear
-    log_std: Float[Array, " D"] | None
-    shape: tuple[int, ...] = eqx.field(static=True)
-
-    def __init__(
-        self,
-        observations: Any,
-        actions: spaces.Space[Any],
-        *,
-        hidden: Sequence[int] = (64, 64),
-        activation: str = "tanh",
-        key: Any = 0,
-    ) -> None:
-        if not hidden:
-            raise ConfigError("A shared trunk needs at least one hidden layer; hidden is empty.")
-        outputs, self.shape, continuous = action_width(observations, actions)
-        rng = generator(key)
-        *below, top = hidden
-        self.trunk = MLP(
-            observations,
-            top,
-            hidden=below,
-            activation=activation,
-            output_gain=HIDDEN_GAIN,
-            activate_output=True,
-            key=int(rng.integers(2**32)),
-        )
-        make = linear(rng)
-        self.actor, self.critic = make(top, outputs, 0.01), make(top, 1, 1.0)
-        self.log_std = jnp.zeros(outputs) if continuous else None
-
-    def __call__(self, obs: Any) -> tuple[Distribution, Float[Array, ""]]:
-        """(π(·|s), V(s)) for one observation; the trunk runs once."""
-        x = self.trunk(obs)
-        return _head(self.actor(x), self.log_std), self.critic(x)[0]
-
-    def state_value(self, obs: Any) -> Float[Array, ""]:
-        """V(s) alone."""
-        return self.critic(self.trunk(obs))[0]
-
-    @property
-    def policy(self) -> "SharedPolicy":
-        """The policy alone."""
-        return SharedPolicy(self)
-
-
-class SharedPolicy(eqx.Module):
-    """The policy half of a `SharedActorCritic`."""
-
-    model: SharedActorCritic
-
-    def __call__(self, obs: Any) -> Distribution:
-        """π(·|s) for one observation."""
-        return self.model(obs)[0]
-
-
-def _head(outputs: Float[Array, " D"], log_std: Float[Array, " D"] | None) -> Distribution:
-    return Categorical(outputs) if log_std is None else Normal(outputs, log_std)
 
 
 def _hashable(row: Any) -> Any:

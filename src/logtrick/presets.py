@@ -5,7 +5,8 @@ No JAX here: the command line shows them.
 
 from dataclasses import dataclass, replace
 
-from logtrick.algorithms.configs import A2C, ALGORITHMS, PPO, REINFORCE, Algorithm
+from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.configs import A2C, ALGORITHMS, PPO, REINFORCE
 from logtrick.errors import ConfigError
 
 

@@ -1,42 +1,40 @@
 """Rollouts: a policy acts, and no transition loses information.
 
 `rollout` is unbatched and pure: one device environment, one policy; rows and seeds are `vmap`
-outside. `HostRollout` steps rows of host environments and delivers the very same `Trajectory`.
-Both own the reset: an environment never resets itself, so `next_obs` is the observation that was
-really reached, and both flags stay apart.
+outside. `host_rollouts.HostRollout` steps rows of host environments and delivers the very same
+`Trajectory`. Both own the reset: an environment never resets itself, so `next_obs` is the
+observation that was really reached, and both flags stay apart.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from gymnasium import spaces
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from logtrick.distributions import Distribution
-from logtrick.envs.protocol import DeviceEnv, HostEnvs
-from logtrick.errors import CheckpointError
+from logtrick.envs.protocol import DeviceEnv
+from logtrick.memory import call, initial_carry
 
 AnyArray = Any  # of JAX, or of NumPy when it comes from host environments
-Policy = Callable[[Any], Distribution]
+Policy = Callable[..., Any]
+"""obs -> Distribution, or with memory: see `logtrick.memory`."""
 FRESH_BYTES = 2**18
 """Fresh starts for all steps of a row are drawn beforehand if they need less memory than this."""
-
-Act = Callable[[Any, Any, int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Trajectory(NamedTuple):
     """T consecutive transitions of one environment; batches carry their axes in front."""
 
-    obs: Shaped[AnyArray, "..."]
-    """[T, ...] the observation on which the policy acted."""
-    action: Shaped[AnyArray, "..."]
-    """[T, ...] as sampled; a Box action is clipped to its space only on its way to the
-    environment, so that `log_prob` is that of the action that was drawn."""
+    obs: Any
+    """[T, ...] the observation on which the policy acted; a pytree where the space is a Dict."""
+    action: Any
+    """[T, ...] as sampled, a pytree likewise; a Box action is clipped to its space only on its way
+    to the environment, so that `log_prob` is that of the action that was drawn."""
     reward: Float[AnyArray, "*batch T"]
-    next_obs: Shaped[AnyArray, "..."]
+    next_obs: Any
     """[T, ...] the observation really reached, at the end of an episode too."""
     terminated: Bool[AnyArray, "*batch T"]
     truncated: Bool[AnyArray, "*batch T"]
@@ -54,15 +52,37 @@ class Row(NamedTuple):
     """One device environment between two steps."""
 
     state: Any
-    obs: Array
+    obs: Any
     step: Int[Array, ""]
     episode_return: Float[Array, ""]
+    carry: Any = None
+    """The policy's memory; None where it has none."""
 
 
-def start_row(key: PRNGKeyArray, env: DeviceEnv) -> Row:
-    """Reset a device environment."""
+def start_row(key: PRNGKeyArray, env: DeviceEnv, carry: Any = None) -> Row:
+    """Reset a device environment; `carry` is the policy's initial memory."""
     state, obs = env.reset(key)
-    return Row(state, obs, jnp.zeros((), jnp.int32), jnp.zeros(()))
+    return Row(state, obs, jnp.zeros((), jnp.int32), jnp.zeros(()), carry)
+
+
+def start_rows(
+    key: PRNGKeyArray, env: DeviceEnv, num_envs: int, carry: Any = None, *, group_size: int = 1
+) -> Row:
+    """Reset N device environments; each `group_size` of them, in turn, to one and the same start.
+
+    Args:
+        key: a JAX key.
+        env: the environment.
+        num_envs: N, a multiple of `group_size`.
+        carry: the policy's initial memory.
+        group_size: G. What follows the reset is left to each row's own key.
+
+    Returns:
+        The rows, N in front.
+    """
+    keys = jax.random.split(key, num_envs // group_size)
+    rows = jax.vmap(lambda k: start_row(k, env, carry))(keys)
+    return jax.tree.map(lambda x: jnp.repeat(x, group_size, axis=0), rows)
 
 
 def rollout(
@@ -80,7 +100,8 @@ def rollout(
     Args:
         key: a JAX key.
         env: the environment; unbatched, as this function is: use `jax.vmap` for many.
-        policy: one observation -> a distribution over actions.
+        policy: one observation -> a distribution over actions; with memory, (observation, carry)
+            -> (distribution, carry), and the memory starts anew with each episode.
         num_steps: T.
         row: where the last rollout left off; None starts a fresh episode.
         one_episode: mark what follows the first episode's end as invalid.
@@ -99,22 +120,24 @@ def rollout(
         >>> trajectory.obs.shape, trajectory.reward.tolist()
         ((5, 4), [1.0, 1.0, 1.0, 1.0, 1.0])
     """
+    forgotten = initial_carry(policy)
     if row is None:
         key, key_start = jax.random.split(key)
-        row = start_row(key_start, env)
+        row = start_row(key_start, env, forgotten)
 
     key_act, key_step, key_reset = jax.random.split(key, 3)
     # Noise and fresh starts are drawn for all steps at once, outside the sequential loop.
-    shape = jax.eval_shape(policy, row.obs)
+    shape, _ = jax.eval_shape(functools.partial(call, policy), row.obs, row.carry)
     noise = jax.vmap(shape.draw_noise)(jax.random.split(key_act, num_steps))
     resets = jax.random.split(key_reset, num_steps)
-    small = num_steps * sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(row)) < FRESH_BYTES
+    leaves = jax.tree.leaves(row._replace(carry=None))
+    small = num_steps * sum(x.size * x.dtype.itemsize for x in leaves) < FRESH_BYTES
     fresh = jax.vmap(lambda k: start_row(k, env))(resets) if small else resets
 
-    def step(carry: Any, drawn: Any) -> tuple[Any, Trajectory]:
-        row, running = carry
+    def step(state: Any, drawn: Any) -> tuple[Any, Trajectory]:
+        row, running = state
         noise, key_step, fresh = drawn
-        distribution = policy(row.obs)
+        distribution, carry = call(policy, row.obs, row.carry)
         action = distribution.mode if greedy else distribution.from_noise(noise)
         reached = env.step(key_step, row.state, executable(env.action_space, action))
         episode_return = row.episode_return + reached.reward
@@ -131,8 +154,8 @@ def rollout(
             episode_return=episode_return,
         )
         ended = reached.terminated | reached.truncated
-        going_on = Row(reached.state, reached.obs, row.step + 1, episode_return)
-        begun = fresh if small else start_row(fresh, env)
+        going_on = Row(reached.state, reached.obs, row.step + 1, episode_return, carry)
+        begun = (fresh if small else start_row(fresh, env))._replace(carry=forgotten)
         following = jax.tree.map(lambda a, b: jnp.where(ended, a, b), begun, going_on)
         return (following, running & ~(ended & one_episode)), transition
 
@@ -148,140 +171,11 @@ def executable(space: spaces.Space[Any], action: Any) -> Any:
     Works on JAX and NumPy arrays alike. An unbounded normal policy is clipped here, as everybody
     does; the gradient is that of the unclipped policy in the environment with clipping inside.
     """
-    if isinstance(space, spaces.Box):
-        return action.clip(space.low, space.high)
+    match space:
+        case spaces.Box():
+            return action.clip(space.low, space.high)
+        case spaces.Dict():
+            return {key: executable(part, action[key]) for key, part in space.items()}
+        case spaces.Tuple():
+            return tuple(map(executable, space, action))
     return action
-
-
-class HostRollout:
-    """Rollouts over host environments: R rows = seeds × environments, stepped together.
-
-    Every episode starts with a seed that follows from (run seed, row, episode number). So an
-    unfinished episode can be played again from its seed and its actions, and an interrupted run
-    goes on exactly without asking an environment for its inner state (`state`, `restore`).
-
-    Args:
-        envs: R = num_seeds × num_envs environments.
-        act: (model, key, t, obs [S, N, ...]) -> (action, log_prob), NumPy arrays [S, N, ...].
-        seed: of the run; the s-th block of rows uses seed + s.
-        num_seeds: S.
-    """
-
-    def __init__(self, envs: HostEnvs, act: Act, *, seed: int, num_seeds: int = 1) -> None:
-        self.envs, self.act, self.seed, self.num_seeds = envs, act, seed, num_seeds
-        rows = envs.num_envs
-        self.shape = (num_seeds, rows // num_seeds)
-        self.episode = np.zeros(rows, np.int64)
-        self.step = np.zeros(rows, np.int32)
-        self.episode_return = np.zeros(rows, np.float32)
-        self.history: list[np.ndarray] = []
-        """Actions of all rows, from the first step of the oldest unfinished episode on."""
-        self.began = np.zeros(rows, np.int64)
-        """Where in the history each row's episode began."""
-        self.obs = self._start(np.ones(rows, bool))
-
-    def collect(
-        self, model: Any, key: Any, num_steps: int, *, one_episode: bool = False
-    ) -> Trajectory:
-        """Step all rows T times: a Trajectory of NumPy arrays [S, N, T, ...].
-
-        With `one_episode` every row starts a fresh episode and what follows its end is invalid.
-        """
-        if one_episode:
-            self.obs = self._start(np.ones(len(self.step), bool))
-        running = np.ones(len(self.step), bool)
-        rows: list[Trajectory] = []
-        for t in range(num_steps):
-            if not running.any():
-                rows.extend([rows[-1]._replace(valid=running)] * (num_steps - t))
-                break
-            rows.append(self._step(*self._act(model, key, t), running))
-            running = running & ~(one_episode & (rows[-1].terminated | rows[-1].truncated))
-        oldest = int(self.began.min())
-        del self.history[:oldest]
-        self.began -= oldest
-        return Trajectory(*map(self._stack, zip(*rows, strict=True)))
-
-    def state(self) -> dict[str, np.ndarray]:
-        """What `restore` needs, as plain arrays."""
-        names = ("episode", "step", "episode_return", "began", "obs")
-        arrays = {name: np.array(getattr(self, name)) for name in names}
-        return arrays | {"history": np.array(self.history)}
-
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Play the unfinished episodes again, and check that they led to the same observations.
-
-        Rows whose episode began later play their neighbours' past until then; a reset with the
-        episode's seed makes that forgotten.
-        """
-        self.history = list(state["history"])
-        for name in ("episode", "step", "episode_return", "began"):
-            setattr(self, name, state[name])
-        fresh = np.ones(len(self.began), bool)
-        for t, actions in enumerate(self.history):
-            fresh |= self.began == t
-            if fresh.any():
-                self.envs.reset(self._seeds(fresh), fresh)
-            reached = self.envs.step(executable(self.envs.action_space, actions))
-            fresh = reached.terminated | reached.truncated
-            self.obs = reached.obs
-        fresh |= self.began == len(self.history)
-        if fresh.any():
-            self.obs = self.envs.reset(self._seeds(fresh), fresh)
-        if not np.array_equal(self.obs, state["obs"], equal_nan=True):
-            same = (self.obs == state["obs"]).reshape(len(self.obs), -1).all(axis=1)
-            row = int(np.argmin(same))
-            raise CheckpointError(
-                f"{self.envs.id}, row {row}: replaying the unfinished episode from its seed led to "
-                "another observation, so this environment cannot be resumed exactly. Its version "
-                "differs from the one that wrote the checkpoint, or it does not obey its seed."
-            )
-
-    def _act(self, model: Any, key: Any, t: int) -> tuple[np.ndarray, np.ndarray]:
-        action, log_prob = self.act(
-            model, key, t, self.obs.reshape(*self.shape, *self.obs.shape[1:])
-        )
-        return action.reshape(-1, *action.shape[2:]), log_prob.reshape(-1)
-
-    def _step(self, action: np.ndarray, log_prob: np.ndarray, running: np.ndarray) -> Trajectory:
-        reached = self.envs.step(executable(self.envs.action_space, action))
-        self.history.append(action)
-        self.episode_return = self.episode_return + np.where(reached.valid, reached.reward, 0)
-        transition = Trajectory(
-            obs=self.obs,
-            action=action,
-            reward=reached.reward,
-            next_obs=reached.obs,
-            terminated=reached.terminated,
-            truncated=reached.truncated,
-            valid=reached.valid & running,
-            log_prob=log_prob,
-            step=self.step,
-            episode_return=self.episode_return,
-        )
-        self.step = self.step + reached.valid
-        self.obs = reached.obs
-        if (ended := reached.terminated | reached.truncated).any():
-            self.obs = self._start(ended)
-        return transition
-
-    def _start(self, mask: np.ndarray) -> np.ndarray:
-        """Begin new episodes in the rows of the mask."""
-        self.episode = self.episode + mask
-        self.step = np.where(mask, 0, self.step)
-        self.episode_return = np.where(mask, np.float32(0), self.episode_return)
-        self.began = np.where(mask, len(self.history), self.began)
-        return self.envs.reset(self._seeds(mask), mask)
-
-    def _seeds(self, mask: np.ndarray) -> np.ndarray:
-        """Seeds for the episodes in the mask; 31 bits, since some environments take no more."""
-        seeds = np.zeros(len(mask), np.uint32)
-        for row in np.flatnonzero(mask):
-            block, within = divmod(int(row), self.shape[1])
-            entropy = (self.seed + block, within, int(self.episode[row]))
-            seeds[row] = np.random.SeedSequence(entropy).generate_state(1)[0] >> 1
-        return seeds
-
-    def _stack(self, column: tuple[np.ndarray, ...]) -> np.ndarray:
-        stacked = np.stack(column, axis=1)
-        return stacked.reshape(*self.shape, *stacked.shape[1:])

@@ -10,84 +10,27 @@
 All of it is data: loading a run executes nothing that it contains.
 """
 
-import dataclasses
 import functools
 import itertools
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 
-from logtrick.algorithms.configs import Algorithm, from_dict
-from logtrick.checkpoints import read_arrays, write_arrays_atomic
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spaces import space_from_dict, space_to_dict
-from logtrick.envs.spec import Workers
-from logtrick.errors import ConfigError, LogtrickError, RunError
-from logtrick.files import PathLike, read_regular, write_json_atomic
+from logtrick.envs.spaces import space_to_dict
+from logtrick.errors import RunError
+from logtrick.files import PathLike, write_json_atomic
 from logtrick.logs import read_jsonl
+from logtrick.run_config import CONFIG, FORMAT, RunConfig, env_settings, read_config
+from logtrick.tree_files import read_arrays, write_arrays_atomic
 
-FORMAT = 1
-_CONFIG_LIMIT = 2**24
-CONFIG, METRICS, TIMINGS = "config.json", "metrics.jsonl", "timings.jsonl"
+METRICS, TIMINGS = "metrics.jsonl", "timings.jsonl"
 CHECKPOINTS, POLICY, DESCRIPTION = "checkpoints", "policy.safetensors", "policy.json"
 CURVE, REPORT = "learning_curve.png", "report.html"
 FINAL_EPISODES = 100
 """Episodes at the end of training over which each seed's score is a mean, at least."""
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """What a run was told."""
-
-    env: str
-    """The environment's id, prefix included."""
-    kind: str
-    """ "device" or "host"."""
-    observation_space: spaces.Space[Any]
-    action_space: spaces.Space[Any]
-    max_episode_steps: int | None
-    algorithm: Algorithm
-    steps: int
-    """Transitions to learn from, for each seed."""
-    seed: int
-    """Of the first run; the others follow."""
-    seeds: int
-    """How many runs were trained side by side."""
-    workers: Workers
-    """Where the rows of a host environment ran."""
-    made_by: Mapping[str, Any]
-    """Versions, machine and device."""
-    env_settings: Mapping[str, Any] | None = None
-    """The constants of a device environment, which its id does not tell."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for `config.json`."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {
-            "format": FORMAT,
-            **values,
-            "observation_space": space_to_dict(self.observation_space),
-            "action_space": space_to_dict(self.action_space),
-            "algorithm": self.algorithm.to_dict(),
-            "env_settings": self.env_settings and dict(self.env_settings),
-            "made_by": dict(self.made_by),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "RunConfig":
-        """The inverse of `to_dict`."""
-        fields = dict(data)
-        if (found := fields.pop("format", None)) != FORMAT:
-            raise RunError(f"format {found!r} is not {FORMAT}, the one that this version reads")
-        fields["observation_space"] = space_from_dict(fields["observation_space"])
-        fields["action_space"] = space_from_dict(fields["action_space"])
-        fields["algorithm"] = from_dict(fields["algorithm"])
-        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -236,24 +179,11 @@ def model_template(config: RunConfig) -> Any:
     """The structure of the stacked models, from the configuration alone."""
     import jax
 
-    from logtrick.algorithms.loop import build_model
+    from logtrick.algorithms.models import build_model
 
     spaces = config.observation_space, config.action_space
     model = build_model(config.algorithm, *spaces, seed=0)
-    return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct((config.seeds, *np.shape(x)), np.result_type(x)), model
-    )
-
-
-def env_settings(spec: EnvSpec) -> dict[str, Any] | None:
-    """The constants of a device environment as plain data; None where there are none to know."""
-    if spec.kind != "device":
-        return None
-    env: Any = spec.build(1)
-    if not dataclasses.is_dataclass(env):
-        return None
-    settings = {f.name: getattr(env, f.name) for f in dataclasses.fields(env)}
-    return json.loads(json.dumps(settings, default=repr))
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((config.seeds, *x.shape), x.dtype), model)
 
 
 def write_policy(path: Path, config: RunConfig, params: Any) -> None:
@@ -268,19 +198,6 @@ def write_policy(path: Path, config: RunConfig, params: Any) -> None:
         "action_space": space_to_dict(config.action_space),
     }
     write_json_atomic(path / DESCRIPTION, description)
-
-
-def read_config(path: Path) -> RunConfig:
-    """Read `config.json`, or say what is wrong with it."""
-    if not (path / CONFIG).is_file():
-        what = "is not a folder" if not path.is_dir() else f"holds no {CONFIG}"
-        raise RunError(
-            f"{path} {what}, so it is no run; a run is a folder such as runs/CartPole-…."
-        )
-    try:
-        return RunConfig.from_dict(json.loads(read_regular(path / CONFIG, _CONFIG_LIMIT).decode()))
-    except (LogtrickError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RunError(f"{path / CONFIG} is damaged, or not logtrick's: {error}") from error
 
 
 def new_folder(parent: PathLike, name: str) -> Path:
@@ -316,14 +233,3 @@ def final_returns(rows: list[dict[str, Any]], config: RunConfig) -> np.ndarray:
             total[s] += row["episodes"] * row["episode_return"]
     with np.errstate(invalid="ignore"):
         return total / episodes
-
-
-def check_sizes(steps: Any, seed: Any, seeds: Any) -> None:
-    """Refuse what cannot be trained."""
-    for name, value, low in (("steps", steps, 1), ("seeds", seeds, 1), ("seed", seed, 0)):
-        if type(value) is not int or value < low:
-            raise ConfigError(f"{name}={value!r}; it must be a whole number, at least {low}.")
-    if steps >= 2**32 - 2**24:
-        raise ConfigError(f"steps={steps:,}; a run counts at most 4.2 billion transitions a seed.")
-    if seed + seeds > 2**32:
-        raise ConfigError(f"seed={seed} with seeds={seeds} goes beyond 2^32.")

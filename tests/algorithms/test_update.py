@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from logtrick.algorithms import update
+from logtrick.actor_critic import ActorCritic
+from logtrick.algorithms import estimation, update
 from logtrick.algorithms.configs import A2C, PPO, REINFORCE
-from logtrick.algorithms.update import Batch, loss, optimizer, shuffles
-from logtrick.policies import ActorCritic, MLPPolicy, SoftmaxTable, ValueTable
+from logtrick.algorithms.estimation import Batch
+from logtrick.algorithms.update import loss, optimizer, shuffles
+from logtrick.policies import MLPPolicy, SoftmaxTable, ValueTable
 from logtrick.rollouts import Trajectory
 
 N, T, OBS, ACTIONS = 3, 5, 4, 2
 
 # Compiled as one program each; op by op would take JAX longer than all else here.
-estimate, descend = eqx.filter_jit(update.estimate), eqx.filter_jit(update.descend)
+estimate, descend = eqx.filter_jit(estimation.estimate), eqx.filter_jit(update.descend)
 gradient_of_loss = eqx.filter_jit(
     lambda algorithm, model, batch: jax.grad(lambda m: loss(algorithm, m, batch)[0])(model)
 )
@@ -305,7 +307,7 @@ def test_continuous_actions_learn_their_spread():
     ones = jnp.ones(8)
     log_prob = jax.vmap(lambda o, a: policy(o).log_prob(a))(obs, action)
     batch = Batch(obs, action, log_prob, ones, ones, 0 * ones, 0 * ones, ones)
-    gradient = gradient_of_loss(algorithm, model, batch).policy.log_std
+    gradient = gradient_of_loss(algorithm, model, batch).policy.head.log_std
     expected = -np.mean(np.asarray(action[:, 0]) ** 2 - 1)  # d log pi / d log std = z^2 - 1
     np.testing.assert_allclose(gradient, [expected], rtol=1e-6)
 

@@ -1,67 +1,30 @@
-"""The one training loop: pure, compiled in chunks, the same update on the device and on the host.
+"""The one training loop: a `Program` compiled in chunks, over seeds, on the device or the host.
 
-`update = improve ∘ collect`. On a device environment both are one program, and a chunk of n updates
-runs without the host; on host environments `collect` runs here and `improve` is the very same
-function. Seeds are one `vmap` around it.
+On a device environment a chunk of n updates runs without the host; on host environments the
+rollout runs here, and what learns from it is the very same function. Seeds are one `vmap` around.
 """
 
-import functools
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gymnasium import spaces
-from jaxtyping import Array, Bool, Int, Key, PRNGKeyArray, UInt32
+from jaxtyping import Array, Key
 
-from logtrick.algorithms.configs import Algorithm
-from logtrick.algorithms.update import descend, estimate, optimizer
+from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.metrics import array_names
+from logtrick.algorithms.models import build_model
+from logtrick.algorithms.program import Program, TrainState
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec, Workers
 from logtrick.errors import ConfigError
-from logtrick.policies import ActorCritic, MLPPolicy, MLPValue, SharedActorCritic
-from logtrick.rollouts import HostRollout, Row, Trajectory, rollout, start_row
+from logtrick.host_rollouts import HostRollout
+from logtrick.memory import initial_carry
 
 MAX_CHUNK = 256
 """Updates between two visits of the host, at most."""
-
-
-class TrainState(NamedTuple):
-    """Everything that the next update depends on, and nothing else; axes [seeds, …] in front."""
-
-    key: PRNGKeyArray
-    params: Any
-    """The model's arrays."""
-    opt_state: Any
-    rows: Row | None
-    """The device environments [seeds, num_envs]; None where they live on the host."""
-    updates: Int[Array, "*seeds"]
-    steps: UInt32[Array, "*seeds"]
-    """Transitions learned from."""
-
-
-def build_model(
-    algorithm: Algorithm,
-    observation_space: spaces.Space[Any],
-    action_space: spaces.Space[Any],
-    seed: int,
-) -> Any:
-    """The policy and the value function that an algorithm trains."""
-    hidden, activation = algorithm.hidden, algorithm.activation
-    if algorithm.trunk == "shared":
-        return SharedActorCritic(
-            observation_space, action_space, hidden=hidden, activation=activation, key=seed
-        )
-    policy_seed, value_seed = map(int, np.random.SeedSequence(seed).generate_state(2))
-    policy = MLPPolicy(
-        observation_space, action_space, hidden=hidden, activation=activation, key=policy_seed
-    )
-    if not algorithm.has_critic:
-        return ActorCritic(policy, None)
-    value = MLPValue(observation_space, hidden=hidden, activation=activation, key=value_seed)
-    return ActorCritic(policy, value)
 
 
 class Loop:
@@ -87,13 +50,12 @@ class Loop:
         workers: Workers = "sync",
     ) -> None:
         self.algorithm, self.spec = algorithm, spec
-        self.num_steps = algorithm.num_steps or episode_steps(spec)
+        num_steps = algorithm.num_steps or episode_steps(spec)
         models = [
             build_model(algorithm, spec.observation_space, spec.action_space, seed + s)
             for s in range(num_seeds)
         ]
         params, statics = zip(*(eqx.partition(m, eqx.is_array) for m in models), strict=True)
-        self.static = statics[0]
         self.params = jax.tree.map(lambda *x: np.stack(x), *params)
         self.arrays = array_names(self.params)
         self.seeds = np.arange(seed, seed + num_seeds, dtype=np.uint32)
@@ -103,13 +65,20 @@ class Loop:
         self.total = np.uint32(steps)
         self.compile_seconds = 0.0
         self._programs: dict[str, Any] = {}
-        self.env: DeviceEnv | None = None
-        self.host: HostRollout | None = None
         built = spec.build(num_seeds * algorithm.num_envs, workers=workers)
-        if isinstance(built, DeviceEnv):
-            self.env = built
-        else:
-            self.host = HostRollout(built, self._act_on_host, seed=seed, num_seeds=num_seeds)
+        env = built if isinstance(built, DeviceEnv) else None
+        self.program = Program(algorithm, statics[0], env, num_steps)
+        self.host: HostRollout | None = None
+        if not isinstance(built, DeviceEnv):
+            carry = self._initial_carries((num_seeds, algorithm.num_envs))
+            self.host = HostRollout(
+                built,
+                self._act_on_host,
+                seed=seed,
+                num_seeds=num_seeds,
+                carry=carry,
+                group_size=algorithm.rows_per_start,
+            )
 
     def close(self) -> None:
         """End the host environments' processes."""
@@ -118,7 +87,7 @@ class Loop:
 
     def initial(self) -> TrainState:
         """The state before the first update."""
-        return self._run("start", self._over_seeds(self._start), self.seeds, self.params)
+        return self._run("start", self._over_seeds(self.program.start), self.seeds, self.params)
 
     def advance(self, state: TrainState, limit: int) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Advance by at most `limit` updates: (state, metrics [updates made, seeds, ...]).
@@ -144,11 +113,13 @@ class Loop:
         rows: list[dict[str, np.ndarray]] = []
         while len(rows) < limit and not self.is_done(state):
             key, key_rollout = self._run("split", _split, state.key)
+            carry = self.host.carry
+            num_steps, episodic = self.program.num_steps, self.algorithm.episodic
             trajectory = self.host.collect(
-                state.params, key_rollout, self.num_steps, one_episode=self.algorithm.episodic
+                state.params, key_rollout, num_steps, one_episode=episodic
             )
-            improve = self._over_seeds(self._improve, (None, None, 0, 0))
-            arguments = self.settings, self.total, state._replace(key=key), trajectory
+            improve = self._over_seeds(self.program.improve, (None, None, 0, 0, 0))
+            arguments = self.settings, self.total, state._replace(key=key), trajectory, carry
             state, metrics = self._run("improve", improve, *arguments, donate=2)
             rows.append(jax.device_get(metrics))
             if not rows[-1]["finite"].all():
@@ -156,11 +127,16 @@ class Loop:
         return state, {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
     def _act_on_host(
-        self, params: Any, key: Any, t: int, obs: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        act = self._over_seeds(self._act, (0, 0, None, 0))
-        action, log_prob = self._run("act", act, params, key, np.int32(t), obs)
-        return np.asarray(action), np.asarray(log_prob)
+        self, params: Any, key: Any, t: int, obs: Any, carry: Any, begins: np.ndarray
+    ) -> Any:
+        act = self._over_seeds(self.program.act, (0, 0, None, 0, 0, 0))
+        acted = self._run("act", act, params, key, np.int32(t), obs, carry, begins)
+        return jax.tree.map(np.asarray, acted)
+
+    def _initial_carries(self, axes: tuple[int, ...]) -> Any:
+        """The model's initial memory, with axes in front; None where it has none."""
+        carry = initial_carry(self.program.model(jax.tree.map(lambda x: x[0], self.params)))
+        return jax.tree.map(lambda x: np.broadcast_to(x, (*axes, *x.shape)), carry)
 
     def _over_seeds(self, function: Any, axes: tuple[int | None, ...] | None = None) -> Any:
         """`vmap` over the seeds, where there are several.
@@ -190,20 +166,6 @@ class Loop:
             self.compile_seconds += time.perf_counter() - begin
         return self._programs[name](*arguments)
 
-    def model(self, params: Any) -> Any:
-        """The models with these arrays."""
-        return eqx.combine(params, self.static)
-
-    def _start(self, seed: Array, params: Any) -> TrainState:
-        key, key_rows = jax.random.split(jax.random.key(seed))
-        rows = None
-        if (env := self.env) is not None:
-            keys = jax.random.split(key_rows, self.algorithm.num_envs)
-            rows = jax.vmap(lambda k: start_row(k, env))(keys)
-        opt_state = optimizer(self.algorithm).init(eqx.filter(params, eqx.is_inexact_array))
-        zero = jnp.zeros((), jnp.int32)
-        return TrainState(key, params, opt_state, rows, zero, zero.astype(jnp.uint32))
-
     def _chunk(
         self, state: TrainState, limit: Array, settings: Any, total: Array
     ) -> tuple[TrainState, Any, Array]:
@@ -231,71 +193,7 @@ class Loop:
         return state, buffer, done
 
     def _advance_seeds(self, state: TrainState, settings: Any, total: Array) -> Any:
-        return self._over_seeds(self._advance, (0, None, None))(state, settings, total)
-
-    def _advance(self, state: TrainState, settings: Any, total: Array) -> tuple[TrainState, Any]:
-        """One update on a device environment."""
-        assert self.env is not None
-        key, key_rollout = jax.random.split(state.key)
-        model, episodic = self.model(state.params), self.algorithm.episodic
-        act = functools.partial(
-            rollout,
-            env=self.env,
-            policy=lambda obs: model(obs)[0],
-            num_steps=self.num_steps,
-            one_episode=episodic,
-        )
-        keys = jax.random.split(key_rollout, self.algorithm.num_envs)
-        rows, trajectory = jax.vmap(lambda key, row: act(key, row=None if episodic else row))(
-            keys, state.rows
-        )
-        return self._improve(settings, total, state._replace(key=key, rows=rows), trajectory)
-
-    def _improve(
-        self, settings: Any, total: Array, state: TrainState, trajectory: Trajectory
-    ) -> tuple[TrainState, Any]:
-        """Learn from trajectories [N, T]: (state, metrics)."""
-        algorithm = self.algorithm.with_values(settings)
-        model = self.model(state.params)
-        key, key_shuffle = jax.random.split(state.key)
-        batch, explained = estimate(algorithm, model, trajectory)
-        rate = jnp.asarray(algorithm.learning_rate)
-        if algorithm.schedule == "linear":
-            rate = rate * jnp.maximum(1 - state.steps / total, 0.0)
-        model, opt_state, parts = descend(
-            algorithm, model, state.opt_state, batch, rate, key_shuffle
-        )
-        params = eqx.filter(model, eqx.is_array)
-        new_steps = jnp.sum(trajectory.valid, dtype=jnp.uint32)
-        following = TrainState(
-            key, params, opt_state, state.rows, state.updates + 1, state.steps + new_steps
-        )
-        metrics = (
-            parts
-            | _episodes(trajectory)
-            | {
-                "explained_variance": explained,
-                "steps": following.steps,
-                "active": state.steps < total,
-                "finite": _finite(trajectory, batch, parts, params),
-            }
-        )
-        if algorithm.episodic:
-            # Episodes differ in length, so runs reach their last step at different updates.
-            keep = state.steps < total
-            following = jax.tree.map(lambda a, b: jnp.where(keep, a, b), following, state)
-        return following, metrics
-
-    def _act(self, params: Any, key: PRNGKeyArray, t: Array, obs: Array) -> tuple[Array, Array]:
-        """Actions and their log-probabilities for rows of host observations [N, …]."""
-        keys = jax.random.split(jax.random.fold_in(key, t), len(obs))
-
-        def one_row(key: PRNGKeyArray, obs: Array) -> tuple[Array, Array]:
-            distribution, _ = self.model(params)(obs)
-            action = distribution.sample(key)
-            return action, distribution.log_prob(action)
-
-        return jax.vmap(one_row)(keys, obs)
+        return self._over_seeds(self.program.advance, (0, None, None))(state, settings, total)
 
 
 def _split(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], Key[Array, " S"]]:
@@ -313,43 +211,3 @@ def episode_steps(spec: EnvSpec) -> int:
             "(gymnasium.wrappers.TimeLimit)."
         )
     return spec.max_episode_steps
-
-
-def _episodes(trajectory: Trajectory) -> dict[str, Array]:
-    """Number, mean return and mean length of the episodes that ended in this batch."""
-    t = trajectory
-    ended = (t.terminated | t.truncated) & t.valid
-    count = jnp.sum(ended)
-
-    def mean(x: Array) -> Array:
-        return jnp.sum(jnp.where(ended, x, 0)) / count  # NaN where none ended
-
-    return {
-        "episodes": count,
-        "episode_return": mean(t.episode_return),
-        "episode_length": mean(t.step + 1),
-    }
-
-
-def array_names(params: Any) -> list[str]:
-    """What the finite check looks at, in the order in which a bad number would spread."""
-    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(params)[0]]
-    leaves = [jax.tree_util.keystr(path, simple=True, separator="/") for path in paths]
-    data = ["observations", "rewards", "next observations", "actions", "log-probabilities"]
-    return [*data, "values", "psi", "loss", "gradient", *leaves]
-
-
-def _finite(
-    trajectory: Trajectory, batch: Any, parts: dict[str, Array], params: Any
-) -> Bool[Array, " arrays"]:
-    """Whether each array of `array_names` is finite, where the rows are transitions."""
-    t = trajectory
-
-    def valid(x: Array) -> Array:
-        mask = t.valid.reshape(t.valid.shape + (1,) * (x.ndim - t.valid.ndim))
-        return jnp.all(jnp.isfinite(x) | ~mask)
-
-    data = [valid(x) for x in (t.obs, t.reward, t.next_obs, t.action, t.log_prob)]
-    rest = [batch.value, batch.psi * batch.valid, parts["loss"], parts["grad_norm"]]
-    leaves = [*rest, *jax.tree.leaves(params)]
-    return jnp.stack([*data, *(jnp.all(jnp.isfinite(x)) for x in leaves)])

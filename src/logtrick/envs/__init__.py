@@ -25,6 +25,7 @@ _HOME = {
     "MountainCarContinuous": "classic",
     "Outcomes": "protocol",
     "Pendulum": "classic",
+    "Sequences": "sequences",
     "Starts": "protocol",
     "Step": "protocol",
     "TwoState": "twostate",

@@ -23,7 +23,6 @@ from logtrick.problems.chains import (
     puterman_two_state,
     random_walk,
     river_swim,
-    sequences,
     two_state_loop,
     vanishing_chain,
 )
@@ -35,6 +34,8 @@ from logtrick.problems.grids import (
     salad_and_poison,
     taxi,
 )
+from logtrick.problems.token_tasks import sequences
+from logtrick.problems.tokens import ArrayVerifier, SequenceTask
 
 #: name -> builder, for `make` and the command line.
 REGISTRY: dict[str, Callable[..., FiniteMDP]] = {
@@ -96,7 +97,7 @@ def _make(name: str) -> FiniteMDP:
         from logtrick.readers.numpy_files import from_npz
 
         return from_npz(path)
-    bare, arguments, keywords = _parse(name)
+    bare, arguments, keywords = parse(name)
     builder = REGISTRY.get(bare.replace("-", "_"))
     if builder is not None:
         try:
@@ -113,8 +114,16 @@ def _make(name: str) -> FiniteMDP:
     raise MDPError(f"no problem is called {bare!r}{hint}")
 
 
-def _parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """Split "garnet(100, 4, seed=3)" or "garnet:100,4,seed=3" into name and literal arguments."""
+def parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """Split "garnet(100, 4, seed=3)" or "garnet:100,4,seed=3" into name and literal arguments.
+
+    Raises:
+        ConfigError: the arguments are no literals.
+
+    Example:
+        >>> parse("garnet:100,4,seed=3")
+        ('garnet', [100, 4], {'seed': 3})
+    """
     bare, mark, rest = re.fullmatch(r"([^(:]*)([(:]?)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
     if not mark:
         return bare.strip(), [], {}
@@ -146,6 +155,8 @@ def _quoted(argument: str) -> str:
 
 __all__ = [
     "REGISTRY",
+    "ArrayVerifier",
+    "SequenceTask",
     "chain",
     "cliff_walking",
     "corridor",
@@ -155,6 +166,7 @@ __all__ = [
     "gamma_t_fixture",
     "garnet",
     "make",
+    "parse",
     "puterman_two_state",
     "random_walk",
     "river_swim",

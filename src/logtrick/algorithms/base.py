@@ -1,0 +1,135 @@
+"""What every algorithm's configuration has: ψ × state weighting × surrogate × update.
+
+No JAX here, so that the command line can read a configuration and answer at once. Every number
+that is a `float` may change without a new compilation; what is an `int`, a name or None shapes the
+program.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import tyro
+
+from logtrick.algorithms.checks import check_minibatches, check_ranges, check_types
+
+Psi = Literal["total_return", "reward_to_go", "baselined_return", "td_residual", "n_step", "gae"]
+Weighting = Literal["discounted", "undiscounted"]
+NEEDS_CRITIC = frozenset({"baselined_return", "td_residual", "n_step", "gae"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Algorithm:
+    """What every policy-gradient algorithm here has: one loop reads these fields.
+
+    Attributes:
+        num_envs: environments stepped side by side, for each seed.
+        num_steps: steps of each environment per update; None: one whole episode each.
+        psi: ψ_t, by its name in `logtrick.psi`.
+        n: steps of the `n_step` advantage.
+        gamma: γ.
+        lambda_: λ of GAE.
+        weighting: "discounted" multiplies the policy term of step k of an episode by γ^k (G2);
+            "undiscounted" leaves that out, as nearly every implementation does (G4).
+        normalise: shift and scale ψ to mean 0 and standard deviation 1 over the "batch", over each
+            "minibatch", or not at all ("none").
+        value_coef: weight of the value loss.
+        entropy_coef: weight of the entropy bonus.
+        learning_rate: of the optimiser, at the start.
+        schedule: "linear" lets the learning rate fall to 0 over the run; "constant" keeps it.
+        optimizer: "adam", "rmsprop" or "sgd".
+        optimizer_eps: ε in the denominator of Adam and RMSProp.
+        max_grad_norm: the gradient is scaled down to this norm; None: it is left as it is.
+        hidden: widths of the hidden layers.
+        activation: of the hidden layers.
+        trunk: "separate" networks for policy and value, or one "shared" below both.
+        images: "auto" puts convolutions below observations that are images; "flat" flattens them.
+        memory: "gru" or "lstm" on top of the hidden layers; "none" sees one observation at a time.
+        memory_width: length of that memory.
+        distribution: of Box actions: "normal" (clipped to the bounds on its way to the
+            environment), "tanh_normal" (squashed into them) or "beta" (on the interval).
+        observations: "normalised" shifts and scales them by their running mean and standard
+            deviation, which become part of the policy; "raw" leaves them.
+        rewards: "normalised" divides them by the running standard deviation of the discounted
+            return; the returns that are reported are of the rewards as they came.
+        epochs: passes over each batch.
+        minibatches: gradient steps in each pass; they divide num_envs × num_steps.
+    """
+
+    name: ClassVar[str]
+    estimates: ClassVar[str]
+    """Which gradient this algorithm ascends, honestly, for the report."""
+
+    num_envs: int
+    num_steps: int | None
+    psi: Psi
+    n: int = 5
+    gamma: float = 0.99
+    lambda_: Annotated[float, tyro.conf.arg(aliases=["--lambda"])] = 0.95
+    weighting: Weighting = "undiscounted"
+    normalise: Literal["none", "batch", "minibatch"] = "none"
+    value_coef: float = 0.5
+    entropy_coef: float = 0.0
+    learning_rate: float
+    schedule: Literal["constant", "linear"] = "constant"
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
+    optimizer_eps: float = 1e-8
+    max_grad_norm: float | None = None
+    hidden: tuple[int, ...] = (64, 64)
+    activation: Literal["tanh", "relu", "silu"] = "tanh"
+    trunk: Literal["separate", "shared"] = "separate"
+    images: Literal["auto", "flat"] = "auto"
+    memory: Literal["none", "gru", "lstm"] = "none"
+    memory_width: int = 64
+    distribution: Literal["normal", "tanh_normal", "beta"] = "normal"
+    observations: Literal["raw", "normalised"] = "raw"
+    rewards: Literal["raw", "normalised"] = "raw"
+    epochs: int = 1
+    minibatches: int = 1
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_ranges(self)
+        self.check_minibatches()
+
+    @property
+    def has_critic(self) -> bool:
+        """Whether ψ needs a learned value function."""
+        return self.psi in NEEDS_CRITIC
+
+    @property
+    def episodic(self) -> bool:
+        """Whether each update starts fresh episodes and sees whole ones only."""
+        return self.num_steps is None
+
+    @property
+    def rows_per_start(self) -> int:
+        """Neighbouring environments that start each update in one and the same state."""
+        return 1
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the policy before training is kept to be compared with."""
+        return False
+
+    def check_minibatches(self) -> None:
+        """Refuse minibatches that do not divide what an update plays."""
+        check_minibatches(self)
+
+    def floats(self) -> dict[str, float]:
+        """The settings that are numbers of the computation, not its shape."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, float)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data: what `config.json` holds."""
+        return {"name": self.name, **dataclasses.asdict(self)}
+
+    def with_values(self, values: Mapping[str, Any]) -> "Algorithm":
+        """Replace fields without checking them: the values may be traced."""
+        new = object.__new__(type(self))
+        for field in dataclasses.fields(self):
+            value = values.get(field.name, getattr(self, field.name))
+            object.__setattr__(new, field.name, value)
+        return new

@@ -1,0 +1,92 @@
+"""What a configuration refuses: wrong types, numbers out of range, settings that contradict."""
+
+import dataclasses
+import math
+from typing import Any, get_args, get_type_hints
+
+from logtrick.errors import ConfigError
+
+_POSITIVE = (
+    "num_envs", "num_steps", "n", "epochs", "minibatches", "learning_rate", "optimizer_eps",
+    "max_grad_norm", "clip_eps", "value_clip_eps", "memory_width",
+)  # fmt: skip
+_TYPE_NAMES = {int: "a whole number", float: "a number", type(None): "None"}
+_UNIT_INTERVAL = ("gamma", "lambda_")
+_NOT_NEGATIVE = ("value_coef", "entropy_coef")
+
+
+def check_types(algorithm: Any) -> None:
+    """Only what the annotations say; a whole number also serves as a float, and becomes one."""
+    owner, hints = type(algorithm).__name__, get_type_hints(type(algorithm))
+    for field in dataclasses.fields(algorithm):
+        name, hint, value = field.name, hints[field.name], getattr(algorithm, field.name)
+        _check_type(owner, name, hint, value)
+        if type(value) is int and float in (get_args(hint) or (hint,)):
+            object.__setattr__(algorithm, name, float(value))
+
+
+def _check_type(owner: str, name: str, hint: Any, value: Any) -> None:
+    choices = get_args(hint) or (hint,)
+    if hint == tuple[int, ...]:
+        fits = isinstance(value, tuple) and all(type(x) is int for x in value)
+        wanted = "a tuple of whole numbers"
+    elif all(isinstance(choice, str) for choice in choices):
+        fits, wanted = value in choices, "one of " + ", ".join(map(repr, choices))
+    else:
+        types = tuple(choice for choice in choices if isinstance(choice, type))
+        fits = type(value) in types or (type(value) is int and float in types)
+        wanted = " or ".join(_TYPE_NAMES.get(t, t.__name__) for t in types)
+    if not fits:
+        raise ConfigError(f"{owner}: {name}={value!r}; it must be {wanted}.")
+
+
+def check_ranges(algorithm: Any) -> None:
+    """Numbers in their ranges, and settings that go together."""
+    owner = type(algorithm).__name__
+
+    def require(name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            value = getattr(algorithm, name)
+            raise ConfigError(f"{owner}: {name}={value!r}; it must be {wanted}.")
+
+    for field in dataclasses.fields(algorithm):
+        value = getattr(algorithm, field.name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            require(field.name, math.isfinite(value), "a finite number")
+            require(field.name, field.name not in _POSITIVE or value > 0, "greater than 0")
+            require(field.name, field.name not in _NOT_NEGATIVE or value >= 0, "at least 0")
+            require(field.name, field.name not in _UNIT_INTERVAL or 0 <= value <= 1, "in [0, 1]")
+    require("hidden", all(width > 0 for width in algorithm.hidden), "made of positive widths")
+    if algorithm.trunk == "shared":
+        require("trunk", algorithm.has_critic, f"'separate': psi={algorithm.psi!r} has no critic")
+        require("trunk", bool(algorithm.hidden), "'separate' where hidden is empty")
+    if algorithm.memory != "none":
+        require("memory", bool(algorithm.hidden), "'none' where hidden is empty")
+        require(
+            "minibatches",
+            algorithm.num_envs % algorithm.minibatches == 0,
+            f"a divisor of num_envs={algorithm.num_envs}: with memory, minibatches are made of "
+            "whole sequences, one of each environment",
+        )
+    if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
+        # γ^t ψ_t is computed in one piece, so there is no ψ alone that could be shifted first.
+        require("normalise", algorithm.normalise == "none", "'none' for the total return with γ^t")
+
+
+def check_minibatches(algorithm: Any) -> None:
+    """Minibatches are of one size, and episodes are not cut into them."""
+    owner = type(algorithm).__name__
+    if algorithm.num_steps is None:
+        if algorithm.minibatches != 1:
+            raise ConfigError(
+                f"{owner}: whole episodes (num_steps=None) cannot be cut into "
+                f"{algorithm.minibatches} minibatches; set num_steps, or minibatches=1."
+            )
+        return
+    batch = algorithm.num_envs * algorithm.num_steps
+    if batch % algorithm.minibatches:
+        raise ConfigError(
+            f"{owner}: {algorithm.minibatches} minibatches do not divide the batch of "
+            f"{algorithm.num_envs} x {algorithm.num_steps} = {batch} transitions (num_envs x "
+            "num_steps); change one of the three."
+        )

@@ -1,0 +1,156 @@
+"""From trajectories to what a gradient step needs of them: ψ, weights and value targets.
+
+Unbatched in seeds: `vmap` is outside. The settings in `algorithm` may be traced numbers.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from logtrick import psi
+from logtrick.actor_critic import unroll
+from logtrick.algorithms.base import Algorithm
+from logtrick.rollouts import Trajectory
+
+STD_EPS = 1e-8
+
+
+class Batch(NamedTuple):
+    """What a gradient step needs of each transition: of B of them, in any order.
+
+    With memory, of B sequences [B, T], whose order in time is kept; under a group rule, of B groups
+    [B, G, T].
+    """
+
+    obs: Any
+    action: Any
+    log_prob: Float[Array, "B *axes"]
+    psi: Float[Array, "B *axes"]
+    weight: Float[Array, "B *axes"]
+    """γ^k or 1, or w_i of a sequence in its group; 0 where the row is no transition."""
+    value: Float[Array, "B *axes"]
+    target: Float[Array, "B *axes"]
+    valid: Float[Array, "B *axes"]
+    """1 where the row is a transition."""
+    begins: Bool[Array, "B *axes"] | None = None
+    """Where an episode begins, and with it a fresh memory; None without memory."""
+    carry: Any = None
+    """[B, …] the memory before each sequence; None without memory."""
+    reference_log_prob: Float[Array, "B *axes"] | None = None
+    """log π of the same actions under the policy before training; None where no KL asks for it."""
+
+
+def forward(model: Any, batch: Batch) -> tuple[Any, Array]:
+    """(π(·|s), V(s)) for every row of the batch."""
+    if batch.begins is None:
+        distributions, values, _ = jax.vmap(model)(batch.obs)
+    else:
+        distributions, values, _ = jax.vmap(functools.partial(unroll, model))(
+            batch.obs, batch.begins, batch.carry
+        )
+    return distributions, values
+
+
+def estimate(
+    algorithm: Algorithm, model: Any, trajectory: Trajectory, carry: Any = None
+) -> tuple[Batch, Array]:
+    """ψ, weights and value targets of trajectories [N, T]: (the Batch, explained variance).
+
+    The value target is ψ + V: the λ-return for GAE, the n-step return, the reward-to-go.
+
+    Args:
+        algorithm: the configuration.
+        model: policy and value function.
+        trajectory: [N, T] transitions.
+        carry: [N, …] the model's memory before the first of them; None where it has none.
+    """
+    t = without_padding(trajectory)
+    values, next_values = _values(algorithm, model, t, carry)
+    weight = t.valid.astype(t.reward.dtype)
+    if algorithm.weighting == "discounted":
+        weight = weight * jnp.asarray(algorithm.gamma) ** t.step
+    estimates = _psi(algorithm, t, values, next_values)
+    targets = estimates + values
+    if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
+        weight = t.valid.astype(t.reward.dtype)  # this ψ comes with its γ^t already in it
+    if algorithm.normalise == "batch":
+        estimates = standardise(estimates, t.valid)
+    batch = Batch(
+        t.obs,
+        t.action,
+        t.log_prob,
+        estimates,
+        weight,
+        values,
+        targets,
+        t.valid.astype(weight.dtype),
+    )
+    explained = 1 - _variance(targets - values, t.valid) / _variance(targets, t.valid)
+    if carry is not None:
+        return batch._replace(begins=t.step == 0, carry=carry), explained
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch), explained
+
+
+def _values(algorithm: Algorithm, model: Any, t: Trajectory, carry: Any) -> tuple[Array, Array]:
+    """V(s_t) and V(s'_t), the latter with the memory that the step t left."""
+    if not algorithm.has_critic:
+        return jnp.zeros_like(t.reward), jnp.zeros_like(t.reward)
+    state_value = jax.vmap(jax.vmap(model.state_value))
+    if carry is None:
+        return state_value(t.obs), state_value(t.next_obs)
+    along = jax.vmap(functools.partial(unroll, model))
+    _, values, carries = along(t.obs, t.step == 0, carry)
+    return values, state_value(t.next_obs, carries)
+
+
+def without_padding(trajectory: Trajectory) -> Trajectory:
+    """Zeros where a row is no transition: masked later, but 0 · NaN would be a NaN gradient."""
+    valid = trajectory.valid
+
+    def keep(x: Array) -> Array:
+        mask = valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
+        return jnp.where(mask, x, jnp.zeros((), x.dtype))
+
+    kept = jax.tree.map(keep, trajectory)
+    return kept._replace(valid=valid)
+
+
+def _psi(
+    algorithm: Algorithm, t: Trajectory, values: Array, next_values: Array
+) -> Float[Array, "N T"]:
+    ends, gamma = (t.terminated, t.truncated), algorithm.gamma
+    match algorithm.psi:
+        case "total_return" if algorithm.weighting == "discounted":
+            return psi.episode_return(t.reward, *ends, gamma=gamma)
+        case "total_return":
+            return psi.total_return(t.reward, *ends, gamma=gamma)
+        case "reward_to_go":
+            return psi.reward_to_go(t.reward, *ends, gamma=gamma)
+        case "baselined_return":
+            return psi.baselined_return(t.reward, values, *ends, next_values, gamma=gamma)
+        case "td_residual":
+            return psi.td_residual(t.reward, values, next_values, *ends, gamma=gamma)
+        case "n_step":
+            return psi.n_step(t.reward, values, next_values, *ends, gamma=gamma, n=algorithm.n)
+        case "gae":
+            lambda_ = algorithm.lambda_
+            return psi.gae(t.reward, values, next_values, *ends, gamma=gamma, lambda_=lambda_)
+
+
+def _moments(x: Array, valid: Bool[Array, "..."]) -> tuple[Array, Array]:
+    count = jnp.maximum(jnp.sum(valid), 1)
+    mean = jnp.sum(jnp.where(valid, x, 0)) / count
+    return mean, jnp.sum(jnp.where(valid, jnp.square(x - mean), 0)) / count
+
+
+def _variance(x: Array, valid: Bool[Array, "..."]) -> Array:
+    return _moments(x, valid)[1]
+
+
+def standardise(x: Array, valid: Bool[Array, "..."]) -> Array:
+    """Shift and scale to mean 0 and standard deviation 1 over the rows that are valid."""
+    mean, variance = _moments(x, valid)
+    return (x - mean) / (jnp.sqrt(variance) + STD_EPS)
