@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from logtrick import __version__, exact, planning
+from logtrick.auditing.closed_form import moments
 from logtrick.lessons.cards import deck
 from logtrick.lessons.documents import document
-from logtrick.lessons.garden import garden, grassy_garden, plain
+from logtrick.lessons.garden import FEATURES, Compass, garden, grassy_garden, plain
 from logtrick.mdp import FiniteMDP
 
 Data = dict[str, Any]
@@ -99,7 +100,58 @@ def _of_policy(mdp: FiniteMDP, table: np.ndarray) -> dict[str, Any]:
     }
 
 
+def _ascent() -> Data:
+    settings = [
+        {"theta": [0.0, 0.0], "gamma": 0.9, "skill": 1.0, "lambda": 0.95},
+        {"theta": [1.3, 0.4], "gamma": 0.8, "skill": 0.5, "lambda": 0.6},
+        {"theta": [-0.7, 2.1], "gamma": 0.95, "skill": 0.0, "lambda": 1.0},
+    ]
+    return {
+        "mdps": {"plain": plain(garden())},
+        "features": FEATURES,
+        "estimators": ESTIMATORS,
+        "references": [{"setting": s, "numbers": _of_estimators(s)} for s in settings],
+        "cards": deck(3),
+    }
+
+
+#: The ψ of page 3 whose covariance is finite in a garden that never closes.
+ESTIMATORS = (
+    "reward_to_go",
+    "baselined_return",
+    "q_value",
+    "advantage",
+    "td_residual",
+    "gae",
+)
+
+
+def _of_estimators(setting: dict[str, Any]) -> dict[str, Any]:
+    mdp, policy = garden(gamma=setting["gamma"]), Compass(setting["theta"])
+    critic = setting["skill"] * np.asarray(exact.state_values(mdp, policy))
+    numbers: dict[str, Any] = {
+        "objective": exact.objective(mdp, policy),
+        "gradient": exact.policy_gradient(mdp, policy).theta.tolist(),
+    }
+    for name in ESTIMATORS:
+        found = moments(
+            name,
+            mdp,
+            *policy.on_pairs(mdp),
+            values=critic if name in WITH_CRITIC else None,
+            lambda_=setting["lambda"],
+        )
+        numbers[f"{name} mean"] = found.mean.tolist()
+        numbers[f"{name} covariance"] = found.covariance.tolist()
+    return numbers
+
+
+#: The others are made of the true Q and V.
+WITH_CRITIC = ("baselined_return", "td_residual", "gae")
+
+
 PAGES = (
     Page("value", "What is a state worth?", "1 Value", _value),
     Page("policy", "What is a policy worth?", "2 Policy", _policy),
+    Page("ascent", "Which way is up?", "3 Ascent", _ascent),
 )
