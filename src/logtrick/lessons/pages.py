@@ -10,6 +10,7 @@ import numpy as np
 from logtrick import __version__, exact, planning
 from logtrick.auditing.closed_form import moments
 from logtrick.lessons.cards import deck
+from logtrick.lessons.derived import derived
 from logtrick.lessons.documents import document
 from logtrick.lessons.garden import FEATURES, Compass, garden, grassy_garden, plain
 from logtrick.mdp import FiniteMDP
@@ -150,8 +151,18 @@ def _of_estimators(setting: dict[str, Any]) -> dict[str, Any]:
 WITH_CRITIC = ("baselined_return", "td_residual", "gae")
 
 
+def _derivation() -> Data:
+    return {
+        "mdps": {"plain": plain(garden())},
+        "features": FEATURES,
+        "references": derived(),
+        "cards": deck(4),
+    }
+
+
 PAGES = (
     Page("value", "What is a state worth?", "1 Value", _value),
     Page("policy", "What is a policy worth?", "2 Policy", _policy),
     Page("ascent", "Which way is up?", "3 Ascent", _ascent),
+    Page("derivation", "The derivation, with its numbers on", "4 Derivation", _derivation),
 )

@@ -2,16 +2,16 @@ import { arrow, svg } from "./svg.js";
 
 // A square piece of the plane of the two parameters: x is "right", y is "up".
 
-const SIZE = 400;
+const SQUARE = 400;
 const PAD = 48;
 
 export class Plane {
   /** @param reach  half the width of what is seen, in units of the parameters */
   constructor(picture, { reach, xLabel, yLabel }) {
     Object.assign(this, { picture, reach, xLabel, yLabel });
-    picture.setAttribute("viewBox", `0 0 ${SIZE + PAD} ${SIZE + PAD}`);
+    picture.setAttribute("viewBox", `0 0 ${SQUARE + PAD} ${SQUARE + PAD}`);
     const name = `clip-${picture.dataset.picture}`;
-    picture.append(svg("clipPath", { id: name }, svg("rect", { x: PAD, y: 0, width: SIZE, height: SIZE, rx: 8 })));
+    picture.append(svg("clipPath", { id: name }, svg("rect", { x: PAD, y: 0, width: SQUARE, height: SQUARE, rx: 8 })));
     this.ground = svg("g", { "clip-path": `url(#${name})` });
     this.layer = svg("g", { "clip-path": `url(#${name})` });
     this.marks = svg("g");
@@ -21,8 +21,8 @@ export class Plane {
   /** Where a point [up, right] is drawn. */
   at([up, right]) {
     return [
-      PAD + SIZE / 2 + (right / this.reach) * (SIZE / 2),
-      SIZE / 2 - (up / this.reach) * (SIZE / 2),
+      PAD + SQUARE / 2 + (right / this.reach) * (SQUARE / 2),
+      SQUARE / 2 - (up / this.reach) * (SQUARE / 2),
     ];
   }
 
@@ -30,8 +30,8 @@ export class Plane {
   pointAt(event) {
     const spot = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.picture.getScreenCTM().inverse());
     return [
-      (-(spot.y - SIZE / 2) / (SIZE / 2)) * this.reach,
-      ((spot.x - PAD - SIZE / 2) / (SIZE / 2)) * this.reach,
+      (-(spot.y - SQUARE / 2) / (SQUARE / 2)) * this.reach,
+      ((spot.x - PAD - SQUARE / 2) / (SQUARE / 2)) * this.reach,
     ];
   }
 
@@ -39,14 +39,14 @@ export class Plane {
   axes(numbers) {
     const [x0, y0] = this.at([0, 0]);
     this.marks.replaceChildren(
-      svg("rect", { x: PAD, y: 0, width: SIZE, height: SIZE, rx: 8, class: "edge" }),
-      svg("path", { d: `M${PAD} ${y0}H${PAD + SIZE}M${x0} 0V${SIZE}`, class: "cross" }),
-      svg("text", { x: PAD + SIZE, y: SIZE + 30, class: "tick end" }, this.xLabel),
+      svg("rect", { x: PAD, y: 0, width: SQUARE, height: SQUARE, rx: 8, class: "edge" }),
+      svg("path", { d: `M${PAD} ${y0}H${PAD + SQUARE}M${x0} 0V${SQUARE}`, class: "cross" }),
+      svg("text", { x: PAD + SQUARE, y: SQUARE + 30, class: "tick end" }, this.xLabel),
       svg("text", { x: 12, y: 6, class: "tick end", transform: "rotate(-90 12 6)" }, this.yLabel),
       ...numbers.flatMap((v) => {
         const words = String(v).replace("-", "\u2212");
         return [
-          svg("text", { x: this.at([0, v])[0], y: SIZE + 15, class: "tick middle" }, words),
+          svg("text", { x: this.at([0, v])[0], y: SQUARE + 15, class: "tick middle" }, words),
           svg("text", { x: PAD - 6, y: this.at([v, 0])[1] + 4, class: "tick end" }, words),
         ];
       }),
@@ -106,7 +106,7 @@ export class Plane {
       return mix(mix(table[r][c], table[r][c + 1], x - c), mix(table[r + 1][c], table[r + 1][c + 1], x - c), y - r);
     };
     const bands = new Map();
-    const [count, side] = [nodes * fine, SIZE / (nodes * fine)];
+    const [count, side] = [nodes * fine, SQUARE / (nodes * fine)];
     for (let i = 0; i < count; i++) {
       const levels = Array.from({ length: count }, (_, j) => level(between(i, j)));
       for (let j = 0, run = 1; j < count; j += run, run = 1) {
