@@ -10,7 +10,7 @@ from typing import Any, get_args
 from logtrick.derivation import Reading, derive
 from logtrick.lessons.garden import Compass, garden
 
-SETTING = {"theta": [0.8, 0.2], "gamma": 0.9}
+THETA, GAMMA = [0.8, 0.2], 0.9
 _FILE = files("logtrick.lessons") / "assets" / "derived.json"
 
 
@@ -22,9 +22,9 @@ def derived() -> list[dict[str, Any]]:
 
 def derive_again(reading: Reading) -> dict[str, Any]:
     """The same for one reading, from the library itself."""
-    found = derive(garden(gamma=SETTING["gamma"]), Compass(SETTING["theta"]), reading)
+    found = derive(garden(gamma=GAMMA), Compass(THETA), reading)
     return {
-        "setting": {"reading": reading, **SETTING},
+        "setting": {"reading": reading, "theta": THETA, "gamma": GAMMA},
         "numbers": {
             "truth": found.truth.tolist(),
             "lines": [line.vector.tolist() for line in found.lines],
