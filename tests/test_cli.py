@@ -99,6 +99,12 @@ def test_envs_lists_and_filters(capfd):
         (["train", "CartPole-v1", "--resume", "/nowhere"], "ENV cannot be given"),
         (["train", "--resume", "/nowhere", "--gamma", "0.5"], "an algorithm's settings"),
         (["eval", "/nowhere"], "so it is no run"),
+        (["solve", "coridor"], "did you mean corridor?"),
+        (["solve", "corridor", "--gamma", "2"], "lies in [0, 1]"),
+        (["solve", "corridor", "--kind", "average"], "--restarting"),
+        (["solve", "corridor", "--policy", "best"], "is not known"),
+        (["solve", "corridor", "--out", "x.pdf"], "must end in"),
+        (["solve", "two_state_loop", "--gamma", "1"], "no policy is proper"),
         (["report", "/nowhere"], "so it is no run"),
     ],
 )
@@ -111,6 +117,36 @@ def test_a_mistake_is_one_line_and_status_2(capfd, tmp_path, arguments, message)
     assert err.startswith("error:")
     assert "Traceback" not in err + out
     assert not list(tmp_path.iterdir())
+
+
+def test_solve_prints_writes_and_reads_again(capfd, tmp_path):
+    path = tmp_path / "lake.npz"
+    code, out, _ = run(capfd, "solve", "frozen_lake", "--out", path)
+    assert code == 0
+    assert "0.542025932" in out
+    assert "written" in out
+    arguments = ["solve", "frozen_lake", "--policy", path, "--gamma", "0.9", "--json"]
+    code, out, err = run(capfd, *arguments)
+    numbers = json.loads(out)
+    assert code == 0
+    assert numbers["gamma"] == 0.9
+    assert len(numbers["values"]) == 16
+    assert not err
+
+
+def test_solve_evaluates_a_run(capfd, tmp_path):
+    arguments = ["--steps", "128", "--out", tmp_path, "--num-envs", "4", "--num-steps", "8"]
+    code, _, err = run(capfd, "train", "mdp:frozen_lake", *arguments, "--minibatches", "2")
+    assert code == 0, err
+    (path,) = tmp_path.iterdir()
+    code, out, _ = run(capfd, "solve", "frozen_lake", "--policy", path, "--json")
+    numbers = json.loads(out)
+    assert code == 0
+    assert numbers["gradient_norm_error"] is None
+    assert 0 < numbers["objective"] < 0.5420259320
+    code, _, err = run(capfd, "solve", "corridor", "--policy", path)
+    assert code == 2
+    assert "was trained on mdp:frozen_lake with the observations Discrete(16)" in err
 
 
 def test_a_flag_that_does_not_exist_is_refused(capfd):
@@ -133,5 +169,5 @@ def test_the_installed_command_runs():
         [sys.executable, "-m", "logtrick.cli", "--help"], capture_output=True, text=True
     )
     assert result.returncode == 0
-    for command in ("train", "eval", "report", "envs"):
+    for command in ("train", "eval", "report", "solve", "envs"):
         assert command in result.stdout

@@ -16,6 +16,7 @@ LAYERS = [
     {"errors"},
     {"distributions", "psi", "objectives", "statistics"},
     {"mdp", "mdp_arrays", "mdp_transforms", "graphs", "validation", "readers", "problems"},
+    {"gridworlds"},
     {
         "memory",
         "initial",
@@ -24,6 +25,7 @@ LAYERS = [
         "networks",
         "policies",
         "actor_critic",
+        "recurrent",
         "normalisation",
     },
     {"files", "logs", "trees"},
@@ -35,6 +37,7 @@ LAYERS = [
     {"evaluation", "auditing", "audit"},
     {"plots", "report"},
     {"run_config", "runs", "presentation", "progress", "compilation", "session", "training"},
+    {"policy_files", "solving", "grid_figures", "solution_report"},
     {"lessons"},
     {"commands"},
     {"cli"},

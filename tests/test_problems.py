@@ -28,6 +28,15 @@ def test_arguments_in_a_name():
     assert problems.make("FrozenLake-v1").gamma == 0.99
 
 
+def test_arguments_that_no_shell_needs_quoted():
+    quoted = problems.make("garnet(20, 3, branching=2, seed=5)")
+    plain = problems.make("garnet:20,3,branching=2,seed=5")
+    assert np.array_equal(plain.successors, quoted.successors)
+    lake = problems.make("frozen-lake:map_name=8x8,is_slippery=False")
+    assert lake.num_states == 64
+    assert lake.num_outcomes == lake.num_pairs
+
+
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [
@@ -40,6 +49,9 @@ def test_arguments_in_a_name():
         ("garnet(__import__('os'))", ConfigError, "write the arguments as"),
         ("garnet(3) + 1", ConfigError, "write the arguments as"),
         ("garnet(3", ConfigError, "write the arguments as"),
+        ("garnet:3,,4", ConfigError, "write the arguments as"),
+        ("garnet:many", ConfigError, "garnet"),
+        ("nothing.npz", MDPError, "cannot be read"),
         ("nothing.umb", MDPError, "not a UMB file"),
         ("nothing.tra", MDPError, "cannot be read"),
     ],

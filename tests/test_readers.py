@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import zipfile
 from fractions import Fraction
 
 import gymnasium
@@ -422,3 +423,58 @@ def test_umb_without_umbi(umb, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "umbi.tar", None)
     with pytest.raises(MissingExtraError, match="logtrick\\[umb\\]"):
         FiniteMDP.from_umb(umb)
+
+
+# NumPy's archives.
+
+
+def test_npz_of_arrays_and_of_fields(tmp_path):
+    np.savez(tmp_path / "plain.npz", P=P, R=R, gamma=0.9, start=1, action_names=["go", "stay"])
+    plain = problems.make(str(tmp_path / "plain.npz"))
+    assert (plain.gamma, plain.start.tolist(), plain.action_names) == (0.9, [0, 1], ("go", "stay"))
+    assert np.array_equal(plain.dense_transitions(), P)
+    lake = problems.frozen_lake()
+    names = ("pair_offsets", "pair_actions", "outcome_offsets", "successors", "probabilities")
+    names = (*names, "rewards", "terminated", "layout", "state_names")
+    np.savez_compressed(tmp_path / "lake.npz", **{name: getattr(lake, name) for name in names})
+    again = problems.make(str(tmp_path / "lake.npz"), gamma=0.99)
+    assert again.state_names == lake.state_names
+    table = np.full((16, 4), 0.25)
+    assert np.array_equal(exact.state_values(again, table), exact.state_values(lake, table))
+
+
+def member(array, **header):
+    """The bytes of a .npy whose header was changed."""
+    buffer = io.BytesIO()
+    fields = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape} | header
+    np.lib.format.write_array_header_1_0(buffer, fields)
+    return buffer.getvalue() + array.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"P": P}, "has no R; an MDP is P"),
+        ({"P": P, "R": R, "Q": R}, "an array 'Q' that means nothing"),
+        ({"successors": R}, "has no outcome_offsets, pair_actions"),
+        ({"P": P * 1.1, "R": R}, "has probability 1.1"),
+        ({"P": member(P, shape=(10**9, 10**9, 2)), "R": R}, "claims 16,000,000,000,000,000,"),
+        ({"P": member(P, shape=(2, 2, 1)), "R": R}, "but .* are there"),
+        ({"P": member(P, descr="|O"), "R": R}, "never unpickled"),
+        ({"P": b"\x93NUMPY", "R": R}, "damaged"),
+        ({"P": b"", "R": R}, "damaged"),
+    ],
+)
+def test_bad_npz(tmp_path, members, words):
+    with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
+        for name, value in members.items():
+            data = value if isinstance(value, bytes) else member(np.asarray(value))
+            archive.writestr(f"{name}.npy", data)
+    with pytest.raises(MDPError, match=words):
+        problems.make(str(tmp_path / "m.npz"))
+
+
+def test_npz_that_is_none(tmp_path):
+    (tmp_path / "m.npz").write_bytes(b"no archive")
+    with pytest.raises(MDPError, match="no file of arrays"):
+        problems.make(str(tmp_path / "m.npz"))

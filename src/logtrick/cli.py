@@ -16,7 +16,9 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
+from logtrick.commands.learn import Learn
 from logtrick.commands.report import Report
+from logtrick.commands.solve import Solve
 from logtrick.commands.train import Train
 from logtrick.errors import LogtrickError
 from logtrick.presets import preset
@@ -25,6 +27,8 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "logtrick.commands.train"),
     "eval": (Eval, "logtrick.commands.evaluate"),
     "report": (Report, "logtrick.commands.report"),
+    "solve": (Solve, "logtrick.commands.solve"),
+    "learn": (Learn, "logtrick.commands.learn"),
     "envs": (Envs, "logtrick.commands.envs"),
 }
 

@@ -29,12 +29,22 @@ class HostRollout:
         seed: of the run; the s-th block of rows uses seed + s.
         num_seeds: S.
         carry: [S, N, ...] the policy's initial memory; None where it has none.
+        group_size: G. With `one_episode`, each G neighbouring rows start with the same seed: they
+            share the start, and all chance of the environment that the seed decides beside it.
     """
 
     def __init__(
-        self, envs: HostEnvs, act: Act, *, seed: int, num_seeds: int = 1, carry: Any = None
+        self,
+        envs: HostEnvs,
+        act: Act,
+        *,
+        seed: int,
+        num_seeds: int = 1,
+        carry: Any = None,
+        group_size: int = 1,
     ) -> None:
         self.envs, self.act, self.seed, self.num_seeds = envs, act, seed, num_seeds
+        self.group_size = group_size
         self.carry = carry
         rows = envs.num_envs
         self.shape = (num_seeds, rows // num_seeds)
@@ -55,6 +65,9 @@ class HostRollout:
         With `one_episode` every row starts a fresh episode and what follows its end is invalid.
         """
         if one_episode:
+            # Rows that ended early have begun more episodes than their neighbours.
+            of_groups = self.episode.reshape(-1, self.group_size)
+            self.episode = np.repeat(of_groups.max(axis=1), self.group_size)
             self.obs = self._start(np.ones(len(self.step), bool))
         running = np.ones(len(self.step), bool)
         rows: list[Trajectory] = []
@@ -164,7 +177,7 @@ class HostRollout:
         seeds = np.zeros(len(mask), np.uint32)
         for row in np.flatnonzero(mask):
             block, within = divmod(int(row), self.shape[1])
-            entropy = (self.seed + block, within, int(self.episode[row]))
+            entropy = (self.seed + block, within // self.group_size, int(self.episode[row]))
             seeds[row] = np.random.SeedSequence(entropy).generate_state(1)[0] >> 1
         return seeds
 

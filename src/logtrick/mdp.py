@@ -57,7 +57,7 @@ class FiniteMDP:
             unless given.
         observations: what the policy sees in each state; the state's number unless given. States
             that share an observation are aliased.
-        state_names: one for each state, or None.
+        state_names: one for each state, "" for a state without one; or None.
         action_names: one for each action, or None.
         layout: state numbers as they lie on a grid, −1 where there is none; or None.
         storage: how systems are solved, "dense" or "sparse"; "auto" decides by size.
@@ -412,8 +412,8 @@ class FiniteMDP:
 
     def describe_state(self, state: int) -> str:
         """The state's number, and its name where it has one."""
-        name = "" if self.state_names is None else f" ({self.state_names[state]})"
-        return f"state {state}{name}"
+        name = "" if self.state_names is None else self.state_names[state]
+        return f"state {state} ({name})" if name else f"state {state}"
 
     def __repr__(self) -> str:
         aliased = ""

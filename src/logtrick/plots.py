@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from logtrick.files import PathLike, write_bytes_atomic
 from logtrick.statistics import Curve
@@ -33,6 +33,9 @@ COLORS = {
     "mark": "#c4511a",
 }
 """Colours by role; the mark is a vermilion that stays apart from the blue for every eye."""
+
+SHADE = 0.55
+"""The share of its hue in the darkest cell of a grid: ink stays readable on it, light or dark."""
 
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -64,7 +67,8 @@ _STYLE: dict[Any, Any] = {
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def styled() -> Iterator[None]:
+    """Draw in the style of the library's figures."""
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
@@ -98,7 +102,7 @@ def learning_curve(
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    with _style():
+    with styled():
         figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
         axes = figure.add_subplot()
         _draw(axes, steps, returns, curve)
@@ -121,7 +125,7 @@ def panel(
     """One small diagram of a set: a diagnostic against steps, drawn like `learning_curve`."""
     from matplotlib.figure import Figure
 
-    with _style():
+    with styled():
         figure = Figure(figsize=size)
         # The same margins in each, so that the diagrams of a set stand in line.
         axes = figure.add_axes((0.155, 0.14, 0.79, 0.81))
@@ -203,10 +207,36 @@ def short_number(x: int | float) -> str:
     return f"{x / size:.4g}{unit}".replace("-", "−")
 
 
+def same_decimals(numbers: Float[np.ndarray, " S"], shown: Bool[np.ndarray, " S"]) -> list[str]:
+    """Numbers with as many decimals as three digits of the largest shown one need.
+
+    Example:
+        >>> same_decimals(np.array([0.5, 12.345, -3e-9]), np.ones(3, bool))
+        ['0.5', '12.3', '0.0']
+    """
+    largest = float(np.abs(numbers[shown]).max(initial=0.0))
+    if largest >= 1e5 or 0 < largest < 1e-2:
+        return [f"{x:.1e}" for x in numbers]
+    places = max(0, 2 - int(np.floor(np.log10(largest)))) if largest > 0 else 0
+    return [f"{x + 0.0 if round(float(x), places) else 0.0:.{places}f}" for x in numbers]
+
+
+def blend(paper: str, hue: str, shade: float) -> str:
+    """A colour between paper and hue on which ink can still be read, for a shade from 0 to 1.
+
+    Example:
+        >>> blend("#ffffff", "#000000", 1.0)
+        '#737373'
+    """
+    parts = [(int(paper[k : k + 2], 16), int(hue[k : k + 2], 16)) for k in (1, 3, 5)]
+    mixed = (round(p + SHADE * shade * (h - p)) for p, h in parts)
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
 def to_png(figure: "Figure", *, dpi: int = 160) -> bytes:
     """The figure as a PNG, the same bytes for the same figure."""
     buffer = io.BytesIO()
-    with _style():
+    with styled():
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -217,7 +247,7 @@ def to_svg(figure: "Figure") -> str:
     The page defines a CSS variable for each key of `COLORS` (`--ink`, …), in light and dark.
     """
     buffer = io.StringIO()
-    with _style():
+    with styled():
         figure.savefig(buffer, format="svg", transparent=True)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]

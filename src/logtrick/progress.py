@@ -10,6 +10,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from logtrick.runs import Run
 
+VISIBLE_AFTER = 0.5
+"""Seconds for which a search may go on without a bar."""
+
 
 class Observer:
     """Watches a run. This one is silent, but for what the user must know; subclass it."""
@@ -105,6 +108,45 @@ class ProgressBar(Observer):
         """Leave the bar as it is."""
         if self.bar is not None:
             self.bar.stop()
+
+
+class BoundBar:
+    """A bar for a search that ends when a proved bound is small enough; only on a terminal.
+
+    It fills with the bound's logarithm, from the first finite bound to `tol`.
+    """
+
+    def __init__(self, tol: float = 1e-8) -> None:
+        self.tol, self.first = tol, math.nan
+        self.bar = Progress(
+            TextColumn("solving"),
+            BarColumn(),
+            TextColumn("{task.fields[words]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.task = self.bar.add_task("", total=None, words="")
+
+    def __enter__(self) -> "BoundBar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar.live.is_started:
+            self.bar.stop()
+
+    def show(self, found: Any) -> None:
+        """Move on; called with what `planning.solve` reports."""
+        if not self.bar.console.is_terminal or found.seconds < VISIBLE_AFTER:
+            return
+        self.bar.start()
+        words = f"{found.iteration:,} backups, {found.seconds:.0f} s"
+        if 0 < found.error_bound < math.inf:
+            words += f", bound {found.error_bound:.0e}"
+            self.first = found.error_bound if math.isnan(self.first) else self.first
+            whole = math.log(max(self.first, 2 * self.tol) / self.tol)
+            done = math.log(self.first / found.error_bound)
+            self.bar.update(self.task, total=whole, completed=min(max(done, 0.0), whole))
+        self.bar.update(self.task, words=words)
 
 
 def _say(console: Console, message: str) -> None:

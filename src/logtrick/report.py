@@ -7,7 +7,7 @@ named `<script>` is a name and nothing else. Only `Html` goes in as it is, and o
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from logtrick.files import PathLike, write_bytes_atomic
 
@@ -83,6 +83,22 @@ def _fact(value: Any) -> str:
     return f"{value:,}" if type(value) is int else str(value)
 
 
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], *, numeric: Sequence[int] = ()
+) -> Html:
+    """A table; the columns whose places are in `numeric` are flush right."""
+
+    def cells(tag: str, row: Sequence[str]) -> list[Html]:
+        return [
+            element(tag, value, **({"class_": "number"} if place in numeric else {}))
+            for place, value in enumerate(row)
+        ]
+
+    top = element("thead", element("tr", *cells("th", head)))
+    body = element("tbody", *(element("tr", *cells("td", row)) for row in rows))
+    return element("div", element("table", top, body), class_="scrolled")
+
+
 def code(text: str) -> Html:
     """Lines to copy into a terminal or a program."""
     return element("pre", element("code", text))
@@ -108,9 +124,9 @@ def _drawing(svg: str, label: str, width: str) -> Html:
     return Html(svg.replace("<svg ", given, 1))
 
 
-def gallery(figures: Iterable[Html]) -> Html:
-    """Small diagrams side by side."""
-    return element("div", *figures, class_="gallery")
+def gallery(figures: Iterable[Html], *, size: Literal["small", "large", "wide"] = "small") -> Html:
+    """Diagrams in rows: three small ones side by side, two large ones, or one that is wide."""
+    return element("div", *figures, class_=f"gallery {size}")
 
 
 def write_report(
@@ -200,6 +216,8 @@ svg.narrow { display: none; }
   display: grid; gap: 1.75rem 2rem;
   grid-template-columns: repeat(auto-fill, minmax(15.5rem, 1fr));
 }
+.gallery.large, .gallery.wide { grid-template-columns: 1fr; margin-top: 2.75rem; }
+@media (min-width: 52rem) { .gallery.large { grid-template-columns: 1fr 1fr; } }
 .gallery figure { margin: 0; display: flex; flex-direction: column-reverse; }
 .gallery figure > figcaption { flex: 1; margin-bottom: .35rem; }
 .gallery figcaption b { color: var(--ink); display: block; font-size: .95rem; }
@@ -218,6 +236,12 @@ svg.narrow { display: none; }
 }
 .facts dt { color: var(--muted); flex: none; }
 .facts dd { text-align: right; font-variant-numeric: tabular-nums; }
+.scrolled { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
+th { color: var(--muted); font-weight: 500; text-align: left; }
+th, td { border-bottom: 1px solid var(--grid); padding: .28rem 1.5rem .28rem 0; }
+th.number, td.number { text-align: right; }
+th, td:not(:last-child) { white-space: nowrap; }
 pre {
   background: var(--tile); border-radius: .5rem; padding: .8rem 1rem; margin: .5rem 0;
   overflow-x: auto; font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace;

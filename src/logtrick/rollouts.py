@@ -66,6 +66,26 @@ def start_row(key: PRNGKeyArray, env: DeviceEnv, carry: Any = None) -> Row:
     return Row(state, obs, jnp.zeros((), jnp.int32), jnp.zeros(()), carry)
 
 
+def start_rows(
+    key: PRNGKeyArray, env: DeviceEnv, num_envs: int, carry: Any = None, *, group_size: int = 1
+) -> Row:
+    """Reset N device environments; each `group_size` of them, in turn, to one and the same start.
+
+    Args:
+        key: a JAX key.
+        env: the environment.
+        num_envs: N, a multiple of `group_size`.
+        carry: the policy's initial memory.
+        group_size: G. What follows the reset is left to each row's own key.
+
+    Returns:
+        The rows, N in front.
+    """
+    keys = jax.random.split(key, num_envs // group_size)
+    rows = jax.vmap(lambda k: start_row(k, env, carry))(keys)
+    return jax.tree.map(lambda x: jnp.repeat(x, group_size, axis=0), rows)
+
+
 def rollout(
     key: PRNGKeyArray,
     env: DeviceEnv,

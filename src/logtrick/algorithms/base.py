@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from logtrick.algorithms.checks import check_ranges, check_types
+from logtrick.algorithms.checks import check_minibatches, check_ranges, check_types
 
 Psi = Literal[
     "total_return", "reward_to_go", "baselined_return", "td_residual", "n_step", "gae", "vtrace"
@@ -95,6 +95,7 @@ class Algorithm:
     def __post_init__(self) -> None:
         check_types(self)
         check_ranges(self)
+        self.check_minibatches()
 
     @property
     def has_critic(self) -> bool:
@@ -105,6 +106,20 @@ class Algorithm:
     def episodic(self) -> bool:
         """Whether each update starts fresh episodes and sees whole ones only."""
         return self.num_steps is None
+
+    @property
+    def rows_per_start(self) -> int:
+        """Neighbouring environments that start each update in one and the same state."""
+        return 1
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether the policy before training is kept to be compared with."""
+        return False
+
+    def check_minibatches(self) -> None:
+        """Refuse minibatches that do not divide what an update plays."""
+        check_minibatches(self)
 
     def floats(self) -> dict[str, float]:
         """The settings that are numbers of the computation, not its shape."""

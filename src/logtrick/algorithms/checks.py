@@ -82,6 +82,11 @@ def check_ranges(algorithm: Any) -> None:
     if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
         # γ^t ψ_t is computed in one piece, so there is no ψ alone that could be shifted first.
         require("normalise", algorithm.normalise == "none", "'none' for the total return with γ^t")
+
+
+def check_minibatches(algorithm: Any) -> None:
+    """Minibatches are of one size, and episodes are not cut into them."""
+    owner = type(algorithm).__name__
     if algorithm.num_steps is None:
         if algorithm.minibatches != 1:
             raise ConfigError(

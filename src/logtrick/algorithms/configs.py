@@ -8,6 +8,15 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from logtrick.algorithms.base import Algorithm, Psi, Schedule, Weighting
+from logtrick.algorithms.group_configs import (
+    CISPO,
+    DAPO,
+    GRPO,
+    GSPO,
+    RLOO,
+    DrGRPO,
+    REINFORCEPlusPlus,
+)
 from logtrick.errors import ConfigError
 
 
@@ -224,8 +233,9 @@ class IMPALA(Algorithm):
     c_bar: float = 1.0
 
 
+_GROUPED = (RLOO, GRPO, DrGRPO, DAPO, GSPO, CISPO, REINFORCEPlusPlus)
 ALGORITHMS: dict[str, type[Algorithm]] = {
-    c.name: c for c in (REINFORCE, A2C, PPO, NPG, TRPO, IMPALA)
+    c.name: c for c in (REINFORCE, A2C, PPO, NPG, TRPO, IMPALA, *_GROUPED)
 }
 
 

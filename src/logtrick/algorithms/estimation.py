@@ -22,25 +22,28 @@ STD_EPS = 1e-8
 class Batch(NamedTuple):
     """What a gradient step needs of each transition: of B of them, in any order.
 
-    With memory, of B sequences [B, T], whose order in time is kept.
+    With memory, of B sequences [B, T], whose order in time is kept; under a group rule, of B groups
+    [B, G, T].
     """
 
     obs: Any
     action: Any
-    log_prob: Float[Array, "B *T"]
-    psi: Float[Array, "B *T"]
-    weight: Float[Array, "B *T"]
-    """γ^k or 1, and 0 where the row is no transition."""
-    value: Float[Array, "B *T"]
-    target: Float[Array, "B *T"]
-    valid: Float[Array, "B *T"]
+    log_prob: Float[Array, "B *axes"]
+    psi: Float[Array, "B *axes"]
+    weight: Float[Array, "B *axes"]
+    """γ^k or 1, or w_i of a sequence in its group; 0 where the row is no transition."""
+    value: Float[Array, "B *axes"]
+    target: Float[Array, "B *axes"]
+    valid: Float[Array, "B *axes"]
     """1 where the row is a transition."""
-    begins: Bool[Array, "B *T"] | None = None
+    begins: Bool[Array, "B *axes"] | None = None
     """Where an episode begins, and with it a fresh memory; None without memory."""
     carry: Any = None
     """[B, …] the memory before each sequence; None without memory."""
     old: Any = None
     """π_old(·|s), where a loss measures the divergence from it."""
+    reference_log_prob: Float[Array, "B *axes"] | None = None
+    """log π of the same actions under the policy before training; None where no KL asks for it."""
 
 
 def forward(model: Any, batch: Batch) -> tuple[Any, Array]:
@@ -67,7 +70,7 @@ def estimate(
         trajectory: [N, T] transitions.
         carry: [N, …] the model's memory before the first of them; None where it has none.
     """
-    t = _without_padding(trajectory)
+    t = without_padding(trajectory)
     values, next_values, ratios = _values(algorithm, model, t, carry)
     weight = t.valid.astype(t.reward.dtype)
     if algorithm.weighting == "discounted":
@@ -114,7 +117,7 @@ def _values(
     return values, next_values, jnp.exp(distributions.log_prob(t.action) - t.log_prob)
 
 
-def _without_padding(trajectory: Trajectory) -> Trajectory:
+def without_padding(trajectory: Trajectory) -> Trajectory:
     """Zeros where a row is no transition: masked later, but 0 · NaN would be a NaN gradient."""
     valid = trajectory.valid
 

@@ -72,7 +72,12 @@ class Loop:
         if not isinstance(built, DeviceEnv):
             carry = self._initial_carries((num_seeds, algorithm.num_envs))
             self.host = HostRollout(
-                built, self._act_on_host, seed=seed, num_seeds=num_seeds, carry=carry
+                built,
+                self._act_on_host,
+                seed=seed,
+                num_seeds=num_seeds,
+                carry=carry,
+                group_size=algorithm.rows_per_start,
             )
 
     def close(self) -> None:

@@ -14,16 +14,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from logtrick.actor_critic import Acting
+from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import IMPALA, PPO
-from logtrick.algorithms.estimation import estimate
+from logtrick.algorithms.estimation import Batch, estimate
+from logtrick.algorithms.group_configs import GroupAlgorithm
 from logtrick.algorithms.learning import adapted, is_penalised, learn, scheduled
 from logtrick.algorithms.metrics import episodes, finite
 from logtrick.algorithms.update import optimizer
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.memory import call, initial_carry, restart
 from logtrick.normalisation import Normalised, RewardScale, trainable
-from logtrick.rollouts import Row, Trajectory, rollout, start_row
+from logtrick.rollouts import Row, Trajectory, rollout, start_rows
 
 
 class TrainState(NamedTuple):
@@ -44,6 +46,8 @@ class TrainState(NamedTuple):
     """The parameters that act, where they may lag behind `params`."""
     kl_coef: Float[Array, "*seeds"] | None = None
     """β of PPO's adaptive penalty."""
+    reference: Any = None
+    """The model's arrays before training, where the algorithm compares with them."""
 
     @property
     def actor(self) -> Any:
@@ -71,9 +75,8 @@ class Program:
         key, key_rows = jax.random.split(jax.random.key(seed))
         rows = None
         if (env := self.env) is not None:
-            keys = jax.random.split(key_rows, self.algorithm.num_envs)
             carry = initial_carry(self.model(params))
-            rows = jax.vmap(lambda k: start_row(k, env, carry))(keys)
+            rows = start_rows(key_rows, env, self.algorithm.num_envs, carry)
         opt_state = optimizer(self.algorithm).init(trainable(params)[0])
         zero = jnp.zeros((), jnp.int32)
         state = TrainState(key, params, opt_state, rows, zero, zero.astype(jnp.uint32))
@@ -83,6 +86,8 @@ class Program:
             state = state._replace(acting=params)
         if isinstance(self.algorithm, PPO) and is_penalised(self.algorithm):
             state = state._replace(kl_coef=jnp.asarray(self.algorithm.kl_coef))
+        if self.algorithm.needs_reference:
+            state = state._replace(reference=params)
         return state
 
     def advance(self, state: TrainState, settings: Any, total: Array) -> tuple[TrainState, Any]:
@@ -90,6 +95,13 @@ class Program:
         assert self.env is not None
         key, key_rollout = jax.random.split(state.key)
         model, episodic = self.model(state.actor), self.algorithm.episodic
+        rows, num_envs = state.rows, self.algorithm.num_envs
+        fresh = episodic
+        if (group_size := self.algorithm.rows_per_start) > 1:
+            key_rollout, key_starts = jax.random.split(key_rollout)
+            carry = initial_carry(model)
+            rows = start_rows(key_starts, self.env, num_envs, carry, group_size=group_size)
+            fresh = False
         act = functools.partial(
             rollout,
             env=self.env,
@@ -97,9 +109,9 @@ class Program:
             num_steps=self.num_steps,
             one_episode=episodic,
         )
-        keys = jax.random.split(key_rollout, self.algorithm.num_envs)
-        rows, trajectory = jax.vmap(lambda key, row: act(key, row=None if episodic else row))(
-            keys, state.rows
+        keys = jax.random.split(key_rollout, num_envs)
+        rows, trajectory = jax.vmap(lambda key, row: act(key, row=None if fresh else row))(
+            keys, rows
         )
         carry = None if state.rows is None else state.rows.carry
         return self.improve(settings, total, state._replace(key=key, rows=rows), trajectory, carry)
@@ -118,7 +130,7 @@ class Program:
         if reward_scale is not None:
             reward_scale, rewards = reward_scale.observe(trajectory, algorithm.gamma)
             learned = trajectory._replace(reward=rewards)
-        batch, explained = estimate(algorithm, model, learned, carry)
+        batch, explained = self._estimate(algorithm, model, state.reference, learned, carry)
         model, opt_state, parts = learn(algorithm, model, state.opt_state, batch, key_learn)
         if isinstance(model, Normalised):
             model = model.observe(trajectory.obs, trajectory.valid)
@@ -147,6 +159,15 @@ class Program:
             keep = state.steps < total
             following = jax.tree.map(lambda a, b: jnp.where(keep, a, b), following, state)
         return following, metrics
+
+    def _estimate(
+        self, algorithm: Algorithm, model: Any, reference: Any, trajectory: Trajectory, carry: Any
+    ) -> tuple[Batch, Array]:
+        if not isinstance(algorithm, GroupAlgorithm):
+            return estimate(algorithm, model, trajectory, carry)
+        before = None if reference is None else self.model(reference)
+        batch = grouped.estimate(algorithm, before, trajectory, carry)
+        return batch, jnp.zeros(())  # no critic explains anything
 
     def act(
         self, params: Any, key: PRNGKeyArray, t: Array, obs: Any, carry: Any, begins: Array

@@ -13,9 +13,11 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 
 from logtrick import objectives
+from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import PPO
 from logtrick.algorithms.estimation import Batch, forward, standardise
+from logtrick.algorithms.group_configs import GroupAlgorithm
 from logtrick.normalisation import trainable
 
 Objective = Callable[[Algorithm, Any, Batch], tuple[Array, dict[str, Array]]]
@@ -41,7 +43,12 @@ def optimizer(algorithm: Algorithm) -> optax.GradientTransformation:
 
 
 def loss(algorithm: Algorithm, model: Any, batch: Batch) -> tuple[Array, dict[str, Array]]:
-    """Policy + value_coef · value − entropy_coef · entropy, each a mean over the transitions."""
+    """Policy + value_coef · value − entropy_coef · entropy, each a mean over the transitions.
+
+    Group rules have weights of their own in the place of the mean: `grouped.loss`.
+    """
+    if isinstance(algorithm, GroupAlgorithm):
+        return grouped.loss(algorithm, model, batch)
     distribution, values = forward(model, batch)
     log_prob = distribution.log_prob(batch.action)
     estimates = batch.psi

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -76,13 +77,16 @@ def envs_table(rows: Sequence[Any], filter_: str) -> None:
     table.add_column("observations → actions")
     table.add_column("trainable")
     words = {True: "yes", False: "no", None: "?"}
+    lines = list(dict.fromkeys(row.install for row in rows if row.install))
     for row in rows:
-        can = f"after {escape(row.install)}" if row.install else words[row.trainable]
+        can = f"after [{lines.index(row.install) + 1}]" if row.install else words[row.trainable]
         spaces = f"{row.observation} → {row.action}" if row.observation else ""
-        table.add_row(row.id, row.kind, spaces, can)
+        table.add_row(row.id, row.kind, spaces, escape(can))
     console.print(table)
     if any(row.trainable is None and not row.install for row in rows):
         console.print("[dim]?  known once it is made: logtrick train ID says so[/]")
+    for number, line in enumerate(lines, 1):
+        console.print(f"[dim]{escape(f'[{number}]')} {escape(line)}[/]", highlight=False)
 
 
 def _interval(score: dict[str, Any]) -> str:
@@ -95,6 +99,8 @@ def _interval(score: dict[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

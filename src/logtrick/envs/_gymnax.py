@@ -1,6 +1,5 @@
 """gymnax's environments as device environments: its inner steps, which do not reset themselves."""
 
-import importlib.util
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,11 +10,11 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
+from logtrick.envs import _optional
+from logtrick.envs._optional import strong
 from logtrick.envs.protocol import DeviceEnv, Step
 from logtrick.envs.spec import EnvRow
-from logtrick.errors import ConfigError, EnvError, MissingExtraError, SpaceError, UnknownEnvError
-
-_INSTALL = 'pip install "logtrick[gymnax]"'
+from logtrick.errors import ConfigError, EnvError, SpaceError, UnknownEnvError
 
 NAMES = (
     "CartPole-v1",
@@ -112,7 +111,7 @@ class Gymnax(DeviceEnv):
         env, params = self._made
         with jax.numpy_rank_promotion("allow"):
             obs, state = env.reset_env(key, params)
-        return jax.tree.map(_strong, state), _strong(obs)
+        return jax.tree.map(strong, state), strong(obs)
 
     def step(self, key: PRNGKeyArray, state: Any, action: Array) -> Step:
         """Take one action."""
@@ -121,8 +120,8 @@ class Gymnax(DeviceEnv):
             obs, reached, reward, terminated, _ = env.step_env(key, state, action, params)
             truncated = env.is_truncated(reached, params)
         return Step(
-            state=jax.tree.map(_strong, reached),
-            obs=_strong(obs),
+            state=jax.tree.map(strong, reached),
+            obs=strong(obs),
             reward=jnp.asarray(reward, jnp.float32),
             terminated=jnp.asarray(terminated, bool),
             truncated=jnp.asarray(truncated, bool),
@@ -131,7 +130,7 @@ class Gymnax(DeviceEnv):
     @cached_property
     def _made(self) -> tuple[Any, Any]:
         """What gymnax makes: the environment and its parameters."""
-        gymnax = _import()
+        gymnax = _optional.load("gymnax", "gymnax")
         if self.name not in gymnax.registered_envs:
             raise UnknownEnvError(f"gymnax has no environment {self.name!r}.")
         try:
@@ -153,25 +152,8 @@ def resolve(name: str) -> Gymnax:
 
 def rows() -> list[EnvRow]:
     """All that gymnax has of its own; nothing is made."""
-    missing = importlib.util.find_spec("gymnax") is None
-    install = _INSTALL if missing else ""
+    install = _optional.install("gymnax", "gymnax")
     return [EnvRow(f"gymnax:{name}", "device", "", "", True, install) for name in NAMES]
-
-
-def _import() -> Any:
-    try:
-        import gymnax
-    except ImportError as error:
-        raise MissingExtraError(
-            f"gymnax cannot be imported ({error}). Install it with: {_INSTALL}"
-        ) from error
-    return gymnax
-
-
-def _strong(leaf: Any) -> Array:
-    """As an array without a weak type, for which jax would compile everything once more."""
-    array = jnp.asarray(leaf)
-    return jax.lax.convert_element_type(array, array.dtype)
 
 
 def _space(space: Any, dtype: Any, id: str) -> spaces.Space[Any]:

@@ -16,6 +16,10 @@ Factory = Callable[[], gymnasium.Env[Any, Any]]
 Vector = VectorEnv[Any, Any, Any]
 
 
+class SeededVector(VectorEnv[Any, Any, Any]):
+    """A vector environment of ours, whose `reset` takes a list with one seed for each row."""
+
+
 class RowsFailed(Exception):
     """Some rows failed: which ones, and how. No rows: it is not known which."""
 

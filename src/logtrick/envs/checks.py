@@ -170,26 +170,42 @@ def _check_same_leaves(env: DeviceEnv, name: str, first: Any, second: Any) -> No
 
 
 def _check_pure(env: DeviceEnv, actions: Array, seed: int, tally: _Tally) -> None:
-    """Call everything twice, without `jit`, which would hide what Python remembers."""
+    """Compile everything twice: what Python remembers differs from one trace to the next."""
     key = jax.random.key(seed)
-    state, _ = _twice(env, "reset", env.reset, key)
+    state, _ = _agreed(env, "reset", _traced_twice(env.reset), key)
+    steps = _traced_twice(env.step)
     for t, action in enumerate(actions[:8]):
-        step = _twice(env, "step", env.step, jax.random.fold_in(key, t), state, action)
+        step = _agreed(env, "step", steps, jax.random.fold_in(key, t), state, action)
         if step.terminated or step.truncated:
             break
         state = step.state
     tally.passed.append("reset and step are pure: the same arguments give the same results")
 
 
-def _twice(env: DeviceEnv, name: str, function: Any, *arguments: Any) -> Any:
-    first, second = function(*arguments), function(*arguments)
+def _traced_twice(function: Any) -> tuple[Any, Any]:
+    """Two compiled functions, since jax remembers the trace of one."""
+
+    def compiled() -> Any:
+        return jax.jit(lambda *arguments: function(*arguments))
+
+    return compiled(), compiled()
+
+
+def _agreed(env: DeviceEnv, name: str, functions: tuple[Any, Any], *arguments: Any) -> Any:
+    first, second = (function(*arguments) for function in functions)
     for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
-        if not np.array_equal(a, b, equal_nan=True):
+        if not np.array_equal(_numbers(a), _numbers(b), equal_nan=True):
             raise EnvError(
                 f"{env.id}: {name} gave two results for the same arguments. All that changes must "
                 "be in the state, and all chance must come from the key."
             )
     return first
+
+
+def _numbers(leaf: Any) -> np.ndarray:
+    """A leaf of a state, which may be a key."""
+    is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
 
 
 def _check_true_ends(
@@ -204,9 +220,14 @@ def _check_true_ends(
     if not rows.ended.any():
         tally.unseen.append(f"{check}: no episode ended")
         return
+    # Compared with the steps just before the ends, where as much may happen by chance.
+    last = np.zeros_like(rows.ended)
+    last[:-1] = rows.ended[1:] & ~rows.ended[:-1]
+    others = last if last.any() else ~rows.ended
+    step = jax.jit(jax.vmap(env.step, (0, None, None)))
     at_ends, elsewhere = (
-        [_depends_on_key(env, rows, states, actions, t, row) for t, row in np.argwhere(where)[:4]]
-        for where in (rows.ended, ~rows.ended)
+        [_depends_on_key(step, rows, states, actions, t, row) for t, row in np.argwhere(where)[:4]]
+        for where in (rows.ended, others)
     )
     starts = np.asarray(jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 16))[1])
     one_start = (starts == starts[0]).all()
@@ -224,13 +245,11 @@ def _check_true_ends(
         tally.passed.append(check)
 
 
-def _depends_on_key(
-    env: DeviceEnv, rows: Rows, states: Any, actions: Array, t: Any, row: Any
-) -> bool:
+def _depends_on_key(step: Any, rows: Rows, states: Any, actions: Array, t: Any, row: Any) -> bool:
     """Whether another key would have shown another observation, the episode ending all the same."""
     state = jax.tree.map(lambda leaf: leaf[t, row], states)
     keys = jax.random.split(jax.random.key(0), 16)
-    steps = jax.vmap(env.step, (0, None, None))(keys, state, actions[t, row])
+    steps = step(keys, state, actions[t, row])
     same_flag = np.asarray(steps.terminated) == rows.terminated[t, row]
     shown = np.asarray(steps.obs)[same_flag]
     return bool((shown != shown[:1]).any())

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from logtrick.envs import _vector
-from logtrick.envs._vector import RowsFailed, Vector
+from logtrick.envs._vector import RowsFailed, SeededVector, Vector
 from logtrick.envs.protocol import HostEnvs, HostStep
 from logtrick.envs.spaces import over_leaves
 from logtrick.envs.spec import from_zero
@@ -55,7 +55,9 @@ class VectorHostEnvs(HostEnvs):
         self.action_space = from_zero(vector.single_action_space)
         self._vector = vector
         self._mode = _vector.autoreset_mode(vector)
-        self._one_seed_each = isinstance(vector.unwrapped, SyncVectorEnv | AsyncVectorEnv)
+        self._one_seed_each = isinstance(
+            vector.unwrapped, SyncVectorEnv | AsyncVectorEnv | SeededVector
+        )
         disabled = self._mode is AutoresetMode.DISABLED
         self.replayable = deterministic and disabled and self._one_seed_each
         self._timeout = timeout

@@ -8,7 +8,7 @@ value that follows is the critic's).
 
 import abc
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
@@ -66,6 +66,41 @@ class DeviceEnv(abc.ABC):
     @abc.abstractmethod
     def step(self, key: PRNGKeyArray, state: Any, action: Any) -> Step:
         """Take one action. What follows the end of an episode is undefined: reset first."""
+
+
+class Starts(NamedTuple):
+    """All states in which an episode can start."""
+
+    probability: Any
+    """[N], their sum is 1."""
+    state: Any
+    """A pytree with N in front."""
+    obs: Any
+    """[N, ...]"""
+
+
+class Outcomes(NamedTuple):
+    """All that one action can lead to in one state."""
+
+    probability: Array
+    """[K], their sum is 1; 0 where the row is padding."""
+    step: Step
+    """A `Step` whose leaves have K in front."""
+
+
+@runtime_checkable
+class Enumerable(Protocol):
+    """What a device environment may offer beside `reset` and `step`: its chances, counted.
+
+    `check_env` compares them with what the environment samples, and `enumerate_mdp` builds the
+    exact MDP from them. Both are called with 64-bit numbers on, and `outcomes` under `vmap`.
+    """
+
+    def starts(self) -> Starts:
+        """Where `reset` can lead to."""
+
+    def outcomes(self, state: Any, action: Array) -> Outcomes:
+        """What `step` can lead to; K is the same for every state and action."""
 
 
 class HostStep(NamedTuple):

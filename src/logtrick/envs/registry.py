@@ -1,7 +1,8 @@
 """From an id, or an object, to an environment.
 
 A bare id is looked up among the environments of the core, which run on the device, and then in
-Gymnasium. A prefix picks one ecosystem: `gymnax:Breakout-MinAtar`, `gym:CartPole-v1`.
+Gymnasium. A prefix picks one ecosystem: `gymnax:Breakout-MinAtar`, `envpool:HalfCheetah-v5`; `mdp:`
+the finite MDPs: `mdp:frozen_lake`.
 """
 
 import difflib
@@ -29,6 +30,12 @@ _CORE = {
 _ADAPTERS = {
     "gym": "logtrick.envs._gymnasium",
     "gymnax": "logtrick.envs._gymnax",
+    "envpool": "logtrick.envs._envpool",
+    "atari": "logtrick.envs._atari",
+    "playground": "logtrick.envs._playground",
+    "craftax": "logtrick.envs._craftax",
+    "sequences": "logtrick.envs.sequences",
+    "mdp": "logtrick.envs.finite",
 }
 """Prefix -> module with `resolve(name) -> EnvSpec | DeviceEnv` and `rows() -> list[EnvRow]`.
 

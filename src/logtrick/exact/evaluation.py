@@ -56,6 +56,12 @@ class Evaluation:
         return self.visitation[:, None] * finite
 
     @property
+    def logit_gradient(self) -> Float[np.ndarray, "S A"]:
+        """∂J/∂θ(s, a) = η(s) π(a | s) A(s, a), θ the logits of a softmax in each state (G1, G3)."""
+        finite = np.where(self.probabilities > 0, self.advantages, 0.0)
+        return self.visitation[:, None] * self.probabilities * finite
+
+    @property
     def gradient_error(self) -> float:
         """The sum over (s, a) of the errors of `table_gradient`.
 

@@ -44,8 +44,8 @@ class SparseSide(IterativeSide):
 
     def __init__(self, chain: Chain, gamma: float) -> None:
         self.chain, self.gamma = chain, gamma
-        self.diagonal, lean = np.empty((2, chain.rows))
-        self._run(kernels.diagonal, self.diagonal, lean)
+        lean = np.empty(chain.rows)
+        self._run(kernels.lean, lean)
         self.one_sided = abs(lean.sum()) > ONE_SIDED * chain.probabilities.sum()
 
     def solve(self, b: np.ndarray) -> np.ndarray:
@@ -79,9 +79,7 @@ class SparseSide(IterativeSide):
 
     def sweep(self, b: np.ndarray) -> np.ndarray:
         """A symmetric Gauss–Seidel sweep from zero."""
-        x = np.zeros_like(b)
-        self._run(kernels.sweep, self.diagonal, b, x)
-        return x
+        return self.chain.gauss_seidel(self.gamma, b)
 
     def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compensated, so that the rounding is a small multiple of the scale."""

@@ -1,13 +1,14 @@
 """The field's standard small MDPs, each a few lines, and all of them by name.
 
 `make("random_walk(19)")` builds by name, with arguments if need be; `_` and `-` are the same. The
-command line takes the same names, Gymnasium ids with a transition table, and files (`.umb`,
-`.tra`).
+command line takes the same names (and `random_walk:19`, which no shell needs quoted), Gymnasium
+ids with a transition table, and files (`.umb`, `.tra`, `.npz`).
 """
 
 import ast
 import difflib
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from logtrick.problems.chains import (
     puterman_two_state,
     random_walk,
     river_swim,
-    sequences,
     two_state_loop,
     vanishing_chain,
 )
@@ -34,6 +34,8 @@ from logtrick.problems.grids import (
     salad_and_poison,
     taxi,
 )
+from logtrick.problems.token_tasks import sequences
+from logtrick.problems.tokens import ArrayVerifier, SequenceTask
 
 #: name -> builder, for `make` and the command line.
 REGISTRY: dict[str, Callable[..., FiniteMDP]] = {
@@ -63,9 +65,9 @@ def make(name: str, *, gamma: float | None = None) -> FiniteMDP:
     """Build an MDP from a name: a problem, a Gymnasium id, or a file.
 
     Args:
-        name: "corridor", "random-walk(19)", "garnet(1000, 4, 5, seed=3)", "FrozenLake-v1",
-            "model.umb", "model.tra" (with "model.lab", "model.rew" beside it) …
-        gamma: γ; the problem's own by default, .99 for a Gymnasium id, 1 for a file.
+        name: "corridor", "random-walk(19)", "garnet:1000,4,seed=3", "FrozenLake-v1", "model.umb",
+            "model.npz", "model.tra" (with "model.lab", "model.rew" beside it) …
+        gamma: γ; the problem's own by default, .99 for a Gymnasium id, 1 for a file that has none.
 
     Returns:
         The MDP.
@@ -91,7 +93,11 @@ def _make(name: str) -> FiniteMDP:
         return FiniteMDP.from_prism(
             path, lab if lab.exists() else None, [rew] if rew.exists() else []
         )
-    bare, arguments, keywords = _parse(name)
+    if path.suffix == ".npz":
+        from logtrick.readers.numpy_files import from_npz
+
+        return from_npz(path)
+    bare, arguments, keywords = parse(name)
     builder = REGISTRY.get(bare.replace("-", "_"))
     if builder is not None:
         try:
@@ -108,11 +114,21 @@ def _make(name: str) -> FiniteMDP:
     raise MDPError(f"no problem is called {bare!r}{hint}")
 
 
-def _parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """Split "garnet(100, 4, seed=3)" into its name and its literal arguments."""
-    bare, bracket, rest = name.partition("(")
-    if not bracket:
+def parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """Split "garnet(100, 4, seed=3)" or "garnet:100,4,seed=3" into name and literal arguments.
+
+    Raises:
+        ConfigError: the arguments are no literals.
+
+    Example:
+        >>> parse("garnet:100,4,seed=3")
+        ('garnet', [100, 4], {'seed': 3})
+    """
+    bare, mark, rest = re.fullmatch(r"([^(:]*)([(:]?)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
+    if not mark:
         return bare.strip(), [], {}
+    if mark == ":":
+        rest = ", ".join(map(_quoted, rest.split(","))) + ")"
     try:
         call = ast.parse(f"f({rest}", mode="eval").body
         if not isinstance(call, ast.Call):
@@ -120,12 +136,27 @@ def _parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
         arguments = [ast.literal_eval(argument) for argument in call.args]
         keywords = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
     except (SyntaxError, ValueError) as error:
-        raise ConfigError(f"{name!r}: write the arguments as in garnet(100, 4, seed=3)") from error
+        raise ConfigError(
+            f"{name!r}: write the arguments as in garnet:100,4,seed=3 or garnet(100, 4, seed=3)"
+        ) from error
     return bare.strip(), arguments, keywords
+
+
+def _quoted(argument: str) -> str:
+    """An argument whose value is quoted if it is no literal, as in `map_name=8x8`."""
+    keyword, equals, value = argument.rpartition("=")
+    text = value.strip()
+    try:
+        ast.literal_eval(text or "0")  # nothing is no text either: it stays an error
+        return argument
+    except (SyntaxError, ValueError):
+        return f"{keyword}{equals}{text!r}"
 
 
 __all__ = [
     "REGISTRY",
+    "ArrayVerifier",
+    "SequenceTask",
     "chain",
     "cliff_walking",
     "corridor",
@@ -135,6 +166,7 @@ __all__ = [
     "gamma_t_fixture",
     "garnet",
     "make",
+    "parse",
     "puterman_two_state",
     "random_walk",
     "river_swim",

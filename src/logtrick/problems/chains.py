@@ -1,4 +1,4 @@
-"""Problems on a line, in two or three states, and over sequences."""
+"""Problems on a line, and in two or three states."""
 
 import numpy as np
 
@@ -176,30 +176,4 @@ def two_state_loop(*, gamma: float = 0.5) -> FiniteMDP:
     ]
     return FiniteMDP.from_outcomes(
         table, gamma=gamma, start=0, action_names=("go", "stay"), state_names=("s0", "s1")
-    )
-
-
-def sequences(length: int = 3, *, gamma: float = 1.0) -> FiniteMDP:
-    """Write tokens 0, 1, EOS, at most `length`: 1 iff a 0 is among them and EOS ends them.
-
-    A language model in small: states are prefixes, and each token is an action.
-    """
-    prefixes: list[tuple[int, ...]] = [()]
-    for prefix in prefixes:
-        if len(prefix) < length - 1:
-            prefixes += [(*prefix, 0), (*prefix, 1)]
-    number = {prefix: state for state, prefix in enumerate(prefixes)}
-    table = []
-    for state, prefix in enumerate(prefixes):
-        tokens = [
-            (1.0, number.get((*prefix, token), state), 0.0, (*prefix, token) not in number)
-            for token in (0, 1)
-        ]
-        table.append([[tokens[0]], [tokens[1]], [(1.0, state, float(0 in prefix), True)]])
-    return FiniteMDP.from_outcomes(
-        table,
-        gamma=gamma,
-        start=0,
-        action_names=("0", "1", "EOS"),
-        state_names=["".join(map(str, prefix)) or "empty" for prefix in prefixes],
     )

@@ -16,6 +16,9 @@ def example_3_5_grid(*, gamma: float = 0.9) -> FiniteMDP:
     """
     special = {(0, 1): ((4, 1), 10.0), (0, 3): ((2, 3), 5.0)}
     layout = np.arange(25, dtype=np.int32).reshape(5, 5)
+    names = [""] * 25
+    for name, at in (("A", (0, 1)), ("A'", (4, 1)), ("B", (0, 3)), ("B'", (2, 3))):
+        names[int(layout[at])] = name
     table = []
     for cell in np.ndindex(5, 5):
         choices = []
@@ -25,7 +28,12 @@ def example_3_5_grid(*, gamma: float = 0.9) -> FiniteMDP:
             choices.append([(1.0, int(layout[target]), -1.0 if bumped else reward, False)])
         table.append(choices)
     return FiniteMDP.from_outcomes(
-        table, gamma=gamma, start=np.full(25, 0.04), action_names=tuple(MOVES), layout=layout
+        table,
+        gamma=gamma,
+        start=np.full(25, 0.04),
+        action_names=tuple(MOVES),
+        layout=layout,
+        state_names=names,
     )
 
 
@@ -43,7 +51,8 @@ def frozen_lake(*, gamma: float = 0.99, **kwargs: Any) -> FiniteMDP:
 def cliff_walking(*, gamma: float = 1.0, **kwargs: Any) -> FiniteMDP:
     """Gymnasium's CliffWalking-v1: −1 a step, −100 and back to the start over the cliff."""
     mdp = FiniteMDP.from_gymnasium("CliffWalking-v1", gamma=gamma, **kwargs)
-    return mdp.replace(action_names=("up", "right", "down", "left"))
+    names = [*[""] * 36, "start", *["cliff"] * 10, "goal"]
+    return mdp.replace(action_names=("up", "right", "down", "left"), state_names=names)
 
 
 def taxi(*, gamma: float = 1.0, **kwargs: Any) -> FiniteMDP:
@@ -72,7 +81,7 @@ def salad_and_poison(*, slip: float = 0.2, gamma: float = 0.9) -> FiniteMDP:
             ]
             choices.append([(1.0, home, pays[state], False)] if state in pays else outcomes)
         table.append(choices)
-    names = ["" for _ in range(11)]
+    names = [""] * 11
     names[3], names[6], names[home] = "salad", "poison", "home"
     return FiniteMDP.from_outcomes(
         table,

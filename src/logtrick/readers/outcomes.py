@@ -1,5 +1,6 @@
 """Tables of outcomes, as Gymnasium's toy-text environments carry them in `P`."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,9 @@ def from_gymnasium(
     made: Any = env
     if isinstance(env, str):
         try:
-            made = gymnasium.make(env, **kwargs)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an old version: the error says it
+                made = gymnasium.make(env, **kwargs)
         except gymnasium.error.Error as error:
             raise UnknownEnvError(f"gymnasium cannot make {env!r}: {error}") from error
     base: Any = made.unwrapped
@@ -94,7 +97,10 @@ def from_gymnasium(
         )
     if start is None:
         start = getattr(base, "initial_state_distrib", None)
-    mdp = from_outcomes(table, gamma=gamma, start=start, layout=_layout(base, len(table)))
+    layout = _layout(base, len(table))
+    mdp = from_outcomes(
+        table, gamma=gamma, start=start, layout=layout, state_names=_landmarks(base, layout)
+    )
     if env is not made:
         made.close()
     return mdp
@@ -108,3 +114,16 @@ def _layout(base: Any, num_states: int) -> np.ndarray | None:
     if rows * columns != num_states:
         return None
     return np.arange(num_states, dtype=np.int32).reshape(rows, columns)
+
+
+#: What the letters of FrozenLake's map mean; plain ice has no name.
+_LANDMARKS = {b"S": "start", b"H": "hole", b"G": "goal", b"F": ""}
+
+
+def _landmarks(base: Any, layout: np.ndarray | None) -> list[str] | None:
+    """Names from the map, where the environment has one whose letters are known."""
+    letters = getattr(base, "desc", None)
+    if layout is None or letters is None or letters.shape != layout.shape:
+        return None
+    names = [_LANDMARKS.get(letter) for letter in letters.ravel().tolist()]
+    return None if None in names else [name or "" for name in names]

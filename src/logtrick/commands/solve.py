@@ -1,0 +1,59 @@
+"""`logtrick solve MDP`: exact values, visits, objective and gradient, each with its error."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solve:
+    """Solve a finite MDP, or evaluate a policy on it: every number with a bound on its error.
+
+    Example: logtrick solve frozen_lake --out lake.html
+    """
+
+    mdp: Annotated[str, tyro.conf.Positional]
+    """A problem (corridor, garnet:1000,4,seed=3 …), a Gymnasium id with a transition table
+    (FrozenLake-v1), or a file (.tra, .umb, .npz)."""
+    gamma: float | None = None
+    """The discount factor; the problem's own where not given."""
+    policy: str = "optimal"
+    """optimal, uniform, a run folder, or a file (.npy, .npz, .json) of probabilities [S, A] or
+    actions [S]."""
+    kind: Literal["discounted", "total", "average"] = "discounted"
+    """What is maximised: discounted by γ, total (γ = 1), or the average per step."""
+    restarting: bool = False
+    """Send every end back to a start, so that there is an average."""
+    out: str | None = None
+    """Write everything there: .npz or .json (arrays), .png (a grid), .html (a report)."""
+    json: bool = False
+    """Print everything as JSON."""
+
+
+def run(options: Solve) -> None:
+    """Solve, write and print."""
+    from logtrick import problems, solving
+    from logtrick.commands.output import print_json
+    from logtrick.commands.solved_output import print_solved
+    from logtrick.errors import MDPError
+    from logtrick.progress import BoundBar
+    from logtrick.solution_report import check_output, write
+
+    if options.out is not None:
+        check_output(options.out)
+    mdp = problems.make(options.mdp, gamma=options.gamma)
+    mdp = mdp.restarting() if options.restarting else mdp
+    if options.kind == "average" and mdp.pair_ends.any():
+        raise MDPError(
+            f"the episodes of {options.mdp} end, so there is no average per step; --restarting "
+            "sends every end back to a start"
+        )
+    with BoundBar() as bar:
+        solved = solving.solve(options.mdp, mdp, options.policy, options.kind, progress=bar.show)
+    if options.out is not None:
+        write(solved, options.out)
+    if options.json:
+        print_json(solved.numbers())
+    else:
+        print_solved(solved, options.out)

@@ -1,0 +1,44 @@
+"""What `logtrick solve` prints: the headline numbers, then the states, as a grid or a table."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from logtrick.commands.terminal_grid import pictures
+from logtrick.gridworlds import gridworld
+from logtrick.solution_report import facts, state_rows
+from logtrick.solving import Solved
+
+#: So many states are shown; of more, those that are visited most.
+SHOWN = 20
+
+
+def print_solved(solved: Solved, out: str | None) -> None:
+    """Print everything there is room for."""
+    console = Console()
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, value in facts(solved).items():
+        table.add_row(name, escape(value))
+    if out is not None:
+        table.add_row("written", escape(out))
+    console.print(table, highlight=False)
+    console.print()
+    grid = gridworld(solved.mdp)
+    console.print(_states(solved) if grid is None else pictures(solved, grid, console))
+
+
+def _states(solved: Solved) -> Table:
+    """A row for each state, or for those that are visited most."""
+    count = solved.mdp.num_states
+    title = None
+    if count > SHOWN:
+        title = f"The {SHOWN} most visited of {count:,} states; --out writes all"
+    table = Table(title=title, title_justify="left")
+    for head in ("state", "value", "visits"):
+        table.add_column(head, justify="left" if head == "state" else "right")
+    table.add_column("policy")
+    for row in state_rows(solved, SHOWN):
+        table.add_row(*map(escape, row))
+    return table

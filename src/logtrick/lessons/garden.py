@@ -1,0 +1,80 @@
+"""The worlds of the lessons: the garden, its two-parameter policy, and MDPs as plain data."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from logtrick import problems
+from logtrick.distributions import Categorical
+from logtrick.mdp import FiniteMDP
+
+#: What a bite of grass pays, and the cell beside the door where it grows.
+BITE, GRASS = 0.1, 8
+
+
+def garden(*, gamma: float = 0.9) -> FiniteMDP:
+    """Salad and poison, as in `logtrick.problems`."""
+    return problems.salad_and_poison(gamma=gamma)
+
+
+def grassy_garden(*, gamma: float = 0.9) -> FiniteMDP:
+    """The same with grass beside the door: 0.1 for every step taken there.
+
+    Example:
+        >>> round(float(grassy_garden().dense_rewards()[8].max()), 9)
+        0.1
+    """
+    mdp = garden(gamma=gamma)
+    names = list(mdp.state_names or ())
+    names[GRASS] = "grass"
+    pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(mdp.outcome_offsets))
+    rewards = np.where(mdp.pair_states[pairs] == GRASS, BITE, mdp.rewards)
+    return mdp.replace(rewards=rewards, state_names=names)
+
+
+class Compass(eqx.Module):
+    """One compass for all cells: logits θ_up, θ_right, −θ_up, −θ_right for the four moves.
+
+    Two parameters, so that a gradient is an arrow in a plane and J a landscape over it.
+
+    Example:
+        >>> [round(float(p), 3) for p in Compass([1.0, 0.0])(0).probs]
+        [0.534, 0.197, 0.072, 0.197]
+    """
+
+    theta: Float[Array, "2"]
+
+    def __init__(self, theta: Any) -> None:
+        self.theta = jnp.asarray(theta)
+
+    def __call__(self, _: Any) -> Categorical:
+        """π(·|s), the same in every state."""
+        return Categorical(jnp.concatenate([self.theta, -self.theta]))
+
+
+#: The same as a matrix: logits = FEATURES @ θ.
+FEATURES = [[1, 0], [0, 1], [-1, 0], [0, -1]]
+
+
+def plain(mdp: FiniteMDP) -> dict[str, Any]:
+    """An MDP as JSON: outcomes[s][a] = [[p, s', r, ends], ...], ρ, names and cells.
+
+    Example:
+        >>> plain(problems.two_state_loop())["outcomes"][0]
+        [[[1.0, 1, 0.0, False]], [[1.0, 0, 0.0, False]]]
+    """
+    outcomes: list[list[Any]] = [[] for _ in range(mdp.num_states)]
+    columns = (mdp.probabilities, mdp.successors, mdp.rewards, mdp.terminated)
+    rows = [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    for pair, state in enumerate(mdp.pair_states.tolist()):
+        outcomes[state].append(rows[mdp.outcome_offsets[pair] : mdp.outcome_offsets[pair + 1]])
+    cells = [] if mdp.layout is None else np.argwhere(mdp.layout >= 0).tolist()
+    return {
+        "outcomes": outcomes,
+        "start": mdp.start.tolist(),
+        "names": list(mdp.state_names or ()),
+        "cells": cells,
+    }

@@ -1,0 +1,149 @@
+"""Formulas: from the linear notation of the docstrings to MathML.
+
+    Σ_s η(s) Σ_a Q(s,a) ∇π(a|s)         a sum takes its index below; _ and ^ bind one atom
+    γ^{t+1}                             braces group
+    @gamma{γ^t} ψ_t                     a part with a name, which scripts colour and explain
+    frac{1}{1−γ}  under{x}{why}         two arguments
+    r̄  Q̃                                combining marks stand over their letter
+    ?J?                                 a place for a live number called J
+    "in words"                          text
+
+There are libraries that read TeX. None of them can name a part or leave room for a number, which
+is what these pages do with formulas; and our formulas are plain.
+"""
+
+import re
+from collections.abc import Iterator
+from html import escape
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)|(?P<part>@[a-z-]+(?=\{))|(?P<live>\?[\w-]+\?)|"(?P<text>[^"]*)"
+    |(?P<two>(?:frac|under)(?=\{))|(?P<accent>\w[\u0303\u0304\u0302])|(?P<number>\d+(?:\.\d+)?|\.\d+)
+    |(?P<word>[A-Za-z]{2,})|(?P<letter>[^\W\d_]|[∞∇])|(?P<mark>[_^{}])|(?P<operator>.)""",
+    re.VERBOSE,
+)
+_ACCENTS = {"\u0303": "~", "\u0304": "‾", "\u0302": "^"}
+_SUMS = "Σ"
+#: What has one colour on every page, in formulas as in pictures.
+_COLOURS = {
+    "γ": "gamma",
+    "V": "value",
+    "π": "policy",
+    "η": "visits",
+    "d": "visits",
+    "J": "objective",
+    "ψ": "psi",
+    "Q": "psi",
+    "A": "psi",
+    "δ": "psi",
+}
+_FENCES = "()[]|‖"
+
+
+def mathml(notation: str, *, display: bool = False) -> str:
+    """A formula as a `<math>` element.
+
+    Args:
+        notation: as in the module's docstring.
+        display: on a line of its own.
+
+    Raises:
+        ValueError: a brace that is not closed, or a script without anything to stand on.
+
+    Example:
+        >>> mathml("γ^t")
+        '<math alttext="γ^t"><msup><mi class="gamma">γ</mi><mi>t</mi></msup></math>'
+    """
+    tokens = list(_tokens(notation))
+    body = "".join(_row(tokens))
+    if tokens:
+        raise ValueError(f"{notation!r}: a closing brace too many")
+    spoken = re.sub(r'@[a-z-]+|\?[\w-]+\?|["{}]', "", notation)
+    block = ' display="block"' if display else ""
+    return f'<math{block} alttext="{escape(spoken)}">{body}</math>'
+
+
+def _tokens(notation: str) -> Iterator[tuple[str, str]]:
+    for match in _TOKEN.finditer(notation):
+        kind = match.lastgroup or ""
+        if kind != "space":
+            yield kind, match[kind]
+
+
+def _row(tokens: list[tuple[str, str]]) -> Iterator[str]:
+    """Scripted atoms up to the end or a closing brace."""
+    while tokens and tokens[0] != ("mark", "}"):
+        yield _scripted(tokens)
+
+
+def _scripted(tokens: list[tuple[str, str]]) -> str:
+    is_sum = tokens[0][1] == _SUMS
+    base, below, above = _atom(tokens), "", ""
+    while tokens and tokens[0] in (("mark", "_"), ("mark", "^")):
+        _, mark = tokens.pop(0)
+        if mark == "_":
+            below = _atom(tokens)
+        else:
+            above = _atom(tokens)
+    under, over, both = ("munder", "mover", "munderover") if is_sum else ("msub", "msup", "msubsup")
+    if below and above:
+        return f"<{both}>{base}{below}{above}</{both}>"
+    if below:
+        return f"<{under}>{base}{below}</{under}>"
+    return f"<{over}>{base}{above}</{over}>" if above else base
+
+
+def _atom(tokens: list[tuple[str, str]]) -> str:
+    if not tokens:
+        raise ValueError("the formula ends where something was to follow")
+    kind, text = tokens.pop(0)
+    match kind:
+        case "part":
+            return f'<mrow data-part="{text[1:]}">{_group(tokens)}</mrow>'
+        case "live":
+            return f'<mtext data-live="{text[1:-1]}">…</mtext>'
+        case "text":
+            return f"<mtext>{escape(text)}</mtext>"
+        case "two":
+            first, second = _group(tokens), _group(tokens)
+            name = {"frac": "mfrac", "under": "munder"}[text]
+            return f"<{name}><mrow>{first}</mrow><mrow>{second}</mrow></{name}>"
+        case "accent":
+            mark = f'<mo stretchy="false">{_ACCENTS[text[1]]}</mo>'
+            return f"<mover>{_letter(text[0])}{mark}</mover>"
+        case "number":
+            return f"<mn>{text}</mn>"
+        case "mark" if text == "{":
+            tokens.insert(0, (kind, text))
+            return f"<mrow>{_group(tokens)}</mrow>"
+        case "mark":
+            raise ValueError(f"{text!r} stands on nothing")
+    return _symbol(kind, text)
+
+
+def _symbol(kind: str, text: str) -> str:
+    if text == _SUMS:
+        return '<mo largeop="true" movablelimits="true">∑</mo>'
+    if text == "∇":
+        return '<mi mathvariant="normal">∇</mi>'
+    if kind in ("word", "letter"):
+        return _letter(text)
+    if text in _FENCES:
+        return f'<mo stretchy="false">{text}</mo>'
+    return f"<mo>{escape(text)}</mo>"
+
+
+def _letter(text: str) -> str:
+    colour = _COLOURS.get(text)
+    return f'<mi class="{colour}">{text}</mi>' if colour else f"<mi>{text}</mi>"
+
+
+def _group(tokens: list[tuple[str, str]]) -> str:
+    """The inside of the braces that come next."""
+    if not tokens or tokens.pop(0) != ("mark", "{"):
+        raise ValueError("braces were to follow")
+    inside = "".join(_row(tokens))
+    if not tokens:
+        raise ValueError("a brace is not closed")
+    tokens.pop(0)
+    return inside

@@ -1,0 +1,106 @@
+"""Policies by name or from a file: "uniform", a run folder, tables in .npy, .npz or .json."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from logtrick.errors import ConfigError, LogtrickError
+from logtrick.exact import tables
+from logtrick.files import read_regular
+from logtrick.mdp import FiniteMDP
+from logtrick.policies import SoftmaxTable
+
+#: The largest .json that is read, in bytes.
+LARGEST_JSON = 2**28
+
+
+class NamedPolicy(NamedTuple):
+    """A policy that fits its MDP, and where it came from."""
+
+    policy: Any
+    """Probabilities [S, A], actions int[S], or a pytree called on one observation."""
+    source: str
+
+
+def read_policy(mdp: FiniteMDP, name: str) -> NamedPolicy:
+    """Find a policy for an MDP.
+
+    Args:
+        mdp: the MDP.
+        name: "uniform"; a run folder, of which it is the first seed's policy; or a file of
+            probabilities [S, A] or actions [S]: a `.npy`, or the array `policy` of a `.npz` or a
+            `.json` (which may also be nothing but the list).
+
+    Returns:
+        The policy, checked against the MDP.
+
+    Raises:
+        ConfigError: no such name or file, or a file that holds no policy.
+        ShapeError: it does not fit the MDP.
+        MDPError: a row is no distribution, or a state lacks the action.
+
+    Example:
+        >>> from logtrick import problems
+        >>> read_policy(problems.corridor(), "uniform").policy.logits.shape
+        (1, 2)
+    """
+    if name == "uniform":
+        return NamedPolicy(SoftmaxTable(mdp), "uniform")
+    path = Path(name)
+    if path.is_dir():
+        return _of_run(mdp, path)
+    readers = {".npy": _from_numpy, ".npz": _from_numpy, ".json": _from_json}
+    if path.suffix not in readers or not path.is_file():
+        raise ConfigError(
+            f"policy {name!r} is not known: it is uniform, optimal, a run folder, or a file "
+            "(.npy, .npz or .json) of probabilities [S, A] or actions [S]"
+        )
+    found = readers[path.suffix](path)
+    try:
+        tables.probabilities(mdp, found)
+    except LogtrickError as error:
+        raise type(error)(f"{path}: {error}") from error
+    return NamedPolicy(found, str(path))
+
+
+def _from_numpy(path: Path) -> np.ndarray:
+    from logtrick.readers.numpy_files import read_arrays
+
+    arrays = read_arrays(path)
+    if path.suffix == ".npz" and "policy" not in arrays:
+        raise ConfigError(f"{path} has no array `policy`; it has {', '.join(arrays) or 'none'}")
+    return arrays.get("policy", arrays.get(""))  # type: ignore[return-value]
+
+
+def _from_json(path: Path) -> np.ndarray:
+    try:
+        value = json.loads(read_regular(path, LARGEST_JSON))
+        array = np.array(value["policy"] if isinstance(value, dict) else value)
+    except (ValueError, KeyError, RecursionError) as error:
+        raise ConfigError(f"{path} holds no policy, a list of numbers: {error!r}") from error
+    if not np.issubdtype(array.dtype, np.number):
+        raise ConfigError(f"{path} holds {array.dtype} where a policy has numbers")
+    return array
+
+
+def _of_run(mdp: FiniteMDP, path: Path) -> NamedPolicy:
+    """The first seed's policy, if it sees and does what there is on this MDP."""
+    from logtrick.envs import finite
+    from logtrick.runs import load
+
+    run = load(path)
+    config = run.config
+    seen, done = finite.observation_space(mdp), finite.action_space(mdp)
+    for what, theirs, ours in (
+        ("observations", config.observation_space, seen),
+        ("actions", config.action_space, done),
+    ):
+        if type(theirs) is not type(ours) or getattr(theirs, "n", theirs.shape) != getattr(
+            ours, "n", ours.shape
+        ):
+            raise ConfigError(
+                f"{path} was trained on {config.env} with the {what} {theirs}; this MDP has {ours}"
+            )
+    return NamedPolicy(run.policy, f"{path}, trained on {config.env}")

@@ -1,0 +1,143 @@
+"""Everything about one policy on one finite MDP, as `logtrick solve` shows and stores it."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from logtrick import exact, planning
+from logtrick.exact import Evaluation, Kind, tables
+from logtrick.mdp import FiniteMDP
+from logtrick.planning import Progress, Solution
+from logtrick.policies import SoftmaxTable
+from logtrick.policy_files import NamedPolicy, read_policy
+
+
+@dataclass(frozen=True, eq=False)
+class Slope:
+    """The size of ∇J in a policy's parameters."""
+
+    norm: float
+    error: float | None
+    """At most so far from the truth; None where the parameters' own derivatives are not bounded."""
+    parameters: str
+    """What it is the gradient by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """One policy on one MDP."""
+
+    name: str
+    """The MDP's."""
+    mdp: FiniteMDP
+    source: str
+    """Where the policy is from: "optimal", "uniform", a file or a run."""
+    evaluation: Evaluation
+    solution: Solution | None
+    """What proves the policy optimal; None where none was looked for."""
+    slope: Slope
+    seconds: float
+
+    @property
+    def actions(self) -> np.ndarray | None:
+        """int[S] where the policy is deterministic, else None."""
+        table = self.evaluation.probabilities
+        return table.argmax(axis=1) if ((table == 0) | (table == 1)).all() else None
+
+    def action_name(self, action: int) -> str:
+        """The action's name, or its number."""
+        names = self.mdp.action_names
+        return str(action) if names is None else names[action]
+
+    def numbers(self) -> dict[str, Any]:
+        """Everything as plain values and arrays, for JSON and `.npz`."""
+        e, solution = self.evaluation, self.solution
+        return {
+            "mdp": self.name,
+            "states": self.mdp.num_states,
+            "actions": self.mdp.num_actions,
+            "kind": e.kind,
+            "gamma": e.gamma,
+            "policy_source": self.source,
+            "objective": e.objective,
+            "objective_error": e.objective_error,
+            "gradient_norm": self.slope.norm,
+            "gradient_norm_error": self.slope.error,
+            "gradient_by": self.slope.parameters,
+            "values_error": e.error_bound,
+            "visitation_error": e.visitation_error,
+            "optimality_gap": None if solution is None else solution.error_bound,
+            "method": None if solution is None else solution.method,
+            "iterations": None if solution is None else solution.iterations,
+            "seconds": self.seconds,
+            "start": self.mdp.start,
+            "values": e.values,
+            "visitation": e.visitation,
+            "policy": e.probabilities if self.actions is None else self.actions,
+        }
+
+
+def solve(
+    name: str,
+    mdp: FiniteMDP,
+    policy: str = "optimal",
+    kind: Kind = "discounted",
+    *,
+    progress: Callable[[Progress], None] | None = None,
+) -> Solved:
+    """Find or read a policy, and evaluate it.
+
+    Args:
+        name: what to call the MDP.
+        mdp: the MDP.
+        policy: "optimal", or what `read_policy` takes.
+        kind: "discounted", "total" or "average".
+        progress: called now and then while an optimal policy is searched.
+
+    Raises:
+        LogtrickError: as `planning.solve`, `read_policy` and `exact.evaluate` do.
+
+    Example:
+        >>> from logtrick import problems
+        >>> solved = solve("forest", problems.forest())
+        >>> round(solved.evaluation.objective, 6), solved.actions.tolist()
+        (26.244, [0, 0, 0])
+    """
+    begin = time.perf_counter()
+    solution = None
+    if policy == "optimal":
+        solution = planning.solve(mdp, kind, progress=progress)
+        found = NamedPolicy(solution.policy, "optimal")
+    else:
+        found = read_policy(mdp, policy)
+    evaluation = exact.evaluate(mdp, found.policy, kind)
+    slope = _slope(mdp, found.policy, evaluation)
+    seconds = time.perf_counter() - begin
+    return Solved(name, mdp, found.source, evaluation, solution, slope, seconds)
+
+
+def _slope(mdp: FiniteMDP, policy: Any, evaluation: Evaluation) -> Slope:
+    """‖∇J‖: of a pytree by its parameters, of a table by the logits of a softmax in each state.
+
+    Each probability's derivatives by the logits of its state sum to 1/2 at most in absolute value,
+    hence the bound.
+    """
+    if tables.is_array(policy):
+        gradient: Any = evaluation.logit_gradient
+        words = f"{mdp.num_pairs:,} logits (state × action)"
+    else:
+        gradient = exact.policy_gradient(mdp, policy, evaluation.kind, tol=math.inf)
+        count = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(policy, eqx.is_inexact_array)))
+        words = f"{count:,} parameters"
+    norm = math.hypot(*(float(np.linalg.norm(leaf)) for leaf in jax.tree.leaves(gradient)))
+    if not tables.is_array(policy) and not isinstance(policy, SoftmaxTable):
+        return Slope(norm, None, words)
+    if isinstance(policy, SoftmaxTable):
+        words = f"{policy.logits.size:,} logits (observation × action)"
+    return Slope(norm, evaluation.gradient_error / 2, words)

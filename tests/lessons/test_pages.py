@@ -1,0 +1,95 @@
+"""What holds of every page: no requests, light, quick, accessible, equal to the library."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from logtrick.lessons import PAGES, documents
+
+pytestmark = pytest.mark.browser
+NAMES = [page.name for page in PAGES]
+LINKS = re.compile(r'href="([^"#]*)"')
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_recomputes_the_library_s_numbers(lesson, name):
+    page = lesson(name)
+    assert page.number("checked") >= 8
+    assert page.number("difference") < 1e-9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_number_is_seen(lesson, pages, tmp_path, name):
+    text = pages[name].read_text()
+    start = text.index('"numbers": {')
+    wrong = re.compile(r"-?\d+\.\d+").sub("123.25", text[start:], count=1)
+    spoiled = tmp_path / f"{name}.html"
+    spoiled.write_text(text[:start] + wrong)
+    page = lesson(name)
+    page.path = spoiled
+    assert page.open().number("difference") > 0.5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_is_light_and_quick(lesson, pages, name):
+    assert pages[name].stat().st_size <= 400_000
+    ready = lesson(name).tab.evaluate("Number(document.documentElement.dataset.ready)")
+    assert ready <= 1000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", NAMES)
+def test_nobody_is_shut_out(lesson, name, scheme):
+    page = lesson(name, width=390, scheme=scheme)
+    found = Axe().run(page.tab).response["violations"]
+    serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    assert [(v["id"], [node["html"][:120] for node in v["nodes"]]) for v in serious] == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_sticks_out(lesson, name, width):
+    page = lesson(name, width=width).tab
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = page.evaluate(
+        """[...document.querySelectorAll("math[display=block]")]
+           .filter((m) => m.scrollWidth > m.clientWidth + 1)
+           .map((m) => m.getAttribute("alttext"))"""
+    )
+    assert cut == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_control_and_number_has_its_script(lesson, name):
+    page = lesson(name).tab
+    silent = page.evaluate(
+        """[...document.querySelectorAll("[data-live]")]
+           .filter((e) => e.textContent === "…" || e.textContent.includes("undefined"))
+           .map((e) => e.dataset.live)"""
+    )
+    assert silent == []
+    for picture in page.locator("svg[data-picture]").all():
+        assert picture.locator("*").count() > 0, picture.get_attribute("data-picture")
+
+
+def test_links_lead_to_pages_or_to_the_web(pages):
+    for path in pages.values():
+        for target in LINKS.findall(path.read_text()):
+            assert target.startswith("https://") or target in {p.name for p in pages.values()}, (
+                target
+            )
+
+
+def test_a_page_refers_to_nothing_outside(pages):
+    for path in pages.values():
+        text = path.read_text()
+        assert not re.search(r' (?:src|srcset|poster|action)="|url\(|@import|fetch\(|XMLHttp', text)
+        assert "default-src &#x27;none&#x27;" in text
+
+
+def test_a_script_is_bundled_once_and_in_order():
+    script = documents.bundle(NAMES[0])
+    assert not re.search(r"^(import|export) ", script, re.MULTILINE)
+    assert script.count("function solveAll(") == 1
+    assert script.index("function solveAll(") < script.index("function stateValues(")
