@@ -76,9 +76,15 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     spec = resolve(env)
     if not trainable(spec.observation_space, spec.action_space):
         raise SpaceError(
-            f"{spec.id}: from {spec.observation_space} to {spec.action_space}: policies serve Box "
-            "and Discrete observations, and Discrete or floating Box actions."
+            f"{spec.id}: from {spec.observation_space} to {spec.action_space}: policies serve no "
+            "such spaces; see `logtrick.encoders` and `logtrick.heads`."
         )
+    for space in (spec.observation_space, spec.action_space):
+        if isinstance(space, spaces.Dict | spaces.Tuple):
+            raise SpaceError(
+                f"{spec.id}: check_env looks at single arrays only, and this is {space}. Check it "
+                "inside gymnasium.wrappers.FlattenObservation."
+            )
     num_envs = spec.num_envs or _ROWS
     length = -(-steps // num_envs)
     built = spec.build(num_envs)
