@@ -32,6 +32,7 @@ LAYERS = [
     {"exact", "planning", "derivation", "tree_files", "checkpoints"},
     {"envs"},
     {"rollouts", "host_rollouts"},
+    {"normalisation"},
     {"algorithms", "presets"},
     {"evaluation", "auditing", "audit"},
     {"plots", "report"},

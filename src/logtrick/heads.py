@@ -30,6 +30,7 @@ from logtrick.distributions import (
     TanhNormal,
     masked,
 )
+from logtrick.encoders import ACTION_MASK
 from logtrick.errors import ConfigError, SpaceError
 
 POLICY_GAIN = 0.01
@@ -159,6 +160,8 @@ def head(
         raise ConfigError(f"distribution={distribution!r} is unknown; choose one of {known}.")
     if actions is None and hasattr(observations, "num_actions"):
         return DiscreteHead(int(observations.num_actions))
+    if isinstance(observations, spaces.Dict) and ACTION_MASK in observations.spaces:
+        _check_mask(observations[ACTION_MASK], actions)
     match actions:
         case spaces.Discrete(n=n):
             return DiscreteHead(int(n))
@@ -195,6 +198,36 @@ def _box_head(space: spaces.Box, distribution: str) -> Head:
 def _product(items: list[tuple[Any, spaces.Space[Any]]], distribution: str) -> ProductHead:
     heads = tuple(head(None, space, distribution=distribution) for _, space in items)
     return ProductHead(tuple(key for key, _ in items), heads)
+
+
+def _check_mask(mask: spaces.Space[Any], actions: Any) -> None:
+    """Refuse a mask that does not fit the actions."""
+    match actions:
+        case spaces.Discrete(n=n):
+            width = int(n)
+        case spaces.MultiDiscrete(nvec=nvec):
+            width = int(nvec.sum())
+        case spaces.MultiBinary():
+            width = 2 * math.prod(actions.shape)
+        case spaces.Dict() if isinstance(mask, spaces.Dict) and set(mask) <= set(actions):
+            for key, part in mask.items():
+                _check_mask(part, actions[key])
+            return
+        case spaces.Tuple() if isinstance(mask, spaces.Tuple) and len(mask) == len(actions):
+            for part, action in zip(mask, actions, strict=True):
+                _check_mask(part, action)
+            return
+        case _:
+            raise SpaceError(
+                f"An {ACTION_MASK} in {mask} does not fit actions in {actions}: for Dict actions "
+                "it is a Dict of masks under some of their keys, for a Tuple a Tuple of as many; "
+                "Box actions have none."
+            )
+    if mask.shape != (width,):
+        raise SpaceError(
+            f"An {ACTION_MASK} in {mask} does not fit actions in {actions}: it needs {width} "
+            "entries, 1 where an action can be taken."
+        )
 
 
 def _part(mask: Any, key: Any) -> Any:

@@ -11,9 +11,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from gymnasium import spaces
-from jaxtyping import Array, Bool, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Num
 
 from logtrick.memory import initial_carry
+from logtrick.rollouts import Trajectory
 
 LIMIT = 10.0
 """Standard deviations (of observations) and scaled rewards beyond this are cut off."""
@@ -116,13 +117,12 @@ class RewardScale(eqx.Module):
         self.returns, self.moments = jnp.zeros(num_envs), RunningMoments()
 
     def observe(
-        self,
-        reward: Float[Array, "N T"],
-        step: Int[Array, "N T"],
-        valid: Bool[Array, "N T"],
-        gamma: Float[Array, ""] | float,
-    ) -> "RewardScale":
-        """The same with the returns of one more batch merged in."""
+        self, trajectory: Trajectory, gamma: Float[Array, ""] | float
+    ) -> tuple["RewardScale", Float[Array, "N T"]]:
+        """Learn from one more batch [N, T]: (the scale that knows it, its rewards scaled by that).
+
+        Scaled rewards beyond ±`LIMIT` are cut off.
+        """
 
         def follow(g: Array, row: tuple[Array, ...]) -> tuple[Array, Array]:
             reward, step, valid = row
@@ -130,14 +130,12 @@ class RewardScale(eqx.Module):
             g = jnp.where(valid, following, g)
             return g, g
 
-        columns = tuple(x.swapaxes(0, 1) for x in (reward, step, valid))
+        t = trajectory
+        columns = tuple(x.swapaxes(0, 1) for x in (t.reward, t.step, t.valid))
         last, returns = jax.lax.scan(follow, self.returns, columns)
         moments = self.moments.merge(returns.ravel(), columns[2].ravel())
-        return eqx.tree_at(lambda s: (s.returns, s.moments), self, (last, moments))
-
-    def scale(self, reward: Float[Array, "N T"]) -> Float[Array, "N T"]:
-        """r/std, cut off at ±`LIMIT`."""
-        return jnp.clip(reward / jnp.sqrt(self.moments.variance + EPS), -LIMIT, LIMIT)
+        scaled = jnp.clip(t.reward / jnp.sqrt(moments.variance + EPS), -LIMIT, LIMIT)
+        return eqx.tree_at(lambda s: (s.returns, s.moments), self, (last, moments)), scaled
 
 
 def trainable(model: Any) -> tuple[Any, Any]:

@@ -61,6 +61,35 @@ def ppo_clip(
     return -ratios.ppo_clip(log_prob, *data, epsilon_low=clip_eps, epsilon_high=clip_eps)
 
 
+def kl_penalty(
+    log_prob: Float[Array, "*batch B"],
+    old_log_prob: Float[Array, "*batch B"],
+    psi: Float[Array, "*batch B"],
+    divergence: Float[Array, "*batch B"],
+    kl_coef: Float[Array, ""] | float,
+) -> Float[Array, "*batch B"]:
+    """−r ψ + β KL(π_old ‖ π_θ) with the ratio r = π_θ/π_old.
+
+    At θ = θ_old its gradient is that of `score_function`: the divergence is at its minimum there.
+
+    Args:
+        log_prob: log π_θ(a_t|s_t), with a gradient in θ.
+        old_log_prob: the same under the policy that acted.
+        psi: ψ_t.
+        divergence: KL(π_old ‖ π_θ) in s_t, exact, with a gradient in θ.
+        kl_coef: β ≥ 0.
+
+    Example:
+        >>> one = jnp.ones(1)
+        >>> kl_penalty(jnp.log(one / 2), jnp.log(one / 4), one, 0.5 * one, 3.0).tolist()
+        [-0.5]
+
+    Source: Schulman et al. (2017), "Proximal policy optimization algorithms", equation 8.
+    """
+    ratio = jnp.exp(log_prob - jax.lax.stop_gradient(old_log_prob))
+    return kl_coef * divergence - ratio * jax.lax.stop_gradient(psi)
+
+
 def value_loss(
     values: Float[Array, "*batch"], targets: Float[Array, "*batch"]
 ) -> Float[Array, "*batch"]:

@@ -16,6 +16,7 @@ from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from logtrick.envs.protocol import DeviceEnv
+from logtrick.envs.spaces import over_leaves
 from logtrick.memory import call, initial_carry
 
 AnyArray = Any  # of JAX, or of NumPy when it comes from host environments
@@ -171,11 +172,8 @@ def executable(space: spaces.Space[Any], action: Any) -> Any:
     Works on JAX and NumPy arrays alike. An unbounded normal policy is clipped here, as everybody
     does; the gradient is that of the unclipped policy in the environment with clipping inside.
     """
-    match space:
-        case spaces.Box():
-            return action.clip(space.low, space.high)
-        case spaces.Dict():
-            return {key: executable(part, action[key]) for key, part in space.items()}
-        case spaces.Tuple():
-            return tuple(map(executable, space, action))
-    return action
+
+    def inside(part: spaces.Space[Any], taken: Any) -> Any:
+        return taken.clip(part.low, part.high) if isinstance(part, spaces.Box) else taken
+
+    return over_leaves(inside, space, action)

@@ -10,7 +10,7 @@ import logtrick as lt
 from logtrick.auditing import closed_form
 from logtrick.auditing.enumeration import enumerate_groups
 from logtrick.auditing.policies import read_policy
-from logtrick.auditing.rules import Rule
+from logtrick.auditing.rules import BOOTSTRAPPED, Rule
 from logtrick.auditing.settings import Settings
 from logtrick.psi.registry import ESTIMATORS, Claim
 
@@ -19,7 +19,7 @@ WRONG = np.random.default_rng(1).normal(size=5)
 
 
 def settings(mdp, **more):
-    return Settings(gamma=mdp.gamma, max_length=LONGEST, **{"group_size": 2, **more})
+    return Settings(gamma=mdp.gamma, max_length=LONGEST, **{"group_size": 2, "n": 2, **more})
 
 
 def enumerated(row, mdp, policy, told):
@@ -44,7 +44,9 @@ def test_on_fifty_random_mdps(row):
         softmax = random_softmax(mdp, seed + 100)
         policy, exact = read_policy(mdp, softmax), exact_gradient(mdp, softmax)
         mean = enumerated(row, mdp, policy, settings(mdp)).mean
-        wrong = enumerated(row, mdp, policy, settings(mdp, values=WRONG)).mean
+        wrong = mean
+        if row.psi in BOOTSTRAPPED:
+            wrong = enumerated(row, mdp, policy, settings(mdp, values=WRONG)).mean
         biases.append(relative(mean, exact))
         if row.weighting == "undiscounted" and row.psi in closed_form.ESTIMATORS:
             assert biases[-1] > 1e-3  # G4

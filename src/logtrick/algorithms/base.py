@@ -14,9 +14,12 @@ import tyro
 
 from logtrick.algorithms.checks import check_minibatches, check_ranges, check_types
 
-Psi = Literal["total_return", "reward_to_go", "baselined_return", "td_residual", "n_step", "gae"]
+Psi = Literal[
+    "total_return", "reward_to_go", "baselined_return", "td_residual", "n_step", "gae", "vtrace"
+]
+Schedule = Literal["constant", "linear", "cosine"]
 Weighting = Literal["discounted", "undiscounted"]
-NEEDS_CRITIC = frozenset({"baselined_return", "td_residual", "n_step", "gae"})
+NEEDS_CRITIC = frozenset({"baselined_return", "td_residual", "n_step", "gae", "vtrace"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,8 @@ class Algorithm:
         value_coef: weight of the value loss.
         entropy_coef: weight of the entropy bonus.
         learning_rate: of the optimiser, at the start.
-        schedule: "linear" lets the learning rate fall to 0 over the run; "constant" keeps it.
+        schedule: "linear" and "cosine" let the learning rate fall to 0 over the run; "constant"
+            keeps it.
         optimizer: "adam", "rmsprop" or "sgd".
         optimizer_eps: ε in the denominator of Adam and RMSProp.
         max_grad_norm: the gradient is scaled down to this norm; None: it is left as it is.
@@ -72,7 +76,7 @@ class Algorithm:
     value_coef: float = 0.5
     entropy_coef: float = 0.0
     learning_rate: float
-    schedule: Literal["constant", "linear"] = "constant"
+    schedule: Schedule = "constant"
     optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
     optimizer_eps: float = 1e-8
     max_grad_norm: float | None = None

@@ -9,10 +9,12 @@ from logtrick.errors import ConfigError
 _POSITIVE = (
     "num_envs", "num_steps", "n", "epochs", "minibatches", "learning_rate", "optimizer_eps",
     "max_grad_norm", "clip_eps", "value_clip_eps", "memory_width",
+    "kl_coef", "target_kl", "max_kl", "cg_iterations", "line_search_steps", "sync_every",
+    "rho_bar", "c_bar",
 )  # fmt: skip
 _TYPE_NAMES = {int: "a whole number", float: "a number", type(None): "None"}
-_UNIT_INTERVAL = ("gamma", "lambda_")
-_NOT_NEGATIVE = ("value_coef", "entropy_coef")
+_UNIT_INTERVAL = ("gamma", "lambda_", "line_search_shrink")
+_NOT_NEGATIVE = ("value_coef", "entropy_coef", "cg_damping")
 
 
 def check_types(algorithm: Any) -> None:
@@ -68,6 +70,15 @@ def check_ranges(algorithm: Any) -> None:
             f"a divisor of num_envs={algorithm.num_envs}: with memory, minibatches are made of "
             "whole sequences, one of each environment",
         )
+    if getattr(algorithm, "surrogate", None) == "kl_penalty":
+        require("target_kl", algorithm.target_kl is not None, "given where surrogate='kl_penalty'")
+    if hasattr(algorithm, "max_kl"):
+        require("trunk", algorithm.trunk == "separate", "'separate': the policy steps by itself")
+        wanted = "'batch' or 'none': the policy's step sees the whole batch at once"
+        require("normalise", algorithm.normalise != "minibatch", wanted)
+    corrected = hasattr(algorithm, "rho_bar")
+    wanted = "'vtrace' where, and only where, actors may lag (IMPALA)"
+    require("psi", (algorithm.psi == "vtrace") == corrected, wanted)
     if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
         # γ^t ψ_t is computed in one piece, so there is no ψ alone that could be shifted first.
         require("normalise", algorithm.normalise == "none", "'none' for the total return with γ^t")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from logtrick.algorithms.base import Algorithm, Psi, Weighting
+from logtrick.algorithms.base import Algorithm, Psi, Schedule, Weighting
 from logtrick.algorithms.group_configs import (
     CISPO,
     DAPO,
@@ -48,7 +48,7 @@ class REINFORCE(Algorithm):
     psi: Psi = "reward_to_go"
     weighting: Weighting = "discounted"
     learning_rate: float = 5e-3
-    schedule: Literal["constant", "linear"] = "linear"
+    schedule: Schedule = "linear"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class A2C(Algorithm):
     psi: Psi = "gae"
     lambda_: Annotated[float, tyro.conf.arg(aliases=["--lambda"])] = 1.0
     learning_rate: float = 7e-4
-    schedule: Literal["constant", "linear"] = "linear"
+    schedule: Schedule = "linear"
     optimizer: Literal["adam", "rmsprop", "sgd"] = "rmsprop"
     optimizer_eps: float = 1e-5
     max_grad_norm: float | None = 0.5
@@ -85,7 +85,14 @@ class PPO(Algorithm):
     """Proximal policy optimisation: several epochs of minibatches on a clipped surrogate.
 
     Attributes:
+        surrogate: "clip" limits the ratio; "kl_penalty" subtracts β KL(π_old ‖ π) instead.
         clip_eps: ε of the ratio's interval [1 − ε, 1 + ε].
+        clip_schedule: "linear" lets ε fall to 0 over the run.
+        kl_coef: β at the start.
+        target_kl: the KL from the old policy that an update should reach. With "clip": where a
+            minibatch's approximate KL exceeds 1.5 times this, it and all that would follow in the
+            update are left out; None: nothing is. With "kl_penalty": β is halved after an update
+            whose KL is below 1/1.5 of this and doubled above 1.5 times this.
         value_clip_eps: how far an update may move a value (in units of the return); None: no limit.
 
     Example:
@@ -111,17 +118,125 @@ class PPO(Algorithm):
     normalise: Literal["none", "batch", "minibatch"] = "minibatch"
     entropy_coef: float = 0.01
     learning_rate: float = 1e-3
-    schedule: Literal["constant", "linear"] = "linear"
+    schedule: Schedule = "linear"
     optimizer_eps: float = 1e-5
     max_grad_norm: float | None = 0.5
     epochs: int = 4
     minibatches: int = 4
+    surrogate: Literal["clip", "kl_penalty"] = "clip"
     clip_eps: float = 0.2
+    clip_schedule: Literal["constant", "linear"] = "constant"
+    kl_coef: float = 1.0
+    target_kl: float | None = None
     value_clip_eps: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class NPG(Algorithm):
+    """Natural policy gradient: one step of F⁻¹g per batch, its length set by a divergence.
+
+    The optimiser, learning rate, epochs and minibatches are the critic's, which is fitted after
+    the policy's step.
+
+    Attributes:
+        max_kl: δ; the step is √(2 δ/xᵀFx) x with F x = g, whose KL is δ to second order.
+        cg_iterations: of the conjugate gradients that solve F x = g.
+        cg_damping: added to the diagonal of F.
+
+    Example:
+        >>> NPG(max_kl=0.005).max_kl
+        0.005
+
+    Source: Kakade (2001), "A natural policy gradient"; the length as in Rajeswaran et al. (2017),
+    "Towards generalization and simplicity in continuous control".
+    """
+
+    name: ClassVar[str] = "npg"
+    estimates: ClassVar[str] = (
+        "F⁻¹ times the score-function update without γ^t, F from the same batch: in general the "
+        "natural gradient of no function (G4), near that of the undiscounted objective; biased as "
+        "far as the critic is, and by the damping of F."
+    )
+
+    num_envs: int = 16
+    num_steps: int | None = 128
+    psi: Psi = "gae"
+    normalise: Literal["none", "batch", "minibatch"] = "batch"
+    learning_rate: float = 1e-3
+    epochs: int = 10
+    minibatches: int = 16
+    max_kl: float = 0.01
+    cg_iterations: int = 15
+    cg_damping: float = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TRPO(NPG):
+    """Trust-region policy optimisation: NPG's step, shortened until it keeps what it promises.
+
+    Of the full step, `line_search_shrink` times it, and so on, the first is taken that improves
+    the surrogate and whose exact mean KL is at most `max_kl`; none, if none of them does.
+
+    Attributes:
+        line_search_steps: lengths that are tried.
+        line_search_shrink: each is so many times the one before.
+
+    Example:
+        >>> TRPO().line_search_steps
+        10
+
+    Source: Schulman et al. (2015), "Trust region policy optimization".
+    """
+
+    name: ClassVar[str] = "trpo"
+    line_search_steps: int = 10
+    line_search_shrink: float = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class IMPALA(Algorithm):
+    """V-trace actor-critic: actors may lag behind the learner, and importance ratios correct them.
+
+    Attributes:
+        sync_every: updates after which the actors get the learner's parameters; with 1 they never
+            lag, and V-trace is GAE with the same λ.
+        rho_bar: ρ̄, where the ratio in δ and before ψ is clipped; it decides whose V is learned.
+        c_bar: c̄, where the ratio in the trace is clipped.
+
+    Example:
+        >>> IMPALA(sync_every=4).psi
+        'vtrace'
+
+    Source: Espeholt et al. (2018), "IMPALA: scalable distributed deep-RL with importance weighted
+    actor-learner architectures".
+    """
+
+    name: ClassVar[str] = "impala"
+    estimates: ClassVar[str] = (
+        "the score-function update without γ^t, corrected for the actions of delayed actors but "
+        "not for the states that they visit; with clipped ratios, of a policy between theirs and "
+        "the learner's. In general the gradient of no function (G4)."
+    )
+
+    num_envs: int = 16
+    num_steps: int | None = 20
+    psi: Psi = "vtrace"
+    lambda_: Annotated[float, tyro.conf.arg(aliases=["--lambda"])] = 1.0
+    entropy_coef: float = 0.01
+    learning_rate: float = 6e-4
+    schedule: Schedule = "linear"
+    optimizer: Literal["adam", "rmsprop", "sgd"] = "rmsprop"
+    optimizer_eps: float = 1e-5
+    max_grad_norm: float | None = 0.5
+    sync_every: int = 1
+    rho_bar: float = 1.0
+    c_bar: float = 1.0
+
+
 _GROUPED = (RLOO, GRPO, DrGRPO, DAPO, GSPO, CISPO, REINFORCEPlusPlus)
-ALGORITHMS: dict[str, type[Algorithm]] = {c.name: c for c in (REINFORCE, A2C, PPO, *_GROUPED)}
+ALGORITHMS: dict[str, type[Algorithm]] = {
+    c.name: c for c in (REINFORCE, A2C, PPO, NPG, TRPO, IMPALA, *_GROUPED)
+}
 
 
 def from_dict(data: Mapping[str, Any]) -> Algorithm:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 from logtrick import psi
 from logtrick.actor_critic import unroll
 from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.configs import IMPALA
 from logtrick.rollouts import Trajectory
 
 STD_EPS = 1e-8
@@ -39,6 +40,8 @@ class Batch(NamedTuple):
     """Where an episode begins, and with it a fresh memory; None without memory."""
     carry: Any = None
     """[B, …] the memory before each sequence; None without memory."""
+    old: Any = None
+    """π_old(·|s), where a loss measures the divergence from it."""
     reference_log_prob: Float[Array, "B *axes"] | None = None
     """log π of the same actions under the policy before training; None where no KL asks for it."""
 
@@ -68,12 +71,11 @@ def estimate(
         carry: [N, …] the model's memory before the first of them; None where it has none.
     """
     t = without_padding(trajectory)
-    values, next_values = _values(algorithm, model, t, carry)
+    values, next_values, ratios = _values(algorithm, model, t, carry)
     weight = t.valid.astype(t.reward.dtype)
     if algorithm.weighting == "discounted":
         weight = weight * jnp.asarray(algorithm.gamma) ** t.step
-    estimates = _psi(algorithm, t, values, next_values)
-    targets = estimates + values
+    estimates, targets = _psi(algorithm, t, values, next_values, ratios)
     if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
         weight = t.valid.astype(t.reward.dtype)  # this ψ comes with its γ^t already in it
     if algorithm.normalise == "batch":
@@ -94,16 +96,25 @@ def estimate(
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch), explained
 
 
-def _values(algorithm: Algorithm, model: Any, t: Trajectory, carry: Any) -> tuple[Array, Array]:
-    """V(s_t) and V(s'_t), the latter with the memory that the step t left."""
+def _values(
+    algorithm: Algorithm, model: Any, t: Trajectory, carry: Any
+) -> tuple[Array, Array, Array | None]:
+    """V(s_t), V(s'_t) with the memory that the step t left, and for V-trace π/μ of the actions."""
     if not algorithm.has_critic:
-        return jnp.zeros_like(t.reward), jnp.zeros_like(t.reward)
+        return jnp.zeros_like(t.reward), jnp.zeros_like(t.reward), None
     state_value = jax.vmap(jax.vmap(model.state_value))
-    if carry is None:
-        return state_value(t.obs), state_value(t.next_obs)
-    along = jax.vmap(functools.partial(unroll, model))
-    _, values, carries = along(t.obs, t.step == 0, carry)
-    return values, state_value(t.next_obs, carries)
+    if carry is not None:
+        along = jax.vmap(functools.partial(unroll, model))
+        distributions, values, carries = along(t.obs, t.step == 0, carry)
+        next_values = state_value(t.next_obs, carries)
+    else:
+        values, next_values = state_value(t.obs), state_value(t.next_obs)
+        distributions = None
+    if not isinstance(algorithm, IMPALA):
+        return values, next_values, None
+    if distributions is None:
+        distributions = jax.vmap(jax.vmap(lambda obs: model(obs)[0]))(t.obs)
+    return values, next_values, jnp.exp(distributions.log_prob(t.action) - t.log_prob)
 
 
 def without_padding(trajectory: Trajectory) -> Trajectory:
@@ -119,6 +130,23 @@ def without_padding(trajectory: Trajectory) -> Trajectory:
 
 
 def _psi(
+    algorithm: Algorithm, t: Trajectory, values: Array, next_values: Array, ratios: Array | None
+) -> tuple[Float[Array, "N T"], Float[Array, "N T"]]:
+    """ψ_t, and the target of V(s_t): ψ_t + V(s_t) but for V-trace, which has its own."""
+    if isinstance(algorithm, IMPALA):
+        data = (t.reward, values, next_values, ratios, t.terminated, t.truncated)
+        settings = {
+            "gamma": algorithm.gamma,
+            "lambda_": algorithm.lambda_,
+            "rho_bar": algorithm.rho_bar,
+            "c_bar": algorithm.c_bar,
+        }
+        return psi.vtrace(*data, **settings), psi.vtrace_targets(*data, **settings)
+    estimates = _on_policy_psi(algorithm, t, values, next_values)
+    return estimates, estimates + values
+
+
+def _on_policy_psi(
     algorithm: Algorithm, t: Trajectory, values: Array, next_values: Array
 ) -> Float[Array, "N T"]:
     ends, gamma = (t.terminated, t.truncated), algorithm.gamma
@@ -135,7 +163,7 @@ def _psi(
             return psi.td_residual(t.reward, values, next_values, *ends, gamma=gamma)
         case "n_step":
             return psi.n_step(t.reward, values, next_values, *ends, gamma=gamma, n=algorithm.n)
-        case "gae":
+        case _:  # "gae": "vtrace" belongs to IMPALA
             lambda_ = algorithm.lambda_
             return psi.gae(t.reward, values, next_values, *ends, gamma=gamma, lambda_=lambda_)
 

@@ -8,7 +8,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from logtrick.algorithms.base import Algorithm, Weighting
+from logtrick.algorithms.base import Algorithm, Schedule, Weighting
 from logtrick.errors import ConfigError
 
 GroupPsi = Literal["rloo", "grpo", "dr_grpo", "opo", "whiten"]
@@ -55,7 +55,7 @@ class GroupAlgorithm(Algorithm):
     gamma: float = 1.0
     weighting: Weighting = "discounted"
     learning_rate: float = 3e-3
-    schedule: Literal["constant", "linear"] = "linear"
+    schedule: Schedule = "linear"
     max_grad_norm: float | None = 1.0
     group_size: int = 8
     psi: GroupPsi  # type: ignore[assignment]  # other names than those of single trajectories

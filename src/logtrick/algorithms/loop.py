@@ -116,7 +116,7 @@ class Loop:
             carry = self.host.carry
             num_steps, episodic = self.program.num_steps, self.algorithm.episodic
             trajectory = self.host.collect(
-                state.params, key_rollout, num_steps, one_episode=episodic
+                state.actor, key_rollout, num_steps, one_episode=episodic
             )
             improve = self._over_seeds(self.program.improve, (None, None, 0, 0, 0))
             arguments = self.settings, self.total, state._replace(key=key), trajectory, carry

@@ -11,15 +11,17 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from logtrick.actor_critic import Acting
 from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.configs import IMPALA, PPO
 from logtrick.algorithms.estimation import Batch, estimate
 from logtrick.algorithms.group_configs import GroupAlgorithm
+from logtrick.algorithms.learning import adapted, is_penalised, learn, scheduled
 from logtrick.algorithms.metrics import episodes, finite
-from logtrick.algorithms.update import descend, optimizer
+from logtrick.algorithms.update import optimizer
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.memory import call, initial_carry, restart
 from logtrick.normalisation import Normalised, RewardScale, trainable
@@ -40,8 +42,17 @@ class TrainState(NamedTuple):
     """Transitions learned from."""
     reward_scale: RewardScale | None = None
     """What rewards are divided by; None where they are taken as they are."""
+    acting: Any = None
+    """The parameters that act, where they may lag behind `params`."""
+    kl_coef: Float[Array, "*seeds"] | None = None
+    """β of PPO's adaptive penalty."""
     reference: Any = None
     """The model's arrays before training, where the algorithm compares with them."""
+
+    @property
+    def actor(self) -> Any:
+        """The parameters that act."""
+        return self.params if self.acting is None else self.acting
 
 
 @dataclass(frozen=True)
@@ -68,24 +79,22 @@ class Program:
             rows = start_rows(key_rows, env, self.algorithm.num_envs, carry)
         opt_state = optimizer(self.algorithm).init(trainable(params)[0])
         zero = jnp.zeros((), jnp.int32)
-        scaled = self.algorithm.rewards == "normalised"
-        reward_scale = RewardScale(self.algorithm.num_envs) if scaled else None
-        return TrainState(
-            key,
-            params,
-            opt_state,
-            rows,
-            zero,
-            zero.astype(jnp.uint32),
-            reward_scale,
-            reference=params if self.algorithm.needs_reference else None,
-        )
+        state = TrainState(key, params, opt_state, rows, zero, zero.astype(jnp.uint32))
+        if self.algorithm.rewards == "normalised":
+            state = state._replace(reward_scale=RewardScale(self.algorithm.num_envs))
+        if _may_lag(self.algorithm):
+            state = state._replace(acting=params)
+        if isinstance(self.algorithm, PPO) and is_penalised(self.algorithm):
+            state = state._replace(kl_coef=jnp.asarray(self.algorithm.kl_coef))
+        if self.algorithm.needs_reference:
+            state = state._replace(reference=params)
+        return state
 
     def advance(self, state: TrainState, settings: Any, total: Array) -> tuple[TrainState, Any]:
         """One update on a device environment."""
         assert self.env is not None
         key, key_rollout = jax.random.split(state.key)
-        model, episodic = self.model(state.params), self.algorithm.episodic
+        model, episodic = self.model(state.actor), self.algorithm.episodic
         rows, num_envs = state.rows, self.algorithm.num_envs
         fresh = episodic
         if (group_size := self.algorithm.rows_per_start) > 1:
@@ -112,33 +121,28 @@ class Program:
     ) -> tuple[TrainState, Any]:
         """Learn from trajectories [N, T] and the memories before them: (state, metrics)."""
         algorithm = self.algorithm.with_values(settings)
+        if state.kl_coef is not None:
+            algorithm = algorithm.with_values({"kl_coef": state.kl_coef})
+        algorithm = scheduled(algorithm, state.steps / total)
         model = self.model(state.params)
-        key, key_shuffle = jax.random.split(state.key)
+        key, key_learn = jax.random.split(state.key)
         learned, reward_scale = trajectory, state.reward_scale
         if reward_scale is not None:
-            reward_scale = reward_scale.observe(
-                trajectory.reward, trajectory.step, trajectory.valid, algorithm.gamma
-            )
-            learned = trajectory._replace(reward=reward_scale.scale(trajectory.reward))
+            reward_scale, rewards = reward_scale.observe(trajectory, algorithm.gamma)
+            learned = trajectory._replace(reward=rewards)
         batch, explained = self._estimate(algorithm, model, state.reference, learned, carry)
-        rate = jnp.asarray(algorithm.learning_rate)
-        if algorithm.schedule == "linear":
-            rate = rate * jnp.maximum(1 - state.steps / total, 0.0)
-        model, opt_state, parts = descend(
-            algorithm, model, state.opt_state, batch, rate, key_shuffle
-        )
+        model, opt_state, parts = learn(algorithm, model, state.opt_state, batch, key_learn)
         if isinstance(model, Normalised):
             model = model.observe(trajectory.obs, trajectory.valid)
         params = eqx.filter(model, eqx.is_array)
-        following = TrainState(
-            key,
-            params,
-            opt_state,
-            state.rows,
-            state.updates + 1,
-            state.steps + jnp.sum(trajectory.valid, dtype=jnp.uint32),
-            reward_scale,
-            state.reference,
+        following = state._replace(
+            key=key,
+            params=params,
+            opt_state=opt_state,
+            updates=state.updates + 1,
+            steps=state.steps + jnp.sum(trajectory.valid, dtype=jnp.uint32),
+            reward_scale=reward_scale,
+            **_of_the_algorithm(algorithm, state, params, parts),
         )
         metrics = (
             parts
@@ -181,3 +185,21 @@ class Program:
             return action, distribution.log_prob(action), carry
 
         return jax.vmap(one_row)(keys, obs, carry, begins)
+
+
+def _may_lag(algorithm: Algorithm) -> bool:
+    return isinstance(algorithm, IMPALA) and algorithm.sync_every > 1
+
+
+def _of_the_algorithm(
+    algorithm: Algorithm, state: TrainState, params: Any, parts: dict[str, Array]
+) -> dict[str, Any]:
+    """The parts of the next state that only some algorithms have."""
+    own: dict[str, Any] = {}
+    if isinstance(algorithm, IMPALA) and state.acting is not None:
+        due = (state.updates + 1) % algorithm.sync_every == 0
+        select = functools.partial(jnp.where, due)
+        own["acting"] = jax.tree.map(select, params, state.acting)
+    if isinstance(algorithm, PPO) and state.kl_coef is not None:
+        own["kl_coef"] = adapted(algorithm, state.kl_coef, parts["kl"])
+    return own

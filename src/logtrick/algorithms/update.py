@@ -3,6 +3,7 @@
 Unbatched in seeds: `vmap` is outside. The settings in `algorithm` may be traced numbers.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -18,6 +19,9 @@ from logtrick.algorithms.configs import PPO
 from logtrick.algorithms.estimation import Batch, forward, standardise
 from logtrick.algorithms.group_configs import GroupAlgorithm
 from logtrick.normalisation import trainable
+
+Objective = Callable[[Algorithm, Any, Batch], tuple[Array, dict[str, Array]]]
+"""(settings, model, batch) -> (what is to fall, metrics)."""
 
 
 def optimizer(algorithm: Algorithm) -> optax.GradientTransformation:
@@ -50,26 +54,50 @@ def loss(algorithm: Algorithm, model: Any, batch: Batch) -> tuple[Array, dict[st
     estimates = batch.psi
     if algorithm.normalise == "minibatch":
         estimates = standardise(estimates, batch.valid > 0)
-    count = jnp.maximum(jnp.sum(batch.valid), 1.0)
-
-    def mean(x: Array, weight: Array) -> Array:
-        return jnp.sum(jnp.where(batch.valid > 0, weight * x, 0.0)) / count
-
-    parts = {"entropy": mean(distribution.entropy(), batch.valid)}
-    log_ratio = log_prob - batch.log_prob
+    parts = {"entropy": _mean(distribution.entropy(), batch.valid, batch)}
     if isinstance(algorithm, PPO):
-        policy = objectives.ppo_clip(log_prob, batch.log_prob, estimates, algorithm.clip_eps)
-        outside = jnp.abs(jnp.expm1(log_ratio)) > algorithm.clip_eps
-        parts["approx_kl"] = mean(jnp.expm1(log_ratio) - log_ratio, batch.valid)
-        parts["clip_fraction"] = mean(outside.astype(log_prob.dtype), batch.valid)
+        policy = _ppo_loss(algorithm, distribution, log_prob, estimates, batch, parts)
     else:
         policy = objectives.score_function(log_prob, estimates)
-    parts["policy_loss"] = mean(policy, batch.weight)
+    parts["policy_loss"] = _mean(policy, batch.weight, batch)
     total = parts["policy_loss"] - algorithm.entropy_coef * parts["entropy"]
     if algorithm.has_critic:
-        parts["value_loss"] = mean(_value_loss(algorithm, values, batch), batch.valid)
+        parts["value_loss"] = _mean(_value_loss(algorithm, values, batch), batch.valid, batch)
         total = total + algorithm.value_coef * parts["value_loss"]
     return total, parts
+
+
+def critic_loss(algorithm: Algorithm, model: Any, batch: Batch) -> tuple[Array, dict[str, Array]]:
+    """The value loss alone, a mean over the transitions."""
+    total = _mean(_value_loss(algorithm, forward(model, batch)[1], batch), batch.valid, batch)
+    return total, {"value_loss": total}
+
+
+def _mean(x: Array, weight: Array, batch: Batch) -> Array:
+    """Σ weight · x over the rows that are transitions, divided by their number."""
+    count = jnp.maximum(jnp.sum(batch.valid), 1.0)
+    return jnp.sum(jnp.where(batch.valid > 0, weight * x, 0.0)) / count
+
+
+def _ppo_loss(
+    algorithm: PPO,
+    distribution: Any,
+    log_prob: Array,
+    estimates: Array,
+    batch: Batch,
+    parts: dict[str, Array],
+) -> Array:
+    log_ratio = log_prob - batch.log_prob
+    parts["approx_kl"] = _mean(jnp.expm1(log_ratio) - log_ratio, batch.valid, batch)
+    if algorithm.surrogate == "kl_penalty":
+        divergence = batch.old.kl(distribution)
+        parts["kl"] = _mean(divergence, batch.valid, batch)
+        return objectives.kl_penalty(
+            log_prob, batch.log_prob, estimates, divergence, algorithm.kl_coef
+        )
+    outside = jnp.abs(jnp.expm1(log_ratio)) > algorithm.clip_eps
+    parts["clip_fraction"] = _mean(outside.astype(log_prob.dtype), batch.valid, batch)
+    return objectives.ppo_clip(log_prob, batch.log_prob, estimates, algorithm.clip_eps)
 
 
 def _value_loss(algorithm: Algorithm, values: Array, batch: Batch) -> Array:
@@ -86,6 +114,7 @@ def descend(
     batch: Batch,
     learning_rate: Array,
     key: PRNGKeyArray,
+    objective: Objective = loss,
 ) -> tuple[Any, Any, dict[str, Array]]:
     """Take epochs × minibatches gradient steps: (model, optimiser state, mean of each metric)."""
     opt = optimizer(algorithm)
@@ -94,7 +123,7 @@ def descend(
     def step(carry: Any, minibatch: Batch) -> tuple[Any, dict[str, Array]]:
         params, opt_state = carry
         value_and_grad = jax.value_and_grad(
-            lambda p: loss(algorithm, eqx.combine(p, static), minibatch), has_aux=True
+            lambda p: objective(algorithm, eqx.combine(p, static), minibatch), has_aux=True
         )
         (total, parts), grads = value_and_grad(params)
         parts |= {"loss": total, "grad_norm": optax.tree.norm(grads)}
@@ -103,17 +132,56 @@ def descend(
         return (params, opt_state), parts
 
     size = len(batch.psi)
+    start = params, opt_state
     if algorithm.epochs == algorithm.minibatches == 1:
-        (params, opt_state), parts = step((params, opt_state), batch)
+        (params, opt_state), parts = step(start, batch)
     else:
         rows = shuffles(key, size, algorithm.epochs).reshape(-1, size // algorithm.minibatches)
-        (params, opt_state), parts = jax.lax.scan(
-            lambda carry, row: step(carry, jax.tree.map(lambda x: x[row], batch)),
-            (params, opt_state),
-            rows,
-        )
-        parts = jax.tree.map(jnp.mean, parts)
+        limit = _kl_limit(algorithm)
+        if limit is None:
+            (params, opt_state), parts = jax.lax.scan(
+                lambda carry, row: step(carry, jax.tree.map(lambda x: x[row], batch)), start, rows
+            )
+            parts = jax.tree.map(jnp.mean, parts)
+        else:
+            (params, opt_state), parts = _until(limit, step, start, batch, rows)
     return eqx.combine(params, static), opt_state, parts
+
+
+def _kl_limit(algorithm: Algorithm) -> Any:
+    """The approximate KL above which the rest of an update is left out; None: none is."""
+    if isinstance(algorithm, PPO) and algorithm.surrogate == "clip":
+        return None if algorithm.target_kl is None else 1.5 * algorithm.target_kl
+    return None
+
+
+def _until(
+    limit: Array | float, step: Any, start: Any, batch: Batch, rows: Array
+) -> tuple[Any, Any]:
+    """Steps until a minibatch's KL exceeds the limit: (what they led to, means over those taken).
+
+    The minibatch that exceeds it is left out, too, as is its share in the means.
+    """
+    shapes = jax.eval_shape(step, start, jax.tree.map(lambda x: x[rows[0]], batch))[1]
+
+    def attempt(state: Any, row: Array) -> tuple[Any, tuple[dict[str, Array], Array]]:
+        carry, going = state
+        following, parts = step(carry, jax.tree.map(lambda x: x[row], batch))
+        going = parts["approx_kl"] <= limit
+        kept = jax.tree.map(lambda new, old: jnp.where(going, new, old), following, carry)
+        return (kept, going), (parts, going)
+
+    def skip(state: Any, row: Array) -> tuple[Any, tuple[dict[str, Array], Array]]:
+        return state, (jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes), state[1])
+
+    (carry, _), (parts, taken) = jax.lax.scan(
+        lambda state, row: jax.lax.cond(state[1], attempt, skip, state, row),
+        (start, jnp.ones((), bool)),
+        rows,
+    )
+    count = jnp.sum(taken)
+    means = jax.tree.map(lambda x: jnp.sum(jnp.where(taken, x, 0)) / count, parts)
+    return carry, means | {"gradient_steps": count}
 
 
 def shuffles(key: PRNGKeyArray, size: int, count: int) -> Array:

@@ -1,8 +1,7 @@
 """`lt.audit`: what is this estimator's expectation, its covariance, and whose gradient is it?"""
 
 import difflib
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from logtrick.auditing.closed_form import ESTIMATORS as CLOSED_FORMS
 from logtrick.auditing.plans import METHODS, Case, Plan
@@ -15,11 +14,9 @@ from logtrick.errors import ConfigError
 from logtrick.mdp import FiniteMDP
 from logtrick.psi.registry import ESTIMATORS, Estimator
 
-Method = Literal["auto", "closed form", "enumeration", "sampling"]
-
 
 def audit(
-    estimator: str | Estimator | Callable[..., Any],
+    estimator: Any,
     mdp: FiniteMDP,
     policy: Any,
     *,
@@ -30,7 +27,7 @@ def audit(
     horizon: int | None = None,
     batch_size: int = 64,
     key: int = 0,
-    method: Method = "auto",
+    method: str = "auto",
     samples: int | None = None,
     group_size: int | None = None,
     **settings: Any,

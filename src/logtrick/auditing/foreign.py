@@ -1,7 +1,7 @@
 """Somebody else's estimator: called on batches of trajectories, and what comes back is checked.
 
 JAX estimators are compiled and mapped over many batches at once. One that cannot be (it uses NumPy,
-or branches on numbers) is called on one batch after another.
+or branches on numbers) is called on one batch after another, with arrays of NumPy.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,8 @@ class JaxRunner:
         with jax.enable_x64(True):
             model = jax.tree.map(_as_jax, model)
             for first in range(0, count, CHUNK):
-                chunk = _rows(trajectories, first, min(CHUNK, count))
+                size = min(CHUNK, count)
+                chunk = trajectories if size == count else _rows(trajectories, first, size)
                 parts.append(self._leaves(model, chunk))
         leaves = [np.concatenate(leaf)[:count] for leaf in zip(*parts, strict=True)]
         return policy.flat_gradients(leaves)  # type: ignore[attr-defined]
@@ -51,14 +52,13 @@ class JaxRunner:
         """The gradient's arrays [U, ...], in the order of the policy's."""
         if self.batched:
             try:
-                return self._read(self._compiled(self.estimator, model, trajectories))
+                on_device = Trajectory(*map(jnp.asarray, trajectories))
+                return self._read(self._compiled(self.estimator, model, on_device))
             except EstimatorError:
                 raise
             except Exception:
                 self.batched = False  # once is enough: one at a time, it may work or say why not
-        batches = [
-            Trajectory(*(x[u] for x in trajectories)) for u in range(len(trajectories.reward))
-        ]
+        batches = [Trajectory(*(x[u] for x in trajectories)) for u in range(len(trajectories[0]))]
         one_by_one = [self._read(self._one(model, batch)) for batch in batches]
         return [np.stack(leaf) for leaf in zip(*one_by_one, strict=True)]
 
@@ -108,8 +108,9 @@ def _listed(leaves: dict[str, Any]) -> str:
 def _rows(trajectories: Trajectory, first: int, size: int) -> Trajectory:
     """`size` batches from `first` on; the last ones are repeated so that shapes stay the same."""
     where = np.minimum(np.arange(first, first + size), len(trajectories.reward) - 1)
-    return Trajectory(*(jnp.asarray(x[where]) for x in trajectories))
+    return Trajectory(*(x[where] for x in trajectories))
 
 
 def _as_jax(leaf: Any) -> Any:
-    return jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf
+    """Parameters as float64 arrays of JAX; whatever else a pytree holds as it is."""
+    return jnp.asarray(leaf, jnp.float64) if eqx.is_inexact_array(leaf) else leaf

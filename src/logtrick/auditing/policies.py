@@ -5,15 +5,14 @@ kind of policy needs one class here and nothing elsewhere.
 """
 
 import abc
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Float64, PyTree
 
 from logtrick.auditing.foreign import JaxRunner
@@ -84,15 +83,13 @@ class PytreePolicy(ScoredPolicy):
     """A pytree that is called on one observation; θ is its float arrays in one vector."""
 
     def __init__(self, mdp: FiniteMDP, policy: PyTree) -> None:
-        self.mdp = mdp
-        with jax.enable_x64(True), jax.ensure_compile_time_eval():
-            params, static = eqx.partition(policy, eqx.is_inexact_array)
-            flat, self._unravel = ravel_pytree(jax.tree.map(_as_float64, params))
-            self.theta = np.array(flat)
-            self.model = eqx.combine(self._unravel(flat), static)
-        self._static = static
-        if not self.theta.size:
+        self.mdp, self.model = mdp, policy
+        params, self._static = eqx.partition(policy, eqx.is_inexact_array)
+        leaves, self._structure = jax.tree.flatten(params)
+        if not leaves:
             raise ConfigError(f"{type(policy).__name__} has no parameters: nothing to estimate")
+        self._shapes = [leaf.shape for leaf in leaves]
+        self.theta = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves])
 
     @cached_property
     def probabilities(self) -> Float64[np.ndarray, " P"]:
@@ -114,8 +111,10 @@ class PytreePolicy(ScoredPolicy):
 
     def unravel(self, vector: Float64[np.ndarray, " N"]) -> PyTree:
         """A pytree of NumPy arrays."""
-        with jax.enable_x64(True), jax.ensure_compile_time_eval():
-            return jax.tree.map(np.asarray, self._unravel(jnp.asarray(vector)))
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes])
+        parts = np.split(vector, ends[:-1])
+        shaped = [part.reshape(s) for part, s in zip(parts, self._shapes, strict=True)]
+        return jax.tree.unflatten(self._structure, shaped)
 
     def runner(self, estimator: Callable[..., Any]) -> Runner:
         """Compiled where the estimator can be."""
@@ -219,7 +218,3 @@ def read_policy(mdp: FiniteMDP, policy: Any) -> ScoredPolicy:
             f"{MOST_PARAMETERS} is too large. Audit a smaller policy: the claim is about the rule"
         )
     return read
-
-
-def _as_float64(leaf: Any) -> Any:
-    return jnp.asarray(leaf, jnp.float64)

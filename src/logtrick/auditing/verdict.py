@@ -21,6 +21,7 @@ ELSEWHERE = 3
 """Other θ at which the update is compared."""
 STENCIL = ((1, 8 / 12), (2, -1 / 12))
 """Central differences of fourth order: (steps away, weight)."""
+ONE_PARAMETER = "undecidable (one parameter)"
 MOST_DIRECTIONS = 64
 """With more parameters M is taken on this many random directions."""
 
@@ -66,7 +67,7 @@ class Judge:
         others = self._others(policy)
         if free_directions(policy) < 2:  # one and the same update is a multiple of several ∇J
             name = self._objective([policy, *others], multiples=False)
-            return Verdict(name or "undecidable (one parameter)", float("nan"))
+            return Verdict(name or ONE_PARAMETER, float("nan"))
         curl = self.curl(policy)
         name = self._objective([policy, *others], multiples=True)
         if name is None:

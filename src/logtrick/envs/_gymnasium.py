@@ -12,6 +12,7 @@ from gymnasium.envs.registration import find_highest_version, get_env_id, parse_
 from logtrick.envs import _vector
 from logtrick.envs._vector import Factory, RowsFailed, Vector
 from logtrick.envs.host import VectorHostEnvs
+from logtrick.envs.spaces import SINGLE, over_leaves
 from logtrick.envs.spec import EnvRow, EnvSpec, Workers, from_zero
 from logtrick.errors import EnvError, LogtrickError, MissingExtraError, SpaceError, UnknownEnvError
 
@@ -116,16 +117,8 @@ def _spec(
     build: Callable[[int, Workers, float], VectorHostEnvs],
     num_envs: int | None = None,
 ) -> EnvSpec:
-    if not isinstance(observation_space, spaces.Box | spaces.Discrete):
-        raise SpaceError(
-            f"{id}: its observation space is {observation_space}, and only Box and Discrete can be "
-            "served. Pass a function that makes it inside gymnasium.wrappers.FlattenObservation."
-        )
-    if not isinstance(action_space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete):
-        raise SpaceError(
-            f"{id}: its action space is {action_space}, and only Discrete, Box and MultiDiscrete "
-            "can be served."
-        )
+    for name, space in (("observation", observation_space), ("action", action_space)):
+        over_leaves(functools.partial(_refuse_unknown, id, name), space)
     return EnvSpec(
         id=id,
         kind="host",
@@ -135,6 +128,15 @@ def _spec(
         builder=build,
         num_envs=num_envs,
     )
+
+
+def _refuse_unknown(id: str, name: str, space: spaces.Space[Any]) -> None:
+    if not isinstance(space, SINGLE):
+        raise SpaceError(
+            f"{id}: its {name} space has the part {space}, and only Box, Discrete, MultiDiscrete, "
+            "MultiBinary and Dict and Tuple spaces of them can be served. Pass a function that "
+            "makes it inside a wrapper (gymnasium.wrappers.FlattenObservation, say)."
+        )
 
 
 def _registered(name: str) -> Any:

@@ -81,7 +81,7 @@ def reset(vector: Vector, seed: Any, options: Any, timeout: float) -> Any:
     return obs
 
 
-def step(vector: Vector, actions: np.ndarray, timeout: float) -> Any:
+def step(vector: Vector, actions: Any, timeout: float) -> Any:
     """What `vector.step(actions)` returns; a `RowsFailed` for whatever goes wrong."""
 
     def call() -> Any:

@@ -13,6 +13,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from logtrick.envs.spaces import over_leaves
+
 FAILURE = "logtrick_failure"
 """Key of the `info` that carries what went wrong."""
 TRACE = "logtrick_trace"
@@ -26,9 +28,7 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(make())
         # Gymnasium writes the autoreset mode into this dictionary, which the class would share.
         self.metadata = dict(self.env.metadata)
-        self._shape = self.env.observation_space.shape or ()
-        self._dtype = self.env.observation_space.dtype
-        self._kinds = "f" if np.issubdtype(self._dtype, np.floating) else "iub"
+        self._space = self.env.observation_space
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode; a failure is told in the info."""
@@ -61,23 +61,32 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         except Exception as error:
             return self._blank(), 0.0, True, False, _failure(error)
 
-    def _observation(self, obs: Any) -> np.ndarray:
-        array = np.asarray(obs)
-        if array.shape != self._shape:
-            raise _Fault(f"the observation has shape {array.shape}, its space {self._shape}")
-        if array.dtype.kind not in self._kinds:
-            raise _Fault(f"the observation has dtype {array.dtype}, its space {self._dtype}")
-        cast = array.astype(self._dtype, copy=False)
-        if self._kinds != "f" and cast.dtype != array.dtype and not np.array_equal(cast, array):
-            raise _Fault(f"the observation {array} does not fit its space's dtype {self._dtype}")
-        return cast
+    def _observation(self, obs: Any) -> Any:
+        try:
+            return over_leaves(_part, self._space, obs)
+        except (KeyError, IndexError, TypeError) as error:
+            raise _Fault(f"the observation lacks parts of its space {self._space}") from error
 
-    def _blank(self) -> np.ndarray:
-        return np.zeros(self._shape, self._dtype)
+    def _blank(self) -> Any:
+        return over_leaves(lambda space: np.zeros(space.shape, space.dtype), self._space)
 
 
 class _Fault(Exception):
     """The environment answered, wrongly."""
+
+
+def _part(space: gymnasium.Space[Any], obs: Any) -> np.ndarray:
+    """The observation, or a part of it, in its space's dtype."""
+    array, shape, dtype = np.asarray(obs), space.shape or (), np.dtype(space.dtype)
+    if array.shape != shape:
+        raise _Fault(f"the observation has shape {array.shape}, its space {shape}")
+    kinds = "f" if dtype.kind == "f" else "iub"
+    if array.dtype.kind not in kinds:
+        raise _Fault(f"the observation has dtype {array.dtype}, its space {dtype}")
+    cast = array.astype(dtype, copy=False)
+    if kinds != "f" and cast.dtype != array.dtype and not np.array_equal(cast, array):
+        raise _Fault(f"the observation {array} does not fit its space's dtype {dtype}")
+    return cast
 
 
 def _reward(reward: Any) -> float:

@@ -9,6 +9,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from logtrick.envs import _vector
 from logtrick.envs._vector import RowsFailed, SeededVector, Vector
 from logtrick.envs.protocol import HostEnvs, HostStep
+from logtrick.envs.spaces import over_leaves
 from logtrick.envs.spec import from_zero
 from logtrick.errors import EnvError, ShapeError, SpaceError
 
@@ -61,7 +62,7 @@ class VectorHostEnvs(HostEnvs):
         self.replayable = deterministic and disabled and self._one_seed_each
         self._timeout = timeout
         self._owned = owned
-        self._obs: np.ndarray | None = None
+        self._obs: Any = None
         """What the vector environment itself showed last; None before the first reset."""
         self._ended = np.zeros(self.num_envs, bool)
         """Rows whose episode is over, and which `reset` has not been called for."""
@@ -69,10 +70,10 @@ class VectorHostEnvs(HostEnvs):
         """Rows whose next step is no transition."""
         self._steps = np.zeros(self.num_envs, int)
         """Steps since the start of each row's episode."""
-        self._actions = np.zeros(self.num_envs)
+        self._actions: Any = None
         """The last actions, as the environment got them."""
 
-    def reset(self, seeds: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def reset(self, seeds: np.ndarray, mask: np.ndarray) -> Any:
         """Start new episodes in the rows of `mask`: see `HostEnvs.reset`.
 
         The first reset is of all rows, and seeds every mode. Later ones only start what has ended,
@@ -95,7 +96,7 @@ class VectorHostEnvs(HostEnvs):
         self._ended = self._ended & ~mask
         return self._obs
 
-    def step(self, actions: np.ndarray) -> HostStep:
+    def step(self, actions: Any) -> HostStep:
         """Take one action in each row: see `HostEnvs.step`."""
         if self._obs is None or self._ended.any():
             raise EnvError(f"{self.id}: an episode is over or has not begun: call reset first.")
@@ -115,6 +116,7 @@ class VectorHostEnvs(HostEnvs):
             reached = self._with_final(reached, infos)
         elif self._mode is AutoresetMode.NEXT_STEP:
             self._refuse_final(infos)
+        self._refuse_empty_masks(reached, valid & ~self._ended)
         return HostStep(reached, self._rewards(rewards, valid), terminated, truncated, valid)
 
     def close(self) -> None:
@@ -122,7 +124,7 @@ class VectorHostEnvs(HostEnvs):
         if self._owned and not self._vector.closed:
             self._vector.close()
 
-    def _reset_vector(self, seeds: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def _reset_vector(self, seeds: np.ndarray, mask: np.ndarray) -> Any:
         options = {"reset_mask": mask} if self._mode is AutoresetMode.DISABLED else None
         seed: Any = [int(s) for s in seeds]
         if not self._one_seed_each:
@@ -133,8 +135,13 @@ class VectorHostEnvs(HostEnvs):
             raise self._error(failure) from failure.__cause__
         return self._observations(obs)
 
-    def _host_actions(self, actions: np.ndarray) -> np.ndarray:
-        space = self.action_space
+    def _host_actions(self, actions: Any) -> Any:
+        own = self._vector.single_action_space
+        return over_leaves(self._host_action, self.action_space, own, actions)
+
+    def _host_action(
+        self, space: spaces.Space[Any], own: spaces.Space[Any], actions: Any
+    ) -> np.ndarray:
         actions = np.asarray(actions)
         expected = (self.num_envs, *(space.shape or ()))
         if actions.shape != expected:
@@ -145,14 +152,19 @@ class VectorHostEnvs(HostEnvs):
         if bad.any():
             row = _first(bad)
             raise EnvError(f"{self.id}: the action for environment {row} is {actions[row]}.")
-        return actions.astype(space.dtype) + _start(self._vector.single_action_space)
+        return actions.astype(space.dtype) + _start(own)
 
-    def _observations(self, obs: Any) -> np.ndarray:
-        space = self.observation_space
+    def _observations(self, obs: Any) -> Any:
+        own = self._vector.single_observation_space
+        return over_leaves(self._observation, self.observation_space, own, obs)
+
+    def _observation(
+        self, space: spaces.Space[Any], own: spaces.Space[Any], obs: Any
+    ) -> np.ndarray:
         array = self._array("observations", obs, space.shape or ())
         if not np.can_cast(array.dtype, space.dtype or object, "same_kind"):
             raise EnvError(f"{self.id}: the observations are {array.dtype}; their space is {space}")
-        array = array.astype(space.dtype) - _start(self._vector.single_observation_space)
+        array = array.astype(space.dtype) - _start(own)
         bad = _not_finite(array)
         if isinstance(space, spaces.Discrete):
             bad = (array < 0) | (array >= space.n)
@@ -186,7 +198,7 @@ class VectorHostEnvs(HostEnvs):
             raise EnvError(f"{self.id}: the {name} are {got}, not numbers of shape {expected}.")
         return array
 
-    def _with_final(self, obs: np.ndarray, infos: dict[str, Any]) -> np.ndarray:
+    def _with_final(self, obs: Any, infos: dict[str, Any]) -> Any:
         """The observations really reached, where `obs` has fresh ones in the rows that ended."""
         final = infos.get("final_obs")
         if final is None:
@@ -194,11 +206,17 @@ class VectorHostEnvs(HostEnvs):
                 f"{self.id}: its autoreset mode is SAME_STEP, but info['final_obs'], the "
                 "observation that was really reached, is missing."
             )
-        start = _start(self._vector.single_observation_space)
-        raw = obs + start
-        for row in np.flatnonzero(self._ended):
-            raw[row] = final[row]
-        return self._observations(raw)
+        rows = np.flatnonzero(self._ended)
+
+        def reached(_: Any, own: spaces.Space[Any], fresh: np.ndarray, *last: Any) -> np.ndarray:
+            raw = fresh + _start(own)
+            for row, value in zip(rows, last, strict=True):
+                raw[row] = value
+            return raw
+
+        own = self._vector.single_observation_space
+        last = [final[row] for row in rows]
+        return self._observations(over_leaves(reached, self.observation_space, own, obs, *last))
 
     def _refuse_final(self, infos: dict[str, Any]) -> None:
         if "final_obs" in infos or "final_observation" in infos:
@@ -207,6 +225,20 @@ class VectorHostEnvs(HostEnvs):
                 "it does not say so. Set metadata['autoreset_mode'] to AutoresetMode.SAME_STEP, "
                 "and name them 'final_obs'."
             )
+
+    def _refuse_empty_masks(self, obs: Any, going_on: np.ndarray) -> None:
+        """An episode that goes on must allow some action; after its end it need not."""
+        mask = obs.get("action_mask") if isinstance(obs, dict) else None
+        if mask is None:
+            return
+
+        def refuse(_: Any, mask: np.ndarray) -> None:
+            stuck = going_on & ~mask.reshape(len(mask), -1).any(axis=1)
+            if stuck.any():
+                where = self._where(_first(stuck))
+                raise EnvError(f"{where}: its action_mask allows no action, yet it goes on.")
+
+        over_leaves(refuse, self.observation_space["action_mask"], mask)  # type: ignore[index]
 
     def _error(self, failure: RowsFailed) -> EnvError:
         if self._owned:
@@ -218,14 +250,16 @@ class VectorHostEnvs(HostEnvs):
         return error
 
     def _where(self, row: int) -> str:
-        steps, action = self._steps[row], self._actions[row]
-        when = f"step {steps} of its episode, action {action}" if steps else "reset"
-        return f"{self.id}, environment {row}, {when}"
+        steps = self._steps[row]
+        if not steps:
+            return f"{self.id}, environment {row}, reset"
+        action = over_leaves(lambda _, taken: taken[row], self.action_space, self._actions)
+        return f"{self.id}, environment {row}, step {steps} of its episode, action {action}"
 
 
 def _start(space: spaces.Space[Any]) -> Any:
-    """What a Discrete space counts from."""
-    return space.start if isinstance(space, spaces.Discrete) else 0
+    """What a Discrete or MultiDiscrete space counts from."""
+    return space.start if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) else 0
 
 
 def _not_finite(array: np.ndarray) -> np.ndarray:

@@ -20,8 +20,9 @@ class Step(NamedTuple):
 
     state: Any
     """The environment's next state, a pytree."""
-    obs: Array
-    """The observation of that state: the one really reached, never that of a fresh episode."""
+    obs: Any
+    """The observation of that state, an array or for Dict and Tuple spaces a pytree of them: the
+    one really reached, never that of a fresh episode."""
     reward: Float[Array, ""]
     """r_t, the reward after a_t."""
     terminated: Bool[Array, ""]
@@ -59,11 +60,11 @@ class DeviceEnv(abc.ABC):
         """Steps after which an episode is truncated; None where there is no limit."""
 
     @abc.abstractmethod
-    def reset(self, key: PRNGKeyArray) -> tuple[Any, Array]:
+    def reset(self, key: PRNGKeyArray) -> tuple[Any, Any]:
         """Start an episode: (state, observation)."""
 
     @abc.abstractmethod
-    def step(self, key: PRNGKeyArray, state: Any, action: Array) -> Step:
+    def step(self, key: PRNGKeyArray, state: Any, action: Any) -> Step:
         """Take one action. What follows the end of an episode is undefined: reset first."""
 
 
@@ -105,8 +106,8 @@ class Enumerable(Protocol):
 class HostStep(NamedTuple):
     """What one step of N host environments produced, row by row. Both flags may be set."""
 
-    obs: np.ndarray
-    """[N, ...] the observations really reached."""
+    obs: Any
+    """[N, ...] the observations really reached: an array, or dicts and tuples of arrays."""
     reward: np.ndarray
     """float32[N]"""
     terminated: np.ndarray
@@ -136,7 +137,7 @@ class HostEnvs(abc.ABC):
     An interrupted run is then resumed exactly by replaying the unfinished episodes."""
 
     @abc.abstractmethod
-    def reset(self, seeds: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def reset(self, seeds: np.ndarray, mask: np.ndarray) -> Any:
         """Start new episodes in the rows of `mask`.
 
         Args:
@@ -149,7 +150,7 @@ class HostEnvs(abc.ABC):
         """
 
     @abc.abstractmethod
-    def step(self, actions: np.ndarray) -> HostStep:
+    def step(self, actions: Any) -> HostStep:
         """Take one action in each row: [N, ...] actions."""
 
     @abc.abstractmethod

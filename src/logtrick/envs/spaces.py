@@ -1,12 +1,16 @@
 """Spaces as plain data, so that a policy can be loaded without its environment."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from logtrick.errors import SpaceError
+
+SINGLE = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+"""Spaces whose samples are single arrays or numbers."""
+_STORED = "Box, Discrete, MultiDiscrete, MultiBinary, Dict and Tuple"
 
 
 def in_words(space: spaces.Space[Any]) -> str:
@@ -19,8 +23,36 @@ def in_words(space: spaces.Space[Any]) -> str:
     return f"Box{list(space.shape)} {space.dtype}" if isinstance(space, spaces.Box) else str(space)
 
 
+def over_leaves(function: Callable[..., Any], space: spaces.Space[Any], *values: Any) -> Any:
+    """Call function(space, *values) on every part of Dict and Tuple spaces, however deep.
+
+    Args:
+        function: gets a space that is neither a Dict nor a Tuple, and the values' parts there.
+        space: the space.
+        values: of its structure: samples, batches of them, or other spaces.
+
+    Returns:
+        What it returned, in dicts and tuples like the space.
+
+    Example:
+        >>> pair = spaces.Tuple([spaces.Discrete(2), spaces.Box(-1, 1, (3,))])
+        >>> over_leaves(lambda part: part.shape, pair)
+        ((), (3,))
+    """
+    match space:
+        case spaces.Dict():
+            return {k: over_leaves(function, s, *(v[k] for v in values)) for k, s in space.items()}
+        case spaces.Tuple():
+            parts = enumerate(space)
+            return tuple(over_leaves(function, s, *(v[i] for v in values)) for i, s in parts)
+    return function(space, *values)
+
+
 def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
-    """Describe a Box or Discrete space in JSON's terms; infinite bounds are written as text.
+    """Describe a space in JSON's terms; infinite bounds are written as text.
+
+    Raises:
+        SpaceError: it is none of Box, Discrete, MultiDiscrete, MultiBinary, Dict and Tuple.
 
     Example:
         >>> space_to_dict(spaces.Discrete(2))
@@ -29,6 +61,11 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
     match space:
         case spaces.Discrete():
             return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
+        case spaces.MultiDiscrete():
+            start = np.asarray(space.start).tolist()
+            return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": start}
+        case spaces.MultiBinary():
+            return {"type": "MultiBinary", "n": np.asarray(space.n).tolist()}
         case spaces.Box():
             return {
                 "type": "Box",
@@ -37,7 +74,11 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
                 "low": _bounds(space.low),
                 "high": _bounds(space.high),
             }
-    raise SpaceError(f"{space} cannot be stored: Box and Discrete spaces can be.")
+        case spaces.Dict():
+            return {"type": "Dict", "parts": {k: space_to_dict(s) for k, s in space.items()}}
+        case spaces.Tuple():
+            return {"type": "Tuple", "parts": [space_to_dict(part) for part in space]}
+    raise SpaceError(f"{space} cannot be stored: {_STORED} spaces can be.")
 
 
 def space_from_dict(data: Mapping[str, Any]) -> spaces.Space[Any]:
@@ -47,17 +88,27 @@ def space_from_dict(data: Mapping[str, Any]) -> spaces.Space[Any]:
         SpaceError: the description is damaged.
     """
     try:
-        if data["type"] == "Discrete":
-            return spaces.Discrete(int(data["n"]), start=int(data["start"]))
-        if data["type"] == "Box":
-            shape, dtype = tuple(data["shape"]), np.dtype(data["dtype"])
-            low, high = (np.array(data[side]).astype(dtype) for side in ("low", "high"))
-            return spaces.Box(
-                np.broadcast_to(low, shape), np.broadcast_to(high, shape), shape, dtype.type
-            )
-    except (KeyError, TypeError, ValueError, AssertionError) as error:
-        raise SpaceError(f"This is no description of a space ({error}): {dict(data)}") from error
-    raise SpaceError(f"Spaces of type {data['type']!r} are unknown; Box and Discrete are.")
+        match data["type"]:
+            case "Discrete":
+                return spaces.Discrete(int(data["n"]), start=int(data["start"]))
+            case "MultiDiscrete":
+                return spaces.MultiDiscrete(np.array(data["nvec"]), start=np.array(data["start"]))
+            case "MultiBinary":
+                n = data["n"]
+                return spaces.MultiBinary(n if isinstance(n, int) else tuple(n))
+            case "Box":
+                shape, dtype = tuple(data["shape"]), np.dtype(data["dtype"])
+                low, high = (np.array(data[side]).astype(dtype) for side in ("low", "high"))
+                return spaces.Box(
+                    np.broadcast_to(low, shape), np.broadcast_to(high, shape), shape, dtype.type
+                )
+            case "Dict":
+                return spaces.Dict({k: space_from_dict(s) for k, s in data["parts"].items()})
+            case "Tuple":
+                return spaces.Tuple([space_from_dict(part) for part in data["parts"]])
+    except (AttributeError, KeyError, TypeError, ValueError, AssertionError) as error:
+        raise SpaceError(f"This is no description of a space ({error}): {data}") from error
+    raise SpaceError(f"Spaces of type {data['type']!r} are unknown; {_STORED} are.")
 
 
 def _bounds(bound: np.ndarray) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
+from logtrick.envs.spaces import SINGLE, over_leaves
 from logtrick.errors import ConfigError
 
 Workers = Literal["sync", "async"]
@@ -83,16 +84,35 @@ class EnvRow:
 
 
 def trainable(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> bool:
-    """Whether today's policies can serve these spaces: Box or Discrete in, either of them out."""
-    if not isinstance(observation_space, spaces.Box | spaces.Discrete):
-        return False
-    if isinstance(action_space, spaces.Box):
-        return bool(np.issubdtype(action_space.dtype, np.floating))
-    return isinstance(action_space, spaces.Discrete)
+    """Whether today's policies can serve these spaces."""
+    seen: list[spaces.Space[Any]] = []
+    taken: list[spaces.Space[Any]] = []
+    over_leaves(seen.append, observation_space)
+    over_leaves(taken.append, action_space)
+    return all(map(_is_seen, seen)) and all(map(_is_taken, taken))
+
+
+def _is_seen(space: spaces.Space[Any]) -> bool:
+    return isinstance(space, SINGLE)
+
+
+def _is_taken(space: spaces.Space[Any]) -> bool:
+    if isinstance(space, spaces.Box):
+        return bool(np.issubdtype(space.dtype, np.floating)) and len(space.shape) == 1
+    if isinstance(space, spaces.MultiDiscrete | spaces.MultiBinary):
+        return len(space.shape) == 1
+    return isinstance(space, spaces.Discrete)
 
 
 def from_zero(space: spaces.Space[Any]) -> spaces.Space[Any]:
-    """The space with a Discrete one's start taken away: an adapter adds it again."""
-    if isinstance(space, spaces.Discrete) and space.start != 0:
-        return spaces.Discrete(int(space.n))
+    """The space with the starts of its Discrete parts taken away: an adapter adds them again."""
+    match space:
+        case spaces.Discrete() if space.start != 0:
+            return spaces.Discrete(int(space.n))
+        case spaces.MultiDiscrete() if np.any(space.start != 0):
+            return spaces.MultiDiscrete(space.nvec)
+        case spaces.Dict():
+            return spaces.Dict({key: from_zero(part) for key, part in space.items()})
+        case spaces.Tuple():
+            return spaces.Tuple([from_zero(part) for part in space])
     return space

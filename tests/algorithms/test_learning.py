@@ -1,0 +1,241 @@
+"""Schedules, target KL, the adaptive penalty, trust regions and lagging actors."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import logtrick as lt
+from logtrick.actor_critic import ActorCritic
+from logtrick.algorithms import update
+from logtrick.algorithms.estimation import estimate, forward
+from logtrick.algorithms.learning import adapted, learn, scheduled
+from logtrick.algorithms.loop import Loop
+from logtrick.algorithms.trust_region import policy_step
+from logtrick.envs import resolve
+from logtrick.natural import mean_kl
+from logtrick.policies import MLPPolicy, MLPValue
+from logtrick.rollouts import rollout
+
+ENV = resolve("CartPole-v1")
+SMALL = {"num_envs": 4, "num_steps": 32, "hidden": (16,)}
+
+
+def collected(algorithm, seed=0):
+    """(a model, its batch of one rollout in CartPole)."""
+    env = ENV.build(1)
+    policy = MLPPolicy(ENV.observation_space, ENV.action_space, hidden=(16,), key=seed)
+    model = ActorCritic(policy, MLPValue(ENV.observation_space, hidden=(16,), key=seed + 1))
+    keys = jax.random.split(jax.random.key(seed), algorithm.num_envs)
+    play = jax.vmap(lambda key: rollout(key, env, policy, algorithm.num_steps)[1])
+    return model, eqx.filter_jit(estimate)(algorithm, model, play(keys))[0]
+
+
+def divergence(old, new, batch):
+    return float(mean_kl(forward(old, batch)[0], forward(new, batch)[0], batch.valid))
+
+
+def optimiser_state(algorithm, model):
+    return update.optimizer(algorithm).init(eqx.filter(model, eqx.is_inexact_array))
+
+
+def test_schedules_fall_from_all_to_nothing():
+    def rate(schedule, done):
+        algorithm = lt.PPO(schedule=schedule, learning_rate=2.0)
+        return float(scheduled(algorithm, jnp.array(done)).learning_rate)
+
+    shares = [0.0, 0.25, 0.5, 1.0, 1.5]
+    assert [rate("constant", s) for s in shares] == [2.0] * 5
+    np.testing.assert_allclose([rate("linear", s) for s in shares], [2, 1.5, 1, 0, 0], atol=1e-6)
+    expected = [1 + np.cos(np.pi * min(s, 1)) for s in shares]
+    np.testing.assert_allclose([rate("cosine", s) for s in shares], expected, atol=1e-6)
+    half = scheduled(lt.PPO(clip_schedule="linear", clip_eps=0.4), jnp.array(0.5))
+    np.testing.assert_allclose(half.clip_eps, 0.2)
+
+
+def test_target_kl_stops_exactly_where_a_minibatch_exceeds_it():
+    """The steps taken are those of a loop in Python that breaks, as Stable-Baselines3 does."""
+    settings = lt.PPO(**SMALL, epochs=4, minibatches=4, normalise="none")
+    model, batch = collected(settings)
+    state, key, rate = optimiser_state(settings, model), jax.random.key(3), jnp.array(0.005)
+    rows = update.shuffles(key, len(batch.psi), 4).reshape(16, -1)
+    kls, models, current, opt_state = [], [model], model, state
+    for row in rows:
+        piece = jax.tree.map(lambda x, r=row: x[r], batch)
+        kls.append(float(update.loss(settings, current, piece)[1]["approx_kl"]))
+        one = dataclasses.replace(settings, epochs=1, minibatches=1)
+        current, opt_state, _ = eqx.filter_jit(update.descend)(
+            one, current, opt_state, piece, rate, key
+        )
+        models.append(current)
+    first = next(i for i in range(4, 16) if kls[i] > 1.05 * max(kls[:i]))
+    target = (kls[first] + max(kls[:first])) / 2 / 1.5
+    limited = dataclasses.replace(settings, target_kl=float(target))
+    stopped, _, parts = eqx.filter_jit(update.descend)(limited, model, state, batch, rate, key)
+    assert parts["gradient_steps"] == first
+    np.testing.assert_allclose(parts["approx_kl"], np.mean(kls[:first]), rtol=1e-3, atol=1e-7)
+    for a, b in zip(*map(jax.tree.leaves, (stopped, models[first])), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    for a, b in zip(*map(jax.tree.leaves, (stopped, models[first + 1])), strict=True):
+        assert np.max(np.abs(a - b)) > 1e-3
+    free = dataclasses.replace(settings, target_kl=1e6)
+    whole, _, parts = eqx.filter_jit(update.descend)(free, model, state, batch, rate, key)
+    assert parts["gradient_steps"] == 16
+    for a, b in zip(*map(jax.tree.leaves, (whole, models[-1])), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_the_penalty_has_the_gradient_of_a2c_at_the_old_policy():
+    settings = lt.PPO(**SMALL, minibatches=1, surrogate="kl_penalty", target_kl=0.01, kl_coef=5.0)
+    model, batch = collected(settings)
+    batch = batch._replace(old=jax.lax.stop_gradient(forward(model, batch)[0]))
+    plain = lt.A2C(normalise="minibatch", entropy_coef=settings.entropy_coef)
+    gradients = [
+        jax.grad(lambda m, a=a: update.loss(a, m, batch)[0])(model) for a in (settings, plain)
+    ]
+    for a, b in zip(*map(jax.tree.leaves, gradients), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_the_coefficient_adapts_to_the_divergence():
+    settings = lt.PPO(surrogate="kl_penalty", target_kl=0.01)
+    found = [float(adapted(settings, jnp.array(2.0), jnp.array(kl))) for kl in (0.001, 0.01, 0.1)]
+    assert found == [1.0, 2.0, 4.0]
+
+
+def test_a_larger_penalty_moves_less():
+    moved = []
+    for kl_coef in (0.0001, 100.0):
+        settings = lt.PPO(**SMALL, surrogate="kl_penalty", target_kl=0.01, kl_coef=kl_coef)
+        model, batch = collected(settings)
+        state = optimiser_state(settings, model)
+        new, _, parts = eqx.filter_jit(learn)(settings, model, state, batch, jax.random.key(0))
+        np.testing.assert_allclose(parts["kl"], divergence(model, new, batch), rtol=1e-3, atol=1e-7)
+        moved.append(float(parts["kl"]))
+    assert moved[1] < 0.2 * moved[0]
+
+
+@pytest.mark.parametrize("max_kl", [1e-3, 1e-2, 0.3])
+def test_trpo_keeps_its_divergence_within_the_radius_and_improves(max_kl):
+    settings = lt.TRPO(**SMALL, minibatches=4, max_kl=max_kl)
+    for seed in range(3):
+        model, batch = collected(settings, seed)
+        new, parts = eqx.filter_jit(policy_step)(settings, model, batch)
+        assert 0 < divergence(model, new, batch) <= max_kl * (1 + 1e-5)
+        assert float(parts["kl"]) <= max_kl
+        assert float(parts["step_scale"]) > 0
+        ratio = jnp.exp(forward(new, batch)[0].log_prob(batch.action) - batch.log_prob)
+        assert float(jnp.mean(ratio * batch.psi)) > float(jnp.mean(batch.psi))
+        for a, b in zip(*(jax.tree.leaves(m.value) for m in (model, new)), strict=True):
+            np.testing.assert_array_equal(a, b)  # the critic is fitted afterwards
+
+
+def test_trpo_stays_where_nothing_is_acceptable():
+    settings = lt.TRPO(**SMALL, minibatches=4)
+    model, batch = collected(settings)
+    batch = batch._replace(psi=0 * batch.psi)  # nothing improves the surrogate
+    new, parts = eqx.filter_jit(policy_step)(settings, model, batch)
+    assert float(parts["step_scale"]) == 0
+    for a, b in zip(*map(jax.tree.leaves, (model, new)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_npg_takes_the_full_step_that_trpo_may_shorten():
+    small = {**SMALL, "minibatches": 4, "max_kl": 1e-3}
+    model, batch = collected(lt.NPG(**small))
+    full, _ = eqx.filter_jit(policy_step)(lt.NPG(**small), model, batch)
+    searched, parts = eqx.filter_jit(policy_step)(lt.TRPO(**small), model, batch)
+    assert float(parts["step_scale"]) == 1
+    for a, b in zip(*map(jax.tree.leaves, (full, searched)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_the_critic_of_npg_is_fitted_and_its_policy_only_steps():
+    settings = lt.NPG(**SMALL, epochs=5, minibatches=4)
+    model, batch = collected(settings)
+    state = optimiser_state(settings, model)
+    stepped, _ = eqx.filter_jit(policy_step)(settings, model, batch)
+    new, _, _ = eqx.filter_jit(learn)(settings, model, state, batch, jax.random.key(0))
+    for a, b in zip(*(jax.tree.leaves(m.policy) for m in (stepped, new)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8)
+
+    def error(model):
+        return float(jnp.mean((forward(model, batch)[1] - batch.target) ** 2))
+
+    assert error(new) < error(model)
+
+
+def test_vtrace_of_actors_that_do_not_lag_is_gae():
+    settings = lt.IMPALA(**SMALL, gamma=0.9, lambda_=0.8)
+    _, batch = collected(settings)
+    _, plain = collected(lt.A2C(**SMALL, gamma=0.9, lambda_=0.8))
+    np.testing.assert_allclose(batch.psi, plain.psi, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(batch.target, plain.target, rtol=1e-5, atol=1e-6)
+
+
+def test_actors_get_the_parameters_when_they_are_due():
+    settings = lt.IMPALA(**SMALL, sync_every=3)
+    for env in ("CartPole-v1", "gym:CartPole-v1"):
+        loop = Loop(settings, resolve(env), seed=0, num_seeds=1, steps=10_000)
+        state = loop.initial()
+        lag = []
+        for _ in range(6):
+            state, _ = loop.advance(state, 1)
+            same = jax.tree.map(lambda a, b: bool(np.all(a == b)), state.params, state.acting)
+            lag.append(not all(jax.tree.leaves(same)))
+        assert lag == [True, True, False, True, True, False]
+        loop.close()
+
+
+def test_ratios_correct_what_lagging_actors_did():
+    """With an actor that is another policy, ψ is V-trace of π/μ, computed by a slow loop."""
+    settings = lt.IMPALA(**SMALL, gamma=0.9, lambda_=0.8, rho_bar=1.2, c_bar=0.9)
+    env = ENV.build(1)
+    model, _ = collected(settings)
+    actor = MLPPolicy(ENV.observation_space, ENV.action_space, hidden=(16,), key=77)
+    actor = eqx.tree_at(lambda p: p.network.layers[-1].weight, actor, replace_fn=lambda w: 300 * w)
+    keys = jax.random.split(jax.random.key(1), settings.num_envs)
+    t = jax.vmap(lambda key: rollout(key, env, actor, settings.num_steps)[1])(keys)
+    batch, _ = eqx.filter_jit(estimate)(settings, model, t)
+    shape = t.reward.shape
+    log_prob = jax.vmap(lambda o, a: model(o)[0].log_prob(a))(batch.obs, batch.action)
+    ratios = np.exp(np.asarray(log_prob - batch.log_prob, float)).reshape(shape)
+    assert ratios.min() < 0.8
+    assert ratios.max() > 1.3
+    values = np.asarray(batch.value, float).reshape(shape)
+    following = np.asarray(jax.vmap(jax.vmap(model.state_value))(t.next_obs), float)
+    t, found, targets = jax.device_get((t, batch.psi.reshape(shape), batch.target.reshape(shape)))
+    for n in range(shape[0]):
+        error = 0.0
+        for i in reversed(range(shape[1])):
+            over = bool(t.terminated[n, i])
+            cut = over or bool(t.truncated[n, i])
+            later = 0.0 if cut else error
+            bootstrap = 0.0 if over else following[n, i]
+            gap = float(t.reward[n, i]) + 0.9 * bootstrap - values[n, i]
+            rho, c = min(1.2, ratios[n, i]), 0.8 * min(0.9, ratios[n, i])
+            psi = rho * (gap + 0.9 * 0.8 * later)
+            np.testing.assert_allclose(found[n, i], psi, rtol=1e-3, atol=1e-4)
+            error = rho * gap + 0.9 * c * later
+            target = values[n, i] + error
+            np.testing.assert_allclose(targets[n, i], target, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        lt.NPG(num_envs=8, max_kl=0.02),
+        lt.TRPO(num_envs=8, max_kl=0.02),
+        lt.IMPALA(num_envs=8, sync_every=4, learning_rate=5e-3),
+        lt.PPO(num_envs=8, surrogate="kl_penalty", target_kl=0.02),
+        lt.PPO(num_envs=8, target_kl=0.02, schedule="cosine", clip_schedule="linear"),
+    ],
+    ids=["npg", "trpo", "impala", "kl_penalty", "target_kl"],
+)
+def test_every_algorithm_improves(algorithm, tmp_path):
+    run = lt.train("CartPole-v1", algorithm, steps=60_000, out=tmp_path, progress=False)
+    first = np.mean([r["episode_return"] for r in run.metrics[:5] if r["episodes"]])
+    assert run.final_returns[0] > 3 * first

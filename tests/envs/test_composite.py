@@ -1,0 +1,118 @@
+"""Dict and Tuple spaces through every adapter of Gymnasium: nothing is lost, faults are named."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import logtrick as lt
+from logtrick.envs import make, resolve
+from logtrick.envs.spaces import over_leaves, space_from_dict, space_to_dict
+from logtrick.errors import EnvError, SpaceError
+
+SPACE = spaces.Dict(
+    {
+        "seen": spaces.Box(-9, 9, (2,), np.float32),
+        "room": spaces.Discrete(3, start=1),
+        "pair": spaces.Tuple([spaces.MultiBinary(2), spaces.MultiDiscrete([2, 3])]),
+        "action_mask": spaces.Dict({"go": spaces.MultiBinary(3)}),
+    }
+)
+ACTIONS = spaces.Dict({"go": spaces.Discrete(3, start=5), "by": spaces.Box(-1, 1, (1,))})
+
+
+class Rooms(gymnasium.Env):
+    """Shows its step and what was done; ends after three steps."""
+
+    observation_space, action_space = SPACE, ACTIONS
+    fault = None
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t, self.action = 0, {"go": 5, "by": np.zeros(1, np.float32)}
+        return self._obs(), {}
+
+    def step(self, action):
+        assert ACTIONS.contains(action), action
+        self.t, self.action = self.t + 1, action
+        obs = self._obs()
+        if self.fault is not None and self.t == 2:
+            obs = self.fault(obs)
+        return obs, float(action["go"]), False, self.t >= 3, {}
+
+    def _obs(self):
+        seen = np.array([self.t, self.action["by"][0]], np.float32)
+        mask = np.array([1, 1, self.t % 2], np.int8)
+        pair = (np.array([1, 0], np.int8), np.array([0, 2]))
+        return {"seen": seen, "room": 1 + self.t % 3, "pair": pair, "action_mask": {"go": mask}}
+
+
+def vector(mode):
+    return SyncVectorEnv([Rooms] * 2, autoreset_mode=mode)
+
+
+@pytest.mark.parametrize("space", [SPACE, ACTIONS, spaces.Tuple([spaces.Discrete(2)])])
+def test_spaces_survive_a_round_trip(space):
+    assert space_from_dict(space_to_dict(space)) == space
+    with pytest.raises(SpaceError):
+        space_to_dict(spaces.Dict({"text": spaces.Text(4)}))
+
+
+@pytest.mark.parametrize("mode", [None, *AutoresetMode])
+def test_parts_arrive_whole_and_shifted_to_zero(mode):
+    envs = make(Rooms if mode is None else vector(mode), 2)
+    assert envs.action_space["go"] == spaces.Discrete(3)
+    obs = envs.reset(np.arange(2, dtype=np.uint32), np.ones(2, bool))
+    np.testing.assert_array_equal(obs["room"], [0, 0])
+    action = {"go": np.array([0, 2]), "by": np.array([[0.5], [-0.5]], np.float32)}
+    for t in (1, 2, 3):
+        step = envs.step(action)
+        np.testing.assert_array_equal(step.obs["seen"], [[t, 0.5], [t, -0.5]])  # at the end too
+        np.testing.assert_array_equal(step.obs["room"], [t % 3] * 2)
+        np.testing.assert_array_equal(step.obs["pair"][1], [[0, 2]] * 2)
+        np.testing.assert_array_equal(step.reward, [5, 7])
+    assert step.truncated.all()
+    fresh = envs.reset(np.arange(2, dtype=np.uint32), np.ones(2, bool))
+    if mode is AutoresetMode.NEXT_STEP:
+        fresh = envs.step(action).obs
+    np.testing.assert_array_equal(fresh["seen"], np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("fault", "match"),
+    [
+        (lambda obs: {"seen": obs["seen"]}, "lacks parts"),
+        (lambda obs: obs | {"seen": np.zeros(3, np.float32)}, r"shape \(3,\)"),
+        (lambda obs: obs | {"seen": np.full(2, np.nan, np.float32)}, "nan"),
+        (lambda obs: obs | {"action_mask": {"go": np.zeros(3, np.int8)}}, "allows no action"),
+    ],
+)
+def test_faults_in_a_part_are_named(fault, match):
+    envs = make(type("Faulty", (Rooms,), {"fault": staticmethod(fault)}), 2)
+    envs.reset(np.arange(2, dtype=np.uint32), np.ones(2, bool))
+    action = {"go": np.array([0, 2]), "by": np.zeros((2, 1), np.float32)}
+    envs.step(action)
+    with pytest.raises(EnvError, match=match) as caught:
+        envs.step(action)
+    assert "environment 0, step 2" in str(caught.value)
+
+
+def test_unknown_parts_are_refused():
+    bad = type("Bad", (Rooms,), {"observation_space": spaces.Dict({"t": spaces.Text(3)})})
+    with pytest.raises(SpaceError, match="the part Text"):
+        resolve(bad)
+
+
+def test_training_with_parts_resumes(tmp_path):
+    algorithm = lt.PPO(num_envs=2, num_steps=8, minibatches=2, memory="gru", memory_width=4)
+    run = lt.train(Rooms, algorithm, steps=64, out=tmp_path, progress=False)
+    again = lt.resume(run.path, env=Rooms, progress=False)
+    assert again.evaluate(2, env=Rooms, max_steps=5).lengths.tolist() == [[3, 3]]
+
+
+def test_leaves_are_visited_with_their_values():
+    found = over_leaves(
+        lambda space, value: (type(space).__name__, value), ACTIONS, {"go": 1, "by": 2}
+    )
+    assert found == {"by": ("Box", 2), "go": ("Discrete", 1)}

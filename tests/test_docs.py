@@ -1,0 +1,68 @@
+"""Every Python block of the README and the guides runs, and prints what stands below it.
+
+The blocks of a page follow one another in one session, in an empty folder. Where a block of
+`text` follows, it is what the block before it printed; `...` stands for what differs.
+"""
+
+import contextlib
+import doctest
+import io
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README, GUIDES = ROOT / "README.md", sorted((ROOT / "docs").glob("*.md"))
+PAGES = [README, *GUIDES]
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+
+
+def run(page, names):
+    """Run a page's blocks in the present folder; `names` is the session."""
+    fences = [(m.group(1), m.group(2)) for m in FENCE.finditer(page.read_text())]
+    for number, ((language, code), (after, shown)) in enumerate(pairwise([*fences, ("", "")])):
+        if language != "python":
+            continue
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+        if after == "text":
+            flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+            same = doctest.OutputChecker().check_output(shown, printed.getvalue(), flags)
+            assert same, f"{page.name}, block {number} printed:\n{printed.getvalue()}"
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_the_guides_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run(page, {})
+
+
+def test_the_readme_runs_and_its_comments_are_true(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {name: np.ones(3) for name in ("rewards", "values", "next_values")}  # the reader's own
+    names |= {name: np.zeros(3) for name in ("terminated", "truncated")}
+    run(README, names)
+    lt, mdp, policy = names["lt"], names["mdp"], names["policy"]
+    assert lt.exact.objective(mdp, policy) == pytest.approx(-12.0)
+    np.testing.assert_allclose(lt.exact.policy_gradient(mdp, policy).logits, [[2.0, -2.0]])
+    assert names["solution"].values[0] == pytest.approx(0.54202593, abs=1e-8)
+    assert 0 < names["solution"].error_bound < 1e-6
+    assert names["run"].final_returns.shape == (4,)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_exist(page):
+    from logtrick.cli import _COMMANDS
+
+    commands = set(re.findall(r"^logtrick (\w+)", page.read_text(), flags=re.MULTILINE))
+    assert commands <= _COMMANDS.keys()
