@@ -28,7 +28,7 @@ LAYERS = [
         "recurrent",
         "normalisation",
     },
-    {"files", "logs", "trees"},
+    {"natural", "files", "logs", "trees"},
     {"exact", "planning", "derivation", "tree_files", "checkpoints"},
     {"envs"},
     {"rollouts", "host_rollouts"},
