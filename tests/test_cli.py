@@ -105,6 +105,9 @@ def test_envs_lists_and_filters(capfd):
         (["solve", "corridor", "--policy", "best"], "is not known"),
         (["solve", "corridor", "--out", "x.pdf"], "must end in"),
         (["solve", "two_state_loop", "--gamma", "1"], "no policy is proper"),
+        (["derive", "corridor", "--reading", "average"], "--restarting"),
+        (["derive", "two_state_loop", "--policy", "optimal"], "no parameters"),
+        (["derive", "two_state_loop", "--gamma", "1"], "never ends"),
         (["report", "/nowhere"], "so it is no run"),
     ],
 )
@@ -147,6 +150,19 @@ def test_solve_evaluates_a_run(capfd, tmp_path):
     code, _, err = run(capfd, "solve", "corridor", "--policy", path)
     assert code == 2
     assert "was trained on mdp:frozen_lake with the observations Discrete(16)" in err
+
+
+def test_derive_prints_lines_identities_and_a_sentence(capfd):
+    code, out, _ = run(capfd, "derive", "two_state_loop", "--reading", "stationary")
+    assert code == 0
+    assert out.count("\n D") + out.count("\nD") >= 7
+    for words in ("D7, a sum over time, is 2 × D6", "I4", "40 % of ∇r̄ here", "still points"):
+        assert words in " ".join(out.split())
+    code, out, _ = run(capfd, "derive", "two_state_loop", "--reading", "stationary", "--json")
+    found = json.loads(out)
+    assert found["dropped"] == pytest.approx(0.4)
+    assert [line["name"] for line in found["lines"]] == [f"D{k}" for k in range(1, 8)]
+    assert len(found["identities"]) == 5
 
 
 def test_a_flag_that_does_not_exist_is_refused(capfd):

@@ -1,5 +1,7 @@
 """Every Python block of the README and the guides runs, and prints what stands below it.
 
+So does every `logtrick` command below which its output stands, on a terminal of 80 columns.
+
 The blocks of a page follow one another in one session, in an empty folder. Where a block of
 `text` follows, it is what the block before it printed; `...` stands for what differs.
 """
@@ -8,11 +10,14 @@ import contextlib
 import doctest
 import io
 import re
+import shlex
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from logtrick.cli import main
 
 ROOT = Path(__file__).parents[1]
 README, GUIDES = ROOT / "README.md", sorted((ROOT / "docs").glob("*.md"))
@@ -24,11 +29,16 @@ def run(page, names):
     """Run a page's blocks in the present folder; `names` is the session."""
     fences = [(m.group(1), m.group(2)) for m in FENCE.finditer(page.read_text())]
     for number, ((language, code), (after, shown)) in enumerate(pairwise([*fences, ("", "")])):
-        if language != "python":
+        is_command = language == "bash" and after == "text" and code.startswith("logtrick ")
+        if language != "python" and not is_command:
             continue
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+            if is_command:
+                with contextlib.suppress(SystemExit):
+                    main(shlex.split(code)[1:])
+            else:
+                exec(compile(code, f"{page.name}, block {number}", "exec"), names)
         if after == "text":
             flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
             same = doctest.OutputChecker().check_output(shown, printed.getvalue(), flags)
@@ -38,6 +48,7 @@ def run(page, names):
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
 def test_the_guides_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
     run(page, {})
 
 

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from logtrick.derivation import Derivation
 from logtrick.presentation import run_summary
 from logtrick.runs import Run, Scores
 from logtrick.statistics import summarise
@@ -87,6 +89,24 @@ def envs_table(rows: Sequence[Any], filter_: str) -> None:
         console.print("[dim]?  known once it is made: logtrick train ID says so[/]")
     for number, line in enumerate(lines, 1):
         console.print(f"[dim]{escape(f'[{number}]')} {escape(line)}[/]", highlight=False)
+
+
+def derivation_tables(name: str, source: str, found: Derivation) -> None:
+    """Print the seven lines, the five identities, and what they come to."""
+    console = Console()
+    head = f"{name}, {source} policy, γ = {found.gamma:g}, reading {found.reading!r}"
+    lines, identities = (Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1)) for _ in range(2))
+    for title in ("line", "value", "norm", "off", "angle", "from the line before"):
+        lines.add_column(title, no_wrap=title != "from the line before")
+    for line in found.rows():
+        lines.add_row(*map(escape, line))
+    for title in ("", "identity", "off", "what it says"):
+        identities.add_column(title, no_wrap=title != "what it says")
+    for identity in found.identity_rows():
+        identities.add_row(*map(escape, identity))
+    normaliser = f"D7, a sum over time, is {found.normaliser:.6g} × D6, one expectation."
+    for part in (escape(head), lines, normaliser, identities, escape(found.sentence)):
+        console.print(part, highlight=False)
 
 
 def _interval(score: dict[str, Any]) -> str:
