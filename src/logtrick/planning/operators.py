@@ -139,10 +139,12 @@ class Operator:
         """The pair that each state chooses."""
         return self.pair_offsets[:-1] + choice
 
-    def chain(self, choice: UInt32[np.ndarray, " S"]) -> tuple[Chain, Float64[np.ndarray, " S"]]:
+    def chain(
+        self, choice: UInt32[np.ndarray, " S"], dtype: Any = np.float64
+    ) -> tuple[Chain, Float64[np.ndarray, " S"]]:
         """P_π and r_π of a deterministic policy, copied together: a sweep then reads less."""
         rows = self.pairs(choice)
-        return self.transitions.take(rows), self.rewards[rows]
+        return self.transitions.take(rows, dtype), self.rewards[rows]
 
     @property
     def _arrays(self) -> tuple[Any, ...]:
