@@ -171,3 +171,25 @@ def test_the_installed_command_runs():
     assert result.returncode == 0
     for command in ("train", "eval", "report", "solve", "envs"):
         assert command in result.stdout
+
+
+def test_groups_are_trained_on_sequences(capfd, tmp_path):
+    settings = [
+        "--num-envs",
+        "16",
+        "--group-size",
+        "4",
+        "--hidden",
+        "8",
+        "--kl",
+        "none",
+        "--beta",
+        "0",
+    ]
+    arguments = ["train", "sequences:parity:2", "--algo", "grpo", "--steps", "300"]
+    code, out, _ = run(capfd, *arguments, "--out", tmp_path, *settings, "--json")
+    assert code == 0
+    assert json.loads(out)["finished"]
+    code, _, err = run(capfd, *arguments, "--out", tmp_path, "--group-size", "1")
+    assert code == 2
+    assert "a group of one has nothing to compare with" in err

@@ -134,6 +134,18 @@ def test_running_moments_and_memories_resume_too(env, memory, tmp_path):
     assert digest(lt.resume(caught.value.run.path, progress=False)) == digest(whole)
 
 
+@pytest.mark.parametrize("env", ["sequences:sort:2", "gym:FrozenLake-v1"])
+def test_groups_and_their_reference_resume_too(env, tmp_path):
+    algorithm = lt.GRPO(num_envs=8, group_size=4, minibatches=2, epochs=2, hidden=(8,))
+    arguments = {"steps": 1500, "seeds": 2, "seed": 4}
+    whole = lt.train(env, algorithm, out=tmp_path / "a", progress=False, **arguments)
+    with pytest.raises(Interrupted) as caught:
+        lt.train(env, algorithm, out=tmp_path / "b", progress=interrupt_at(1), **arguments)
+    assert len(caught.value.run.metrics) < len(whole.metrics)
+    assert digest(lt.resume(caught.value.run.path, progress=False)) == digest(whole)
+    assert whole.metrics[-1]["reference_kl"] > 0
+
+
 def test_reinforce_resumes_too(tmp_path):
     algorithm = lt.REINFORCE(num_envs=4, hidden=(8,), psi="baselined_return")
     arguments = {"steps": 3000, "seeds": 2, "seed": 4}
@@ -334,7 +346,7 @@ def test_an_environment_class_of_the_user(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "algorithm", [lt.A2C(trunk="shared"), lt.PPO(value_clip_eps=0.2), lt.REINFORCE()]
+    "algorithm", [lt.A2C(trunk="shared"), lt.PPO(value_clip_eps=0.2), lt.REINFORCE(), lt.RLOO()]
 )
 def test_every_algorithm_improves(algorithm, tmp_path):
     algorithm = dataclasses.replace(algorithm, learning_rate=3e-3, num_envs=8)

@@ -34,6 +34,7 @@ _HOME = {
     "TRPO": "algorithms.configs",
     "Trajectory": "rollouts",
     "ValueTable": "policies",
+    "audit": "auditing.entry",
     "check_env": "envs.checks",
     "load": "runs",
     "resume": "training",

@@ -14,6 +14,7 @@ import tyro
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import ALGORITHMS
+from logtrick.commands.audit import Audit
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
 from logtrick.commands.learn import Learn
@@ -28,6 +29,7 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "eval": (Eval, "logtrick.commands.evaluate"),
     "report": (Report, "logtrick.commands.report"),
     "solve": (Solve, "logtrick.commands.solve"),
+    "audit": (Audit, "logtrick.commands.audit"),
     "learn": (Learn, "logtrick.commands.learn"),
     "envs": (Envs, "logtrick.commands.envs"),
 }

@@ -3,7 +3,7 @@
 No JAX here: the command line shows them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import A2C, ALGORITHMS, PPO, REINFORCE
@@ -43,11 +43,13 @@ def preset(env: str, name: str) -> Preset:
     """The preset for an environment, or the algorithm's defaults where there is none.
 
     Args:
-        env: an environment's id; a prefix (`gym:`) is not looked at.
+        env: an environment's id; a prefix (`gym:`) is not looked at. Behind `mdp:` stands a finite
+            MDP, whose γ belongs to the problem and is taken from there.
         name: an algorithm's name.
 
     Raises:
         ConfigError: the algorithm is unknown.
+        MDPError: there is no such MDP.
 
     Example:
         >>> preset("gym:CartPole-v1", "ppo").steps
@@ -61,5 +63,10 @@ def preset(env: str, name: str) -> Preset:
         raise ConfigError(
             f"Algorithm {name!r} is unknown; there are {', '.join(ALGORITHMS)}.{hint}"
         )
-    bare = env.partition(":")[2] or env
-    return _PRESETS.get((bare, name)) or Preset(ALGORITHMS[name](), _DEFAULT_STEPS)  # type: ignore[call-arg]
+    prefix, _, rest = env.partition(":")
+    default = ALGORITHMS[name]()  # type: ignore[call-arg]
+    if prefix == "mdp":
+        from logtrick import problems
+
+        return Preset(replace(default, gamma=problems.make(rest).gamma), _DEFAULT_STEPS)
+    return _PRESETS.get((rest or env, name)) or Preset(default, _DEFAULT_STEPS)

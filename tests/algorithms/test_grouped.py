@@ -27,6 +27,10 @@ from logtrick.algorithms.group_configs import (
 from logtrick.algorithms.loop import Loop
 from logtrick.algorithms.program import Program
 from logtrick.algorithms.update import loss
+from logtrick.auditing.paths import Paths, draw_paths
+from logtrick.auditing.policies import read_policy
+from logtrick.auditing.rules import Rule
+from logtrick.auditing.settings import Settings
 from logtrick.envs import resolve
 from logtrick.errors import ConfigError
 from logtrick.policies import SoftmaxTable
@@ -325,6 +329,18 @@ def test_the_reference_is_the_policy_before_training():
     jax.tree.map(np.testing.assert_array_equal, jax.tree.map(np.asarray, state.reference), before)
 
 
+def test_memory_is_unrolled_from_each_start():
+    """What is learned from are the probabilities that acted, in every minibatch."""
+    algorithm = RLOO(
+        num_envs=8, group_size=2, minibatches=2, hidden=(8,), memory="gru", learning_rate=1e-9
+    )
+    spec = resolve("sequences:contains_zero:4,observe=tokens")
+    loop = Loop(algorithm, spec, seed=0, num_seeds=1, steps=10**6)
+    _, metrics = loop.advance(loop.initial(), 3)
+    np.testing.assert_allclose(metrics["approx_kl"], 0, atol=1e-7)
+    assert (metrics["entropy"] > 0.5).all()
+
+
 ECHO = SequenceTask(
     vocabulary=4,
     eos=3,
@@ -362,3 +378,43 @@ def loop_start(algorithm, env):
 
 def test_the_algorithms_are_group_algorithms():
     assert {c for c in ALGORITHMS.values() if issubclass(c, GroupAlgorithm)} == set(NAMED)
+
+
+@pytest.mark.parametrize("cls", NAMED)
+def test_what_is_trained_is_what_is_audited(cls):
+    """The gradient of the loop's loss and the audit's estimate, on the same sampled groups."""
+    task = problems.token_tasks.make_task("sort", 2)
+    mdp, size = task.mdp(), 4
+    rng = np.random.default_rng(8)
+    theta, before = rng.normal(size=(2, mdp.num_states, 4))
+    whole = {} if cls is REINFORCEPlusPlus else {"group_size": size, "groups": "all"}
+    algorithm = cls(num_envs=size, minibatches=1, **whole)
+    with jax.enable_x64(True):
+        policy, reference = (SoftmaxTable(mdp, logits=jnp.array(x)) for x in (theta, before))
+        read = read_policy(mdp, policy)
+        settings = Settings(
+            gamma=1.0,
+            group_size=size,
+            epsilon=algorithm.std_eps,
+            epsilon_low=algorithm.clip_eps_low,
+            epsilon_high=algorithm.clip_eps_high,
+            beta=algorithm.beta,
+            max_length=task.limit,
+            reference=reference,
+        )
+        starts = np.repeat(rng.choice(np.flatnonzero(mdp.start), size=8), size)
+        paths = draw_paths(mdp, read.probabilities, starts, rng, task.limit)
+        groups = Paths(
+            mdp, *(x.reshape(8, size, -1) for x in (paths.pairs, paths.outcomes, paths.valid))
+        )
+        audited = Rule(ROWS[cls.name], settings).at(read)(groups)
+        kept = ActorCritic(reference, None) if algorithm.needs_reference else None
+        trained = [
+            gradient(algorithm, ActorCritic(policy, None), kept, jax.tree.map(jnp.asarray, group))
+            for group in (
+                jax.tree.map(lambda x, u=u: x[u], groups.trajectory(read.probabilities))
+                for u in range(8)
+            )
+        ]
+    np.testing.assert_allclose(np.stack(trained).reshape(8, -1), audited, rtol=0, atol=1e-12)
+    assert np.abs(audited).max() > 1e-2

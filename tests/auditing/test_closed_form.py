@@ -8,7 +8,7 @@ from logtrick.auditing import closed_form
 from logtrick.errors import ConfigError, EstimatorError, ShapeError
 from logtrick.mdp import FiniteMDP
 
-OPTIONS = {"gae": {"lambda_": 0.6}, "n_step": {"n": 2}}
+OPTIONS = {"gae": {"lambda_": 0.6}, "vtrace": {"lambda_": 0.6}, "n_step": {"n": 2}}
 
 
 def random_mdp(seed, gamma, ends=0.3):
@@ -87,6 +87,9 @@ def by_listing(name, mdp, pi, scores, horizon, values, weighting, **options):
         "td_residual": lambda: psi.td_residual(*traces, gamma=gamma),
         "n_step": lambda: psi.n_step(*traces, gamma=gamma, **options),
         "gae": lambda: psi.gae(*traces, gamma=gamma, **options),
+        "vtrace": lambda: psi.vtrace(
+            *traces[:3], np.ones(shape), *traces[3:], gamma=gamma, **options
+        ),
         "q_value": lambda: q[pairs],
         "advantage": lambda: q[pairs] - v[states],
         "optimal_baseline": lambda: q[pairs] - best[states],
@@ -249,14 +252,16 @@ def test_wrong_settings_are_named():
         ({"psi": "rloo"}, "'rloo' has no closed form"),
         ({"weighting": "both"}, "weighting = 'both'"),
         ({"lambda_": 2.0}, r"lambda_ = 2\.0 is outside"),
-        ({"n": 0}, "n = 0; it must be at least 1"),
+        ({"n": 0}, "n = 0; it must be an integer, at least 1"),
         ({"horizon": 0}, "horizon = 0"),
     ]:
         with pytest.raises(ConfigError, match=message):
             closed_form.moments(
                 **{"psi": "gae", "mdp": mdp, "probabilities": pi, "scores": scores, **options}
             )
-    with pytest.raises(ShapeError, match=r"values has shape \(2,\): one row for each of 3 states"):
+    with pytest.raises(
+        ShapeError, match=r"values has shape \(2,\): one number for each of 3 states"
+    ):
         closed_form.moments("gae", mdp, pi, scores, values=np.zeros(2))
     with pytest.raises(ShapeError, match="one row for each of 6 pair"):
         closed_form.moments("gae", mdp, pi[:4], scores[:4])

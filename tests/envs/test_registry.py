@@ -198,6 +198,8 @@ def test_everything_listed_can_be_found():
     for row in rows:
         if row.id.startswith("gymnax:"):
             continue  # see test_gymnax
+        if row.id == "mdp:puterman_two_state":
+            continue  # see test_finite: a state lacks an action
         if row.install:
             with pytest.raises(MissingExtraError, match="gymnasium"):
                 envs.resolve(row.id)

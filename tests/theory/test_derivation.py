@@ -14,6 +14,7 @@ from logtrick.errors import ConfigError, ImproperPolicyError, MDPError, Multicha
 from logtrick.mdp import FiniteMDP
 from logtrick.policies import SoftmaxTable
 from random_mdps import random_mdp, random_policy
+from slow_mdp import Slow
 
 READINGS = ("start", "stationary", "average")
 
@@ -22,77 +23,12 @@ def softmax_table(mdp, seed):
     return random_policy(mdp, "table", seed)
 
 
-class Slow:
-    """Functions of the logits of a softmax table, in loops and numpy.linalg."""
-
-    def __init__(self, mdp, policy):
-        self.mdp, self.gamma = mdp, mdp.gamma
-        self.theta = np.asarray(policy.logits, np.float64).ravel()
-
-    def policy(self, theta):
-        logits = theta.reshape(-1, self.mdp.num_actions)[self.mdp.observations]
-        weights = np.exp(logits - logits.max(1, keepdims=True)) * self.mdp.available
-        return weights / weights.sum(1, keepdims=True)
-
-    def expect(self, values):
-        table = np.zeros(self.mdp.available.shape)
-        for p in range(self.mdp.num_pairs):
-            s, a = self.mdp.pair_states[p], self.mdp.pair_actions[p]
-            for k in range(self.mdp.outcome_offsets[p], self.mdp.outcome_offsets[p + 1]):
-                follows = 0.0 if self.mdp.terminated[k] else values[self.mdp.successors[k]]
-                table[s, a] += self.mdp.probabilities[k] * follows
-        return table
-
-    def chain(self, theta):
-        columns = [(self.policy(theta) * self.expect(unit)).sum(1) for unit in self.units()]
-        return np.stack(columns, axis=1)
-
-    def units(self):
-        return np.eye(self.mdp.num_states)
-
-    def rewards(self, theta):
-        return (self.policy(theta) * self.mdp.dense_rewards()).sum(1)
-
-    def values(self, theta):
-        return np.linalg.solve(self.units() - self.gamma * self.chain(theta), self.rewards(theta))
-
-    def action_values(self, theta):
-        return self.mdp.dense_rewards() + self.gamma * self.expect(self.values(theta))
-
-    def visits(self, theta):
-        return np.linalg.solve(
-            (self.units() - self.gamma * self.chain(theta)).T, np.asarray(self.mdp.start)
-        )
-
-    def stationary(self, theta):
-        system = np.vstack([(self.units() - self.chain(theta)).T, np.ones(self.mdp.num_states)])
-        return np.linalg.lstsq(system, np.eye(self.mdp.num_states + 1)[-1], rcond=None)[0]
-
-    def gain(self, theta):
-        return self.stationary(theta) @ self.rewards(theta)
-
-    def bias(self, theta):
-        d = self.stationary(theta)
-        system = self.units() - self.chain(theta) + np.outer(np.ones(len(d)), d)
-        return np.linalg.solve(system, self.rewards(theta) - self.gain(theta))
-
-    def derivative(self, function):
-        """∇function [..., n] by six points, parameter after parameter."""
-        columns = []
-        for unit in np.eye(len(self.theta)):
-            slope = 0.0
-            for k, weight in {1: 45, 2: -9, 3: 1}.items():
-                there, here = self.theta + 0.01 * k * unit, self.theta - 0.01 * k * unit
-                slope = slope + weight * (function(there) - function(here))
-            columns.append(slope / 0.6)
-        return np.stack(columns, axis=-1)
+class Lines(Slow):
+    """D1 to D7 as they are printed."""
 
     def sampled(self, weights, psi):
         """Σ_s w Σ_a π ψ ∇log π, two loops."""
-        scores, table = (
-            self.derivative(lambda t: np.log(self.policy(t) + 1e-300)),
-            self.policy(self.theta),
-        )
+        scores, table = self.scores(), self.policy(self.theta)
         total = np.zeros(len(self.theta))
         for s in range(self.mdp.num_states):
             for a in np.flatnonzero(self.mdp.available[s]):
@@ -164,7 +100,7 @@ def test_every_line_against_its_printed_formula(seed, reading):
     mdp = random_mdp(seed, ends=reading == "start" and seed % 2 == 0, gamma=0.9, shape=(5, 3))
     policy = softmax_table(mdp, seed)
     found = derive(mdp, policy, reading)
-    slow = getattr(Slow(mdp, policy), f"{reading}_lines")()
+    slow = getattr(Lines(mdp, policy), f"{reading}_lines")()
     for line, truth in zip(found.lines, slow, strict=True):
         scale = np.abs(truth).max()
         assert np.abs(line.vector - truth).max() < 1e-8 * max(1.0, scale), line.name
@@ -242,7 +178,7 @@ def test_a_frozen_start_distribution_is_not_enough():
     assert not frozen.logits.any()
     words = derive(mdp, policy).lines[3].why
     off = float(words.split("ρ: ")[1].split(" %")[0])
-    slow = Slow(mdp, policy)
+    slow = Lines(mdp, policy)
     truth = slow.start_lines()[0]
     wrong = np.einsum(
         "s,sa,san->n", mdp.start, slow.action_values(slow.theta), slow.derivative(slow.policy)

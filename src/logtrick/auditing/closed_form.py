@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from logtrick.auditing.moments import Flow, Moments, Trace, total_return_moments
+from logtrick.auditing.critic import Critic
+from logtrick.auditing.flow import Flow
+from logtrick.auditing.moments import Moments, TotalReturn, Trace
+from logtrick.auditing.settings import Settings, state_values
 from logtrick.errors import ConfigError, ShapeError
 from logtrick.mdp import FiniteMDP
-from logtrick.psi import optimal_baseline
 
-TRACES = ("reward_to_go", "baselined_return", "td_residual", "n_step", "gae")
+TRACES = ("reward_to_go", "baselined_return", "td_residual", "n_step", "gae", "vtrace")
 OF_A_STEP = ("q_value", "advantage", "optimal_baseline")
 ESTIMATORS = ("total_return", *TRACES, *OF_A_STEP, "all_action_sum")
-"""The names that `moments` knows."""
+"""The names that `moments` knows. `vtrace` is meant on-policy, where it is `gae`."""
 
 
 def moments(
@@ -43,7 +45,7 @@ def moments(
         scores: ∇log π(a|s), [P, N].
         values: V [S], the critic or baseline; None is the exact V_π of the MDP without horizon.
         gamma: γ; None is the MDP's.
-        lambda_: λ of `gae`.
+        lambda_: λ of `gae` and `vtrace`.
         n: n of `n_step`.
         weighting: "discounted" or "undiscounted".
         horizon: cut every trajectory after so many steps; None waits for its end.
@@ -66,85 +68,71 @@ def moments(
     Source:
         The equations are written out in `logtrick.auditing.moments`.
     """
-    gamma = mdp.gamma if gamma is None else gamma
-    arrays = {"probabilities": probabilities, "scores": scores, "values": values}
-    _check(mdp, psi, weighting, arrays, gamma=gamma, lambda_=lambda_, n=n, horizon=horizon)
-    weight = gamma if weighting == "discounted" else 1.0
+    settings = Settings(
+        gamma=mdp.gamma if gamma is None else gamma,
+        weighting=weighting,
+        lambda_=lambda_,
+        n=n,
+        horizon=horizon,
+        values=state_values(mdp, values),
+    )
+    return equations(psi, mdp, probabilities, scores, settings).moments()
+
+
+def equations(
+    psi: str,
+    mdp: FiniteMDP,
+    probabilities: Float64[np.ndarray, " P"],
+    scores: Float64[np.ndarray, "P N"],
+    settings: Settings,
+) -> Trace | TotalReturn:
+    """The recursion that a ψ is, with the numbers of this MDP and policy in it."""
+    _check(mdp, psi, settings, {"probabilities": probabilities, "scores": scores})
+    gamma, weight = settings.gamma, settings.step_weight
     exact = Flow.of(mdp, probabilities, scores)
-    flow = exact if horizon is None else Flow.of(mdp, probabilities, scores, horizon)
-    copies = horizon or 1
+    cut = settings.horizon is not None
+    flow = Flow.of(mdp, probabilities, scores, settings.horizon) if cut else exact
+    copies = settings.horizon or 1
     rewards = np.tile(mdp.rewards, copies)
     if psi == "total_return":
-        return total_return_moments(flow, rewards, gamma, weight / gamma if gamma else 1.0)
+        return TotalReturn(flow, rewards, gamma, weight / gamma if gamma else 1.0)
     if psi == "reward_to_go":
-        return Trace(flow, rewards, gamma, weight).moments()
+        return Trace(flow, rewards, gamma, weight)
+    critic = Critic(mdp, exact, gamma, settings.values)
     if psi in OF_A_STEP or psi == "all_action_sum":
-        return _of_a_step(psi, mdp, exact, flow, gamma, weight).moments()
-    v = _state_values(exact, mdp.rewards, gamma) if values is None else values
+        return _of_a_step(psi, critic, flow, weight)
+    v = critic.values
     after = np.where(mdp.terminated, 0.0, v[mdp.successors])
     before = np.repeat(v[mdp.pair_states], np.diff(mdp.outcome_offsets))
     residuals = np.tile(mdp.rewards + gamma * after - before, copies)
     if psi == "n_step":
-        return Trace(flow, residuals, gamma, weight, window=n).moments()
-    factor = {"td_residual": 0.0, "gae": lambda_, "baselined_return": 1.0}[psi]
-    return Trace(flow, residuals, gamma * factor, weight).moments()
+        return Trace(flow, residuals, gamma, weight, window=settings.n)
+    factor = {"td_residual": 0.0, "baselined_return": 1.0}.get(psi, settings.lambda_)
+    return Trace(flow, residuals, gamma * factor, weight)
 
 
-def _state_values(flow: Flow, rewards: Float64[np.ndarray, " K"], gamma: float) -> Any:
-    """V2."""
-    return flow.fixed_point(gamma, flow.policy @ flow.expected(rewards))
-
-
-def _of_a_step(
-    psi: str, mdp: FiniteMDP, exact: Flow, flow: Flow, gamma: float, weight: float
-) -> Trace:
+def _of_a_step(psi: str, critic: Critic, flow: Flow, weight: float) -> Trace:
     """ψ that are numbers of (s, a): they have no future, c = 0."""
-    v = _state_values(exact, mdp.rewards, gamma)
-    q = exact.expected(mdp.rewards) + gamma * (exact.onwards() @ v)
-    copies = len(flow.scores) // mdp.num_pairs
+    copies = len(flow.scores) // critic.mdp.num_pairs
     if psi == "all_action_sum":  # the same for every action: Σ_a π Q ∇log π in the place of ψ g
-        summed = (exact.policy @ (q[:, None] * exact.scores))[mdp.pair_states]
-        summed_flow = replace(flow, scores=np.tile(summed, (copies, 1)))
-        return Trace(summed_flow, np.ones(len(flow.pairs)), 0.0, weight)
-    baseline = np.zeros(mdp.num_states)
-    if psi != "q_value":
-        baseline = v if psi == "advantage" else _optimal_baseline(mdp, exact, q)
-    chosen = np.tile(q - baseline[mdp.pair_states], copies)
-    return Trace(flow, chosen[flow.pairs], 0.0, weight)
+        summed = replace(flow, scores=np.tile(critic.expected_terms, (copies, 1)))
+        return Trace(summed, np.ones(len(flow.pairs)), 0.0, weight)
+    chosen = {
+        "q_value": lambda: critic.action_values,
+        "advantage": lambda: critic.advantages,
+        "optimal_baseline": lambda: critic.above_optimal_baseline,
+    }[psi]()
+    return Trace(flow, np.tile(chosen, copies)[flow.pairs], 0.0, weight)
 
 
-def _optimal_baseline(
-    mdp: FiniteMDP, flow: Flow, q: Float64[np.ndarray, " P"]
-) -> Float64[np.ndarray, " S"]:
-    tables = np.zeros((3, mdp.num_states, mdp.num_actions))
-    where = (mdp.pair_states, mdp.pair_actions)
-    chances = np.asarray(flow.policy.sum(axis=0)).ravel()
-    for table, of_pairs in zip(tables, (q, chances, np.sum(flow.scores**2, axis=1)), strict=True):
-        table[where] = of_pairs
-    return optimal_baseline(*tables)
-
-
-def _check(
-    mdp: FiniteMDP, psi: str, weighting: str, arrays: dict[str, Any], **settings: Any
-) -> None:
+def _check(mdp: FiniteMDP, psi: str, settings: Settings, arrays: dict[str, Any]) -> None:
     if psi not in ESTIMATORS:
         raise ConfigError(f"{psi!r} has no closed form; those that have: {', '.join(ESTIMATORS)}")
-    if weighting not in ("discounted", "undiscounted"):
-        raise ConfigError(f"weighting = {weighting!r}; it is 'discounted' or 'undiscounted'")
-    for name in ("gamma", "lambda_"):
-        if not 0 <= settings[name] <= 1:
-            raise ConfigError(f"{name} = {settings[name]!r} is outside [0, 1]")
-    for name in ("n", "horizon"):
-        if settings[name] is not None and settings[name] < 1:
-            raise ConfigError(f"{name} = {settings[name]!r}; it must be at least 1")
-    if psi == "total_return" and settings["gamma"] == 0 and weighting == "undiscounted":
+    if psi == "total_return" and settings.gamma == 0 and settings.weighting == "undiscounted":
         raise ConfigError("total_return divides by γ^t: undiscounted it has no meaning at γ = 0")
-    sizes = {"probabilities": mdp.num_pairs, "scores": mdp.num_pairs, "values": mdp.num_states}
     for name, array in arrays.items():
-        dimensions = 2 if name == "scores" else 1
-        if array is None or (np.ndim(array) == dimensions and len(array) == sizes[name]):
-            continue
-        of_what = "state" if name == "values" else "pair (s, a)"
-        raise ShapeError(
-            f"{name} has shape {np.shape(array)}: one row for each of {sizes[name]} {of_what}s"
-        )
+        if np.ndim(array) != (2 if name == "scores" else 1) or len(array) != mdp.num_pairs:
+            raise ShapeError(
+                f"{name} has shape {np.shape(array)}: one row for each of {mdp.num_pairs} pairs "
+                "(s, a)"
+            )

@@ -33,16 +33,15 @@ class Calculus:
 
     def pull(self, function: Callable[[Array], Array], weights: Array) -> np.ndarray:
         """Σ weights · ∇function, the weights frozen."""
-        compiled = jax.jit(lambda theta: jax.vjp(function, theta)[1](weights)[0])
-        return np.asarray(compiled(self.theta))
+        return np.asarray(jax.vjp(function, self.theta)[1](weights)[0])
 
     def gradient(self, function: Callable[[Array], Array]) -> np.ndarray:
         """The gradient of a scalar."""
-        return np.asarray(jax.jit(jax.grad(function))(self.theta))
+        return np.asarray(jax.grad(function)(self.theta))
 
     def at(self, function: Callable[[Array], Array]) -> Array:
-        """A function's value at the policy, free of θ."""
-        return jax.jit(function)(self.theta)
+        """A function's value at the policy."""
+        return function(self.theta)
 
     def values(self, theta: Array) -> Array:
         """V_γ."""

@@ -9,8 +9,9 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array
 
+from logtrick.envs._chances import check_chances
 from logtrick.envs._drive import Rows, drive_device, drive_host, random_actions
-from logtrick.envs.protocol import DeviceEnv, HostEnvs, Step
+from logtrick.envs.protocol import DeviceEnv, Enumerable, HostEnvs, Step
 from logtrick.envs.registry import resolve
 from logtrick.envs.spec import EnvSpec, trainable
 from logtrick.errors import ConfigError, EnvError, SpaceError
@@ -46,7 +47,8 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     """Take random actions, and check what training relies on.
 
     A device environment must be traceable and pure, keep its shapes and dtypes, and return the
-    state that it reached, also at an end, where it must not reset itself. A host environment must
+    state that it reached, also at an end, where it must not reset itself; where it counts its own
+    chances (`envs.Enumerable`), what it samples must agree. A host environment must
     give the same episode again for the same seed and actions, where its kind allows to ask for
     that. Both must stay in their spaces, pay finite rewards, give two separate flags, and truncate,
     not terminate, at their time limit.
@@ -117,6 +119,8 @@ def _check_device(env: DeviceEnv, actions: Array, seed: int, tally: _Tally) -> R
             raise EnvError(f"{env.id}, row {row}, step {t}: the {name} is {array[t, row]}.")
     tally.passed.append("rewards and observations are finite")
     _check_true_ends(env, rows, states, actions, tally)
+    if isinstance(env, Enumerable):
+        tally.passed.append(check_chances(env, states, actions, rows.ended, seed))
     return rows
 
 

@@ -20,7 +20,7 @@ class FiniteMDPGym(gymnasium.Env[Any, np.int64]):
 
     def __init__(self, mdp: FiniteMDP, max_episode_steps: int) -> None:
         if max_episode_steps < 1:
-            raise ConfigError(f"max_episode_steps is {max_episode_steps}; at least 1 is needed")
+            raise ConfigError(f"max_episode_steps is {max_episode_steps}; 1 is the least")
         self.mdp, self.max_episode_steps = mdp, max_episode_steps
         self.observation_space = finite.observation_space(mdp)
         self.action_space = finite.action_space(mdp)

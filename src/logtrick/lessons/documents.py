@@ -14,6 +14,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from logtrick.lessons import bridge, lines
 from logtrick.lessons.mathml import mathml
 
 _FORMULA = re.compile(r"<(f|formula)>(.*?)</\1>", re.DOTALL)
@@ -71,6 +72,8 @@ def bundle(name: str) -> str:
 def _typeset(template: str) -> str:
     for name in ("recall", "foot"):
         template = template.replace(f"<!--{name}-->", _read(f"templates/{name}.html"))
+    for name, table in {"lines": lines.table, "bridge": bridge.table}.items():
+        template = template.replace(f"<!--{name}-->", table())
     return _FORMULA.sub(lambda found: mathml(found[2], display=found[1] == "formula"), template)
 
 

@@ -45,14 +45,23 @@ class Compass(eqx.Module):
         [0.534, 0.197, 0.072, 0.197]
     """
 
-    theta: Float[Array, "2"]
+    theta: Float[Array, "2"] | Float[np.ndarray, "2"]
 
     def __init__(self, theta: Any) -> None:
-        self.theta = jnp.asarray(theta)
+        self.theta = np.asarray(theta, np.float64)  # JAX would round it to float32
 
     def __call__(self, _: Any) -> Categorical:
         """π(·|s), the same in every state."""
-        return Categorical(jnp.concatenate([self.theta, -self.theta]))
+        theta = jnp.asarray(self.theta)
+        return Categorical(jnp.concatenate([theta, -theta]))
+
+    def on_pairs(self, mdp: FiniteMDP) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, "P 2"]]:
+        """π(a|s) and ∇log π(a|s) on the pairs (s, a) of an MDP."""
+        features = np.asarray(FEATURES, np.float64)
+        weights = np.exp(features @ self.theta)
+        probabilities = weights / weights.sum()
+        scores = features - probabilities @ features
+        return probabilities[mdp.pair_actions], scores[mdp.pair_actions]
 
 
 #: The same as a matrix: logits = FEATURES @ θ.

@@ -34,7 +34,6 @@ _COLOURS = {
     "J": "objective",
     "ψ": "psi",
     "Q": "psi",
-    "A": "psi",
     "δ": "psi",
 }
 _FENCES = "()[]|‖"
@@ -109,7 +108,7 @@ def _atom(tokens: list[tuple[str, str]]) -> str:
             name = {"frac": "mfrac", "under": "munder"}[text]
             return f"<{name}><mrow>{first}</mrow><mrow>{second}</mrow></{name}>"
         case "accent":
-            mark = f'<mo stretchy="false">{_ACCENTS[text[1]]}</mo>'
+            mark = f'<mo stretchy="false" scriptlevel="0">{_ACCENTS[text[1]]}</mo>'
             return f"<mover>{_letter(text[0])}{mark}</mover>"
         case "number":
             return f"<mn>{text}</mn>"

@@ -6,6 +6,7 @@ never the recursion's opinion. scipy's version runs its vector operations on one
 time, which at 10⁶ states costs three times as much.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,8 +22,14 @@ from logtrick.planning.threads import num_blocks
 REDUCTION = 1e-5
 #: Products without preconditioner before a trial: enough where successors are spread out.
 PLAIN = 40
-#: Products, or what takes as long, of the trial: four iterations.
-TRIAL = 72
+#: Products that take as long as one use of the preconditioner: a sweep up and down, which waits at
+#: each row for the last.
+PRECONDITIONING = 6
+#: Products, or what takes as long, of a trial of it: four iterations.
+TRIAL = 4 * (2 + 2 * PRECONDITIONING)
+
+#: How much faster than without it the trial must be: paces of a few steps are noisy.
+DECISIVE = 3
 
 
 class Answer(NamedTuple):
@@ -47,8 +54,7 @@ class Preference:
     """Remembers, from one system to the next, whether to precondition.
 
     Successors that drift one way round are what Gauss–Seidel solves in a sweep or two, and what
-    plain BiCGSTAB hardly solves at all. Elsewhere the preconditioner costs more than it saves: a
-    sweep up and down waits at each row for the last, and takes as long as eight products.
+    plain BiCGSTAB hardly solves at all. Elsewhere the preconditioner may cost more than it saves.
 
     Attributes:
         precondition: None where a short trial is to decide.
@@ -98,16 +104,22 @@ def solve(
     x = np.zeros(chain.rows) if start is None else start.copy()
     best = system.answer(x, np.empty_like(x), 1)
     if preference.precondition is None:
-        best = system.refined(best, tolerance, False, min(PLAIN, budget))
+        first, best = best, system.refined(best, tolerance, False, min(PLAIN, budget))
         if best.residual <= tolerance:
             return best
-        before = best.residual
+        plain = best
         best = system.refined(best, tolerance, True, min(best.products + TRIAL, budget))
-        preference.precondition = best.residual < 0.1 * before
+        preference.precondition = _pace(plain, best) > DECISIVE * _pace(first, plain)
     best = system.refined(best, tolerance, preference.precondition, budget)
     if best.residual > tolerance:
         preference.precondition = None
     return best
+
+
+def _pace(before: Answer, after: Answer) -> float:
+    """Digits gained for each product."""
+    gained = before.residual / after.residual if 0 < after.residual < np.inf else 1.0
+    return math.log10(max(gained, 1.0)) / max(after.products - before.products, 1)
 
 
 def factorised(chain: Chain, b: Vector, gamma: float, pin: int | None = None) -> Answer | None:
@@ -188,7 +200,7 @@ class _System:
             arguments = (alpha, towards, omega, onwards, t, shadow, x, r, dots, sizes)
             run(kernels.descend, rows, rows, *arguments)
             rho, last = float(dots.sum()), rho
-            used += 18 if precondition else 2
+            used += 2 + 2 * PRECONDITIONING if precondition else 2
             if not np.isfinite(rho) or sizes.max() <= target or omega == 0.0 or rho == 0.0:
                 break
             beta = rho / last * alpha / omega

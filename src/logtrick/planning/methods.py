@@ -33,6 +33,7 @@ class Step:
         shift: a constant that is known to be missing from T v (the middle of V5's interval).
         damping: τ of the aperiodicity transform v + τ (T v − v); 1 leaves T as it is.
         pinned: True where one state's value stands for the gain (V7).
+        floating: True where T(v + c) = T v + γc for constants c: nothing ends, and γ < 1.
         largest: values beyond this size could not be certified to the tolerance that is wanted.
     """
 
@@ -44,13 +45,14 @@ class Step:
     shift: float = 0.0
     damping: float = 1.0
     pinned: bool = False
+    floating: bool = False
     largest: float = np.inf
 
     @property
     def spread(self) -> float:
-        """How far v is from solving the optimality equation; for an average, up to the gain."""
+        """How far v is from solving the optimality equation, up to a constant where one is free."""
         low, high = self.backup.low, self.backup.high
-        return high - low if self.pinned else max(high, -low)
+        return high - low if self.pinned or self.floating else max(high, -low)
 
     def shifted(self) -> Vector:
         """Compute v + τ (T v − v) + shift in the memory of T v."""
@@ -128,6 +130,8 @@ class ModifiedPolicyIteration(Method):
         return _sweep(chain, rewards, step, self.sweeps)
 
 
+#: Sweeps that leave less than this of a residual are quicker than a Krylov method.
+QUICK = 0.9
 #: From a step, P_π, r_π and a tolerance for the residual, to values or None.
 Evaluator = Callable[[Step, Chain, Vector, float], Vector | None]
 
@@ -148,7 +152,7 @@ class PolicyIteration(Method):
     """
 
     evaluate: Evaluator
-    forcing: float = 0.01
+    forcing: float = 0.05
     sweeps: int = 50
     follows_policy: ClassVar[bool] = True
     _policies: int = field(default=0, repr=False)
@@ -173,9 +177,13 @@ def by_krylov(
     preference: krylov.Preference, step: Step, chain: Chain, rewards: Vector, tolerance: float
 ) -> Vector | None:
     """V_π by BiCGSTAB (Gargiani et al. use GMRES, whose memory grows), or None."""
-    start = step.backed_up  # not shifted: a constant that is wrong for π costs more than it gains
+    start, residual = step.backed_up, np.inf
     if step.pinned:  # the pinned state's value is the gain
         start += 0.5 * (step.backup.low + step.backup.high) - start[0]
+    else:
+        start, residual = _swept_while_quick(step, chain, rewards, tolerance)
+    if residual <= tolerance:
+        return start
     answer = krylov.solve(
         chain,
         rewards,
@@ -187,6 +195,28 @@ def by_krylov(
         preference=preference,
     )
     return _if_useful(step, answer, 0.5 * step.spread)
+
+
+def _swept_while_quick(
+    step: Step, chain: Chain, rewards: Vector, tolerance: float
+) -> tuple[Vector, float]:
+    """T v swept by T_π as long as that beats a Krylov method, and the residual that is left.
+
+    Where constants float, the middle of T_π v − v is what is missing everywhere, and half of its
+    span the residual.
+    """
+    gamma, values, other = step.operator.gamma, step.backed_up, np.empty_like(step.values)
+    last = np.inf
+    while True:
+        low, high = chain.advance(rewards, gamma, values, other)
+        values, other = other, values
+        residual = 0.5 * gamma * (high - low) if step.floating else gamma * max(high, -low)
+        if residual <= tolerance or residual > QUICK * last:
+            break
+        last = residual
+    if step.floating:
+        values += 0.5 * (low + high) * gamma / (1 - gamma)
+    return values, residual
 
 
 def by_factorisation(step: Step, chain: Chain, rewards: Vector, tolerance: float) -> Vector | None:

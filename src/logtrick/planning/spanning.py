@@ -100,10 +100,20 @@ def search(
         if bound <= tol:
             break
         watch.look(iteration, backup, bound)
-        shift = _missing_constant(criterion, backup, interval, rounding)
-        damping, pinned = criterion.damping, criterion.pinned
+        floating = not criterion.pinned and rounding.least_mass > 1 - 1e-6
         improved = method.improve(
-            Step(operator, values, spare, choice, backup, shift, damping, pinned, largest)
+            Step(
+                operator,
+                values,
+                spare,
+                choice,
+                backup,
+                shift=_missing_constant(criterion, backup, interval, floating),
+                damping=criterion.damping,
+                pinned=criterion.pinned,
+                floating=floating,
+                largest=largest,
+            )
         )
         spare, values = values if improved is spare else spare, improved
     if criterion.pinned:
@@ -144,7 +154,7 @@ class _Watch:
 
 
 def _missing_constant(
-    criterion: Criterion, backup: Backup, interval: Interval, rounding: Rounding
+    criterion: Criterion, backup: Backup, interval: Interval, floating: bool
 ) -> float:
     """What to add to T v in every state: it is then right up to its span.
 
@@ -152,4 +162,4 @@ def _missing_constant(
     """
     if criterion.pinned:
         return -0.5 * criterion.damping * (backup.low + backup.high)
-    return interval.middle if rounding.least_mass > 1 - 1e-6 else 0.0
+    return interval.middle if floating else 0.0

@@ -56,7 +56,7 @@ class Tree(NamedTuple):
     """Which token finishes which answer: EOS, and the last one that fits."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class SequenceTask:
     """Answer a prompt, token by token; a verifier pays once, when the answer is finished.
 
@@ -99,6 +99,13 @@ class SequenceTask:
 
     def __post_init__(self) -> None:
         _check(self)
+
+    def __repr__(self) -> str:
+        """The same in every process, which the repr of a function is not."""
+        return (
+            f"SequenceTask({self.name or 'custom'}, {len(self.prompts)} prompts, "
+            f"{self.vocabulary} tokens, eos={self.eos}, limit={self.limit})"
+        )
 
     @property
     def branches(self) -> int:

@@ -21,7 +21,9 @@ def group_psi(
     valid: Bool[Array, "*groups G T"],
     *,
     gamma: Scalar = 1.0,
+    ddof: int = 1,
     epsilon: Scalar = 1e-4,
+    greedy_returns: Float[Array, "*groups G"] | None = None,
 ) -> Float[Array, "*groups G T"]:
     """γ^t ψ of every token: of its whole sequence, but for "whiten", which is of each token.
 
@@ -29,13 +31,15 @@ def group_psi(
     multiplied by it.
 
     Args:
-        rule: "rloo", "grpo", "dr_grpo", "opo" or "whiten", the functions of that name.
+        rule: "rloo", "grpo", "dr_grpo", "opo", "remax" or "whiten", the functions of that name.
         rewards: r_t, the KL inside them if it is to be; one episode in each row.
         terminated: the MDP ended.
         truncated: the episode was cut.
         valid: which tokens there are.
         gamma: γ.
-        epsilon: ε of "grpo".
+        ddof: of the std of "grpo".
+        epsilon: ε beside it.
+        greedy_returns: what "remax" needs.
 
     Returns:
         [..., G, T]; 0 where there is no token.
@@ -56,25 +60,32 @@ def group_psi(
         case "rloo":
             of_sequences = groups.rloo(returns)
         case "grpo":
-            of_sequences = groups.grpo(returns, epsilon=epsilon)
+            of_sequences = groups.grpo(returns, ddof=ddof, epsilon=epsilon)
         case "dr_grpo":
             of_sequences = groups.dr_grpo(returns)
         case "opo":
             of_sequences = groups.opo(returns, _lengths(valid, returns))
+        case "remax" if greedy_returns is not None:
+            of_sequences = groups.remax(returns, greedy_returns)
         case _:
-            raise ConfigError(f"{rule!r} is no group rule with a ψ of its own rewards.")
+            raise ConfigError(f"{rule!r} is no group rule, or lacks the greedy returns.")
     return jnp.where(valid, jnp.broadcast_to(of_sequences[..., None], valid.shape), 0)
 
 
 def group_weights(
-    normaliser: str, valid: Bool[Array, "*groups G T"], like: Float[Array, "*groups G T"]
+    normaliser: str,
+    valid: Bool[Array, "*groups G T"],
+    like: Float[Array, "*groups G T"],
+    *,
+    max_length: int | None = None,
 ) -> Float[Array, "*groups G"]:
-    """w_i of each sequence, by the name of `logtrick.psi`'s `…_weights`. L_max is T.
+    """w_i of each sequence, by the name of `logtrick.psi`'s `…_weights`.
 
     Args:
         normaliser: "sequence_sum", "sequence_mean", "token_mean" or "constant_length".
         valid: which tokens there are.
         like: an array whose dtype the result has.
+        max_length: L_max of "constant_length"; None is T.
 
     Raises:
         ConfigError: another name.
@@ -88,7 +99,8 @@ def group_weights(
         case "token_mean":
             return weights.token_mean_weights(lengths)
         case "constant_length":
-            return weights.constant_length_weights(lengths, max_length=valid.shape[-1])
+            longest = valid.shape[-1] if max_length is None else max_length
+            return weights.constant_length_weights(lengths, max_length=longest)
     raise ConfigError(f"{normaliser!r} is no normaliser.")
 
 

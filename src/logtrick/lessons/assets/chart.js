@@ -25,7 +25,8 @@ export function frame(picture, { x, y, height = 200, xLabel = "", yLabel = "", x
   const toX = (v) => MARGIN.left + ((v - x[0]) / (x[1] - x[0])) * (right - MARGIN.left);
   const toY = (v) => bottom - ((v - y[0]) / (y[1] - y[0])) * (bottom - MARGIN.top);
   const parts = [];
-  const [across, up] = [ticks(...x, xTicks), ticks(...y, 4)];
+  const across = xTicks ? ticks(...x, xTicks) : { found: [] };
+  const up = ticks(...y, 4);
   for (const v of up.found) {
     parts.push(svg("path", { d: `M${MARGIN.left} ${toY(v)}H${right}`, class: v === 0 ? "zero" : "rule" }));
     parts.push(svg("text", { x: MARGIN.left - 7, y: toY(v) + 4, class: "tick end" }, format(v, up.places)));

@@ -1,0 +1,185 @@
+"""`lt.audit`: what is this estimator's expectation, its covariance, and whose gradient is it?"""
+
+import difflib
+from typing import Any
+
+from logtrick.auditing.closed_form import ESTIMATORS as CLOSED_FORMS
+from logtrick.auditing.plans import METHODS, Case, Plan
+from logtrick.auditing.policies import read_policy
+from logtrick.auditing.report import Flat, Report, exceeds_sampling_error
+from logtrick.auditing.settings import WEIGHTINGS, Settings, state_values
+from logtrick.auditing.truth import gradient, gradients
+from logtrick.auditing.verdict import Verdict
+from logtrick.errors import ConfigError
+from logtrick.mdp import FiniteMDP
+from logtrick.psi.registry import ESTIMATORS, Estimator
+
+
+def audit(
+    estimator: Any,
+    mdp: FiniteMDP,
+    policy: Any,
+    *,
+    values: Any = None,
+    gamma: float | None = None,
+    lambda_: float = 0.95,
+    weighting: str = "discounted",
+    horizon: int | None = None,
+    batch_size: int = 64,
+    key: int = 0,
+    method: str = "auto",
+    samples: int | None = None,
+    group_size: int | None = None,
+    **settings: Any,
+) -> Report:
+    """Measure an estimator of the policy gradient against the truth.
+
+    The truth is ∇J_γ (J1) with the γ of the MDP. An estimator is a name of
+    `logtrick.psi.registry`, a row like those there, or any `callable(policy, trajectories)` that
+    returns a gradient shaped like the policy; `trajectories` is a `Trajectory` whose arrays are
+    [B, T], with `valid`. A callable that uses JAX alone is compiled; others are called as they are.
+
+    Three methods: closed form for the ψ of single trajectories (on-policy), enumeration of every
+    trajectory or group of trajectories where those are few, else sampling with a standard error.
+
+    A callable is measured on batches of one trajectory if it is found to be a mean over
+    trajectories, otherwise on batches of `batch_size`; with `group_size`, on groups of so many
+    that share a start state. Group rules (RLOO, GRPO …) take complete episodes: R_i is the
+    discounted return, one start state is one prompt, and no γ^t stands in front of a step.
+
+    Args:
+        estimator: what to measure.
+        mdp: a finite MDP.
+        policy: a pytree that is called on one observation and returns a distribution over actions,
+            or probabilities [S, A], read as positive weights θ(s, a) of which π is the share: the
+            gradient is then η·A, which is η·Q but for a constant in each row.
+        values: the critic V, an array [S] or a function of one observation; None is V_π, at every
+            θ.
+        gamma: γ of the estimator; None is the MDP's.
+        lambda_: λ of GAE and V-trace.
+        weighting: "discounted" (γ^t in front of step t, G2) or "undiscounted" (G4); for names that
+            do not say it themselves.
+        horizon: cut every trajectory after so many steps, as truncated.
+        batch_size: B, for the numbers about a batch.
+        key: of all samples.
+        method: "auto", or one of the three.
+        samples: how many trajectories to sample.
+        group_size: G; 4 for the group rules.
+        **settings: `n` of `n_step`; `ddof`, `epsilon` of the std; `epsilon_low`, `epsilon_high` of
+            the clip; `max_length`, L_max of Dr. GRPO; `reference`, a policy, and `beta` of the KL
+            (left out without a reference); `behaviour`, the policy that acts instead.
+
+    Returns:
+        A `Report`: `print` it, `plot` it, `save` it.
+
+    Raises:
+        EstimatorError: the estimator breaks the contract (another structure, NaN, rows that are
+            not valid, the order of trajectories), or a moment of it is infinite.
+        ConfigError: a name or a setting that cannot be meant.
+        ShapeError, MDPError: arrays or a policy that do not fit the MDP.
+        ImproperPolicyError: γ = 1 and the policy does not end from every state.
+
+    Example:
+        >>> import logtrick as lt
+        >>> mdp = lt.problems.gamma_t_fixture()  # G4: leaving γ^t out opposes both J1 and J2
+        >>> policy = lt.SoftmaxTable(mdp)
+        >>> report = lt.audit("gae", mdp, policy, weighting="undiscounted")
+        >>> round(report.scale, 9), report.gradient_of  # slopes −.5 against +.25
+        (-2.0, 'undecidable (one parameter)')
+
+    Source:
+        The mathematics is that of MATH ids G1 to G5; claims and references are in
+        `logtrick.psi.registry`.
+    """
+    if batch_size < 1:
+        raise ConfigError(f"batch_size = {batch_size}; it must be at least 1")
+    if samples is not None and samples < 2:
+        raise ConfigError(f"samples = {samples}; a standard error needs at least 2")
+    if method not in METHODS:
+        raise ConfigError(f"method = {method!r}; choose one of {', '.join(METHODS)}")
+    told = _settings(
+        {
+            "gamma": mdp.gamma if gamma is None else gamma,
+            "weighting": weighting,
+            "lambda_": lambda_,
+            "horizon": horizon,
+            "values": state_values(mdp, values),
+            **({} if group_size is None else {"group_size": group_size}),
+            **settings,
+        }
+    )
+    case = Case(mdp, read_policy(mdp, policy), told, key, samples, method)
+    if callable(estimator):
+        plan = case.of_function(estimator, batch_size, group_size)
+    else:
+        plan = case.of_row(_row(estimator, weighting))
+    words = {"mdp": repr(mdp), "policy": type(policy).__name__}
+    return _measured(case, plan, batch_size, words)
+
+
+def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) -> Report:
+    """Carry a plan out."""
+    moments, estimates = plan.method.measure(case.policy)
+    samples = None if estimates is None else estimates * plan.group_size
+    exact = gradient(case.policy)
+    # That of one trajectory is that of a group times its size: a batch of B has it over B.
+    flat = Flat(moments.mean, exact, moments.covariance * plan.group_size)
+    if plan.judge is not None:
+        verdict = plan.judge.decide(case.policy)
+    else:
+        verdict = _sampled_verdict(case, flat, samples or 1)
+    return Report(
+        estimator=plan.name,
+        claim=plan.claim,
+        method=plan.method.name,
+        settings=words | plan.told,
+        mean=case.policy.unravel(flat.mean),
+        bias=case.policy.unravel(flat.bias),
+        gradient=case.policy.unravel(exact),
+        gradient_of=verdict.gradient_of,
+        curl=verdict.curl,
+        batch_size=batch_size,
+        samples=samples,
+        flat=flat,
+    )
+
+
+def _sampled_verdict(case: Case, flat: Flat, samples: int) -> Verdict:
+    """From a mean at one θ, known but for its sampling error: what it cannot be."""
+    fits = [
+        f"J {kind}"
+        for kind, exact in gradients(case.policy).items()
+        if not exceeds_sampling_error(flat.mean - exact, flat.covariance / samples)
+    ]
+    said = f"consistent with {fits[0]}" if fits else "not ∇J of any kind"
+    return Verdict(f"undecided (sampled; {said})", float("nan"))
+
+
+def _row(estimator: Any, weighting: str) -> Estimator:
+    if weighting not in WEIGHTINGS:
+        raise ConfigError(f"weighting = {weighting!r}; it is 'discounted' or 'undiscounted'")
+    if isinstance(estimator, Estimator):
+        return estimator
+    rows = {row.name: row for row in ESTIMATORS}
+    if not isinstance(estimator, str):
+        raise ConfigError(
+            f"an estimator is a name, a row of logtrick.psi.registry, or a function of (policy, "
+            f"trajectories); this is a {type(estimator).__name__}"
+        )
+    if estimator not in rows:
+        near = difflib.get_close_matches(estimator.lower().replace("-", "_"), rows, n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(rows)}"
+        raise ConfigError(f"no estimator is called {estimator!r}; {hint}")
+    row = rows[estimator]
+    drops = weighting == "undiscounted" and row.psi in CLOSED_FORMS
+    return rows[row.psi + "_undiscounted"] if drops else row
+
+
+def _settings(told: dict[str, Any]) -> Settings:
+    unknown = told.keys() - Settings.__dataclass_fields__.keys()
+    if unknown:
+        raise ConfigError(
+            f"audit has no setting {sorted(unknown)[0]!r}; it has "
+            f"{', '.join(sorted(Settings.__dataclass_fields__))}"
+        )
+    return Settings(**told)

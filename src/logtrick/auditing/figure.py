@@ -1,0 +1,79 @@
+"""The cloud of gradients that batches give, around the exact arrow."""
+
+import io
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float64
+
+from logtrick.errors import ConfigError
+from logtrick.files import write_bytes_atomic
+
+if TYPE_CHECKING:
+    from logtrick.auditing.report import Report
+
+POINTS = 500
+INK, CLOUD, EXACT, MEAN = "#1c2330", "#a9bfd6", "#0b5fa5", "#c4511a"
+
+
+def draw(report: "Report", path: str | PathLike[str]) -> None:
+    """Write the figure.
+
+    The plane is that of the two largest principal axes of the covariance. Points are draws of a
+    batch's estimate from the normal distribution with the mean and the covariance of the report;
+    arrows are ∇J and the expected update, projected on the plane.
+
+    Args:
+        report: of an audit.
+        path: ends in .png, .svg or .pdf.
+
+    Raises:
+        ConfigError: another ending.
+        RunError: the file cannot be written.
+    """
+    kind = Path(path).suffix.removeprefix(".")
+    if kind not in ("png", "svg", "pdf"):
+        raise ConfigError(f"{path}: a figure is a .png, .svg or .pdf")
+    from matplotlib.figure import Figure
+
+    plane, spread = _plane(report)
+    noise = np.random.default_rng(0).normal(size=(POINTS, plane.shape[1]))
+    cloud = report.flat.mean @ plane + noise * spread
+    figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.scatter(*_both(cloud), s=6, color=CLOUD, label=f"batches of {report.batch_size}")
+    for vector, color, style, name in (
+        (report.flat.mean, MEAN, "--", "expected update"),
+        (report.flat.gradient, EXACT, "-", "∇J"),
+    ):
+        tip = _both((vector @ plane)[None])
+        axes.annotate(
+            "", (tip[0][0], tip[1][0]), (0, 0),
+            arrowprops={"arrowstyle": "->", "color": color, "linestyle": style, "linewidth": 2},
+        )  # fmt: skip
+        axes.plot(*tip, marker="o", markersize=4, color=color, linestyle=style, label=name)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.axhline(0, color=INK, linewidth=0.5)
+    axes.axvline(0, color=INK, linewidth=0.5)
+    axes.set_xlabel("first principal axis of the covariance")
+    axes.set_ylabel("second")
+    axes.set_title(f"{report.estimator}: gradient of {report.gradient_of}", fontsize=10)
+    axes.legend(frameon=False, fontsize=8)
+    data = io.BytesIO()
+    figure.savefig(data, format=kind, dpi=150)
+    write_bytes_atomic(path, data.getvalue())
+
+
+def _plane(
+    report: "Report",
+) -> tuple[Float64[np.ndarray, "N k"], Float64[np.ndarray, " k"]]:
+    """The principal axes (one, if there is one parameter), and a batch's spread along them."""
+    values, vectors = np.linalg.eigh(report.covariance / report.batch_size)
+    return vectors[:, ::-1][:, :2], np.sqrt(np.maximum(values[::-1][:2], 0.0))
+
+
+def _both(points: Float64[np.ndarray, "n k"]) -> tuple[np.ndarray, np.ndarray]:
+    """Two coordinates; the second is 0 where there is only one."""
+    return points[:, 0], points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))

@@ -1,0 +1,116 @@
+"""Somebody else's estimator: called on batches of trajectories, and what comes back is checked.
+
+JAX estimators are compiled and mapped over many batches at once. One that cannot be (it uses NumPy,
+or branches on numbers) is called on one batch after another, with arrays of NumPy.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float64
+
+from logtrick.errors import EstimatorError
+from logtrick.rollouts import Trajectory
+
+if TYPE_CHECKING:
+    from logtrick.auditing.policies import ScoredPolicy
+
+CHUNK = 2048
+"""Batches in one compiled call."""
+
+
+class JaxRunner:
+    """Calls `estimator(policy, trajectories)` for policies that are pytrees or arrays of JAX."""
+
+    def __init__(self, estimator: Callable[..., Any]) -> None:
+        self.estimator = estimator
+        self.batched = True
+        self.resolution = float(np.finfo(np.float64).eps)
+        self._compiled = eqx.filter_jit(_mapped)
+
+    def __call__(
+        self, policy: "ScoredPolicy", trajectories: Trajectory
+    ) -> Float64[np.ndarray, "U N"]:
+        """One gradient a row; float64 is on while the estimator runs."""
+        model: Any = policy.model  # type: ignore[attr-defined]
+        count = len(trajectories.reward)
+        parts = []
+        with jax.enable_x64(True):
+            model = jax.tree.map(_as_jax, model)
+            for first in range(0, count, CHUNK):
+                size = min(CHUNK, count)
+                chunk = trajectories if size == count else _rows(trajectories, first, size)
+                parts.append(self._leaves(model, chunk))
+        leaves = [np.concatenate(leaf)[:count] for leaf in zip(*parts, strict=True)]
+        return policy.flat_gradients(leaves)  # type: ignore[attr-defined]
+
+    def _leaves(self, model: Any, trajectories: Trajectory) -> list[np.ndarray]:
+        """The gradient's arrays [U, ...], in the order of the policy's."""
+        if self.batched:
+            try:
+                on_device = Trajectory(*map(jnp.asarray, trajectories))
+                return self._read(self._compiled(self.estimator, model, on_device))
+            except EstimatorError:
+                raise
+            except Exception:
+                self.batched = False  # once is enough: one at a time, it may work or say why not
+        batches = [Trajectory(*(x[u] for x in trajectories)) for u in range(len(trajectories[0]))]
+        one_by_one = [self._read(self._one(model, batch)) for batch in batches]
+        return [np.stack(leaf) for leaf in zip(*one_by_one, strict=True)]
+
+    def _one(self, model: Any, batch: Trajectory) -> list[Any]:
+        try:
+            return _called(self.estimator, model, batch)
+        except EstimatorError:
+            raise
+        except Exception as error:
+            raise EstimatorError(
+                f"the estimator failed on trajectories {list(batch.reward.shape)}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _read(self, leaves: list[Any]) -> list[np.ndarray]:
+        for leaf in leaves:
+            self.resolution = max(self.resolution, float(jnp.finfo(leaf.dtype).eps))
+        return [np.asarray(leaf, np.float64) for leaf in leaves]
+
+
+def _mapped(estimator: Callable[..., Any], model: Any, trajectories: Trajectory) -> list[Any]:
+    return jax.vmap(lambda batch: _called(estimator, model, batch))(trajectories)
+
+
+def _called(estimator: Callable[..., Any], model: Any, batch: Trajectory) -> list[Any]:
+    """The leaves of one gradient, after its structure was compared with the policy's."""
+    gradient = estimator(model, batch)
+    wanted, found = _named_leaves(model), _named_leaves(gradient)
+    if {k: np.shape(v) for k, v in found.items()} != {k: v.shape for k, v in wanted.items()}:
+        raise EstimatorError(
+            f"the estimator returned {_listed(found) or type(gradient).__name__}; a gradient is "
+            f"shaped like the policy: {_listed(wanted)}"
+        )
+    return [found[name] for name in wanted]
+
+
+def _named_leaves(tree: Any) -> dict[str, Any]:
+    tree = eqx.filter(tree, eqx.is_inexact_array)
+    paths = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path) or "array": leaf for path, leaf in paths}
+
+
+def _listed(leaves: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {list(np.shape(leaf))}" for name, leaf in leaves.items())
+
+
+def _rows(trajectories: Trajectory, first: int, size: int) -> Trajectory:
+    """`size` batches from `first` on; the last ones are repeated so that shapes stay the same."""
+    where = np.minimum(np.arange(first, first + size), len(trajectories.reward) - 1)
+    return Trajectory(*(x[where] for x in trajectories))
+
+
+def _as_jax(leaf: Any) -> Any:
+    """Parameters as float64 arrays of JAX; whatever else a pytree holds as it is."""
+    return jnp.asarray(leaf, jnp.float64) if eqx.is_inexact_array(leaf) else leaf

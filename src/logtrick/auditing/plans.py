@@ -1,0 +1,177 @@
+"""Which of the three ways an estimator is measured, and who judges its mean."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from logtrick.auditing.checks import Nature, examine
+from logtrick.auditing.closed_form import ESTIMATORS as CLOSED_FORMS
+from logtrick.auditing.enumeration import OnPaths, enumerate_groups
+from logtrick.auditing.flow import Flow
+from logtrick.auditing.methods import ClosedForm, Enumerated, Foreign, Method, Padded, Streamed
+from logtrick.auditing.paths import list_paths
+from logtrick.auditing.policies import ScoredPolicy, read_policy
+from logtrick.auditing.rules import Rule
+from logtrick.auditing.settings import Settings
+from logtrick.auditing.verdict import Judge
+from logtrick.errors import ConfigError, EstimatorError
+from logtrick.mdp import FiniteMDP
+from logtrick.psi.registry import Estimator
+
+METHODS = ("auto", "closed form", "enumeration", "sampling")
+GROUPS = 200_000
+"""Most groups that are enumerated when the estimator can take many at once,"""
+GROUPS_ONE_BY_ONE = 2_000
+"""and when it is called on one after the other."""
+CALLS = 20_000_000
+"""Most estimates that the Jacobian of an enumerated mean may take; beyond it fewer directions."""
+STREAMED, PADDED = 10_000_000, 1 << 17
+"""Trajectories that are sampled unless told otherwise: in machine code, and in padded batches."""
+
+
+class Plan(NamedTuple):
+    """How an estimator is measured."""
+
+    name: str
+    claim: str
+    told: dict[str, Any]
+    """The settings that matter to it."""
+    group_size: int
+    """Trajectories that one estimate is made of."""
+    method: Method
+    judge: Judge | None
+    """None where there are samples only."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An MDP, a policy and settings, for which a plan is made."""
+
+    mdp: FiniteMDP
+    policy: ScoredPolicy
+    settings: Settings
+    key: int
+    samples: int | None
+    method: str
+
+    @property
+    def behaviour(self) -> ScoredPolicy | None:
+        """Who acts, if it is not the policy."""
+        given = self.settings.behaviour
+        return None if given is None else read_policy(self.mdp, given)
+
+    @property
+    def actor(self) -> ScoredPolicy:
+        """Who acts."""
+        return self.behaviour or self.policy
+
+    def of_row(self, row: Estimator) -> Plan:
+        """A registered estimator."""
+        settings = replace(self.settings, weighting=row.weighting)
+        if row.normaliser == "constant_length" and settings.max_length is None:
+            settings = replace(settings, max_length=self._longest(row))
+        rule = Rule(row, settings)
+        if rule.is_group_rule:
+            self._check_complete(row)
+        method, judge = self._method_of(rule)
+        return Plan(row.name, str(row.claim), rule.told(), rule.group_size, method, judge)
+
+    def _method_of(self, rule: Rule) -> tuple[Method, Judge | None]:
+        row, settings = rule.row, rule.settings
+        closed = not rule.is_group_rule and settings.behaviour is None
+        if closed and self.method in ("auto", "closed form"):
+            exact = ClosedForm(self.mdp, row.psi, settings)
+            return exact, Judge(exact.mean)
+        self._refuse_closed_form(row.name)
+        if (found := self._enumerated(rule, GROUPS)) is not None:
+            return found, Judge(found.mean, directions=_affordable(found))
+        if closed:
+            count = self.samples or STREAMED
+            return Streamed(self.mdp, row.psi, settings, count, self.key), None
+        return self._padded(rule), None
+
+    def of_function(
+        self, estimator: Callable[..., Any], batch_size: int, group_size: int | None
+    ) -> Plan:
+        """Somebody else's estimator, after the checks."""
+        self._refuse_closed_form("a function")
+        runner = self.policy.runner(estimator)
+        shared = group_size is not None
+        foreign = Foreign(runner, group_size or batch_size, shared, self.behaviour)
+        nature = examine(estimator, foreign, self.policy, self.settings.horizon)
+        if nature.is_mean and not shared:
+            foreign = replace(foreign, group_size=1)
+        found = self._enumerated(foreign, GROUPS if runner.batched else GROUPS_ONE_BY_ONE)
+        if found is None:
+            self._check_length(nature)
+        judge = None
+        if found is not None:
+            judge = Judge(found.mean, runner.resolution, _affordable(found))
+        method = found or self._padded(foreign)
+        name = getattr(estimator, "__name__", type(estimator).__name__)
+        told = {"horizon": self.settings.horizon, "group_size": foreign.group_size}
+        return Plan(name, "", told, foreign.group_size, method, judge)
+
+    def _enumerated(self, estimator: OnPaths, most: int) -> Enumerated | None:
+        if self.method == "sampling":
+            return None
+        listed = enumerate_groups(self.mdp, estimator, self.actor, self.settings.horizon, most)
+        if listed is not None:
+            return Enumerated(listed, estimator, self.behaviour)
+        if self.method == "enumeration":
+            raise ConfigError(
+                f"more than {most:,} groups of {estimator.group_size} trajectories, or "
+                "trajectories without a bound on their length: give a horizon or a smaller "
+                "group_size, or sample"
+            )
+        return None
+
+    def _padded(self, estimator: OnPaths) -> Padded:
+        horizon, count = self.settings.horizon, self.samples or PADDED
+        return Padded(estimator, self.behaviour, horizon, count, self.key)
+
+    def _longest(self, row: Estimator) -> int:
+        """L_max: the length of the longest trajectory there is."""
+        horizon = self.settings.horizon
+        paths = list_paths(self.mdp, self.actor.probabilities, horizon, GROUPS)
+        longest = horizon if paths is None else int(paths.lengths.max())
+        if longest is None:
+            raise ConfigError(
+                f"{row.name} divides by L_max, and these trajectories have no bound on their "
+                "length: give max_length, or a horizon"
+            )
+        return longest
+
+    def _check_complete(self, row: Estimator) -> None:
+        """Group rules compare episodes, so some must end."""
+        actor, horizon = self.actor, self.settings.horizon
+        steps = Flow.of(self.mdp, actor.probabilities, actor.scores).steps
+        going = self.mdp.start
+        for _ in range(min(horizon or self.mdp.num_states, self.mdp.num_states)):
+            going = going @ steps
+        if going.sum() >= 1 - 1e-12:
+            when = "" if horizon is None else f" within horizon = {horizon}"
+            raise EstimatorError(
+                f"no episode ends{when}, and {row.name} compares complete episodes. Give a longer "
+                "horizon, or an MDP that ends"
+            )
+
+    def _check_length(self, nature: Nature) -> None:
+        if nature.sees_length and self.settings.horizon is None:
+            raise EstimatorError(
+                "the estimate depends on T, the padded length of the batch, which is whatever the "
+                "longest sampled trajectory needs: divide by valid steps, or give a horizon"
+            )
+
+    def _refuse_closed_form(self, name: str) -> None:
+        if self.method == "closed form":
+            raise ConfigError(
+                f"{name} has no closed form here; those that have, on-policy: "
+                f"{', '.join(CLOSED_FORMS)}"
+            )
+
+
+def _affordable(method: Enumerated) -> int | None:
+    """Directions of the Jacobian that its cost allows; None is all."""
+    allowed = max(2, CALLS // (4 * len(method.listed.members)))
+    return None if allowed >= 64 else allowed

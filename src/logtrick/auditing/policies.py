@@ -1,0 +1,220 @@
+"""How the audit reads a policy: π(a|s) and ∇log π(a|s) on the pairs of an MDP, in float64.
+
+Everything else in this package sees a `ScoredPolicy` and a flat vector of parameters θ, so another
+kind of policy needs one class here and nothing elsewhere.
+"""
+
+import abc
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Float64, PyTree
+
+from logtrick.auditing.foreign import JaxRunner
+from logtrick.errors import ConfigError, EstimatorError
+from logtrick.exact import tables
+from logtrick.mdp import FiniteMDP
+from logtrick.rollouts import Trajectory
+
+MOST_PARAMETERS = 5000
+"""A covariance of more takes over 200 MB."""
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """Calls somebody else's estimator on many batches of trajectories."""
+
+    batched: bool
+    """Whether many batches at once cost little more than one."""
+    resolution: float
+    """The rounding of one number that comes back: 2e-16 for float64, 1e-7 for float32."""
+
+    def __call__(
+        self, policy: "ScoredPolicy", trajectories: Trajectory
+    ) -> Float64[np.ndarray, "U N"]:
+        """One gradient for each of U batches; the arrays of `trajectories` are [U, B, T]."""
+
+
+class ScoredPolicy(abc.ABC):
+    """A policy on a finite MDP as the audit reads it. Arrays follow the MDP's pairs (s, a)."""
+
+    mdp: FiniteMDP
+    theta: Float64[np.ndarray, " N"]
+    """The parameters, flat."""
+
+    @property
+    @abc.abstractmethod
+    def probabilities(self) -> Float64[np.ndarray, " P"]:
+        """π(a|s) of each pair."""
+
+    @property
+    @abc.abstractmethod
+    def scores(self) -> Float64[np.ndarray, "P N"]:
+        """∇log π(a|s) of each pair; 0 where π(a|s) = 0."""
+
+    @abc.abstractmethod
+    def at(self, theta: Float64[np.ndarray, " N"]) -> "ScoredPolicy":
+        """The same policy with other parameters."""
+
+    @abc.abstractmethod
+    def unravel(self, vector: Float64[np.ndarray, " N"]) -> Any:
+        """A flat vector in the shape of the policy's parameters."""
+
+    @abc.abstractmethod
+    def runner(self, estimator: Callable[..., Any]) -> Runner:
+        """What calls `estimator(policy, trajectories)` with this kind of policy."""
+
+    def nearby(self, rng: np.random.Generator) -> "ScoredPolicy":
+        """The policy at parameters some way off, at random."""
+        return self.at(self.theta + 0.5 * rng.normal(size=self.theta.shape))
+
+    @property
+    def scale(self) -> float:
+        """The size of a change of θ that is still small; finite differences step a part of it."""
+        return 1.0
+
+
+class PytreePolicy(ScoredPolicy):
+    """A pytree that is called on one observation; θ is its float arrays in one vector."""
+
+    def __init__(self, mdp: FiniteMDP, policy: PyTree) -> None:
+        self.mdp, self.model = mdp, policy
+        params, self._static = eqx.partition(policy, eqx.is_inexact_array)
+        leaves, self._structure = jax.tree.flatten(params)
+        if not leaves:
+            raise ConfigError(f"{type(policy).__name__} has no parameters: nothing to estimate")
+        self._shapes = [leaf.shape for leaf in leaves]
+        self.theta = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves])
+
+    @cached_property
+    def probabilities(self) -> Float64[np.ndarray, " P"]:
+        """π(a|s), masked where a state lacks an action."""
+        table = tables.probabilities(self.mdp, self.model)
+        return table[self.mdp.pair_states, self.mdp.pair_actions]
+
+    @cached_property
+    def scores(self) -> Float64[np.ndarray, "P N"]:
+        """∇π/π."""
+        jacobian = tables.jacobian(self.mdp, self.model)
+        of_pairs = jacobian[self.mdp.pair_states, self.mdp.pair_actions]
+        pi = self.probabilities[:, None]
+        return np.where(pi > 0, of_pairs / np.where(pi > 0, pi, 1.0), 0.0)
+
+    def at(self, theta: Float64[np.ndarray, " N"]) -> "PytreePolicy":
+        """The pytree with other numbers in it."""
+        return PytreePolicy(self.mdp, eqx.combine(self.unravel(theta), self._static))
+
+    def unravel(self, vector: Float64[np.ndarray, " N"]) -> PyTree:
+        """A pytree of NumPy arrays."""
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes])
+        parts = np.split(vector, ends[:-1])
+        shaped = [part.reshape(s) for part, s in zip(parts, self._shapes, strict=True)]
+        return jax.tree.unflatten(self._structure, shaped)
+
+    def runner(self, estimator: Callable[..., Any]) -> Runner:
+        """Compiled where the estimator can be."""
+        return JaxRunner(estimator)
+
+    def flat_gradients(self, leaves: list[np.ndarray]) -> Float64[np.ndarray, "U N"]:
+        """U gradients, leaf by leaf [U, ...], as rows."""
+        return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
+
+
+class TablePolicy(ScoredPolicy):
+    """Probabilities [S, A], read as positive weights: π(a|s) = θ(s, a) / Σ_a' θ(s, a').
+
+    So every direction of θ leads to a policy, scores have mean 0, and ∂J/∂θ(s, a) = η(s) A(s, a):
+    the η·Q of unconstrained entries up to a constant in each row, which no policy can follow.
+    """
+
+    def __init__(self, mdp: FiniteMDP, theta: Float64[np.ndarray, " P"]) -> None:
+        self.mdp, self.theta = mdp, theta
+        self.sums = np.bincount(mdp.pair_states, theta)[mdp.pair_states]
+        self.model = self.unravel(self.probabilities)
+
+    @classmethod
+    def of(cls, mdp: FiniteMDP, table: Any) -> "TablePolicy":
+        """From probabilities [S, A], all of them positive where a state has the action."""
+        checked = tables.probabilities(mdp, table)
+        weights = checked[mdp.pair_states, mdp.pair_actions]
+        if not np.all(weights > 0):
+            pair = int(np.argmin(weights))
+            raise EstimatorError(
+                f"state {mdp.pair_states[pair]}, action {mdp.pair_actions[pair]}: the table gives "
+                "probability 0, so this action has no score ∇log π, and no sample of it ever "
+                "comes. Give every action that a state has some probability, or a SoftmaxTable"
+            )
+        return cls(mdp, weights)
+
+    @cached_property
+    def probabilities(self) -> Float64[np.ndarray, " P"]:
+        """θ/Σθ."""
+        return self.theta / self.sums
+
+    @cached_property
+    def scores(self) -> Float64[np.ndarray, "P N"]:
+        """1/θ at the action itself, −1/Σθ at all actions of its state."""
+        states = self.mdp.pair_states
+        own = np.diag(1 / self.theta)
+        return own - (states[:, None] == states[None, :]) / self.sums[:, None]
+
+    def at(self, theta: Float64[np.ndarray, " N"]) -> "TablePolicy":
+        """Other weights."""
+        return TablePolicy(self.mdp, theta)
+
+    def unravel(self, vector: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, "S A"]:
+        """A table; 0 at actions that a state does not have."""
+        table = np.zeros(self.mdp.available.shape)
+        table[self.mdp.pair_states, self.mdp.pair_actions] = vector
+        return table
+
+    def nearby(self, rng: np.random.Generator) -> "TablePolicy":
+        """Weights times random factors: they stay positive."""
+        return self.at(self.theta * np.exp(0.5 * rng.normal(size=self.theta.shape)))
+
+    @property
+    def scale(self) -> float:
+        """The smallest weight."""
+        return float(self.theta.min())
+
+    def runner(self, estimator: Callable[..., Any]) -> Runner:
+        """The estimator gets the probabilities as one array."""
+        return JaxRunner(estimator)
+
+    def flat_gradients(self, leaves: list[np.ndarray]) -> Float64[np.ndarray, "U N"]:
+        """Derivatives by π(a|s), through θ/Σθ: less the π-mean of each row, over Σθ."""
+        states, (table,) = self.mdp.pair_states, leaves
+        by_pi = table[:, states, self.mdp.pair_actions]
+        firsts = self.mdp.pair_offsets[:-1]
+        means = np.add.reduceat(by_pi * self.probabilities, firsts, axis=1)
+        return (by_pi - means[:, states]) / self.sums
+
+
+def read_policy(mdp: FiniteMDP, policy: Any) -> ScoredPolicy:
+    """The policy as the audit reads it.
+
+    Args:
+        mdp: the MDP.
+        policy: a pytree that is called on one observation, probabilities [S, A], or a
+            `ScoredPolicy` as it is.
+
+    Raises:
+        ConfigError: no parameters, or too many for a covariance.
+        EstimatorError: a table with a probability of 0.
+        ShapeError, MDPError: the policy does not fit the MDP.
+    """
+    if isinstance(policy, ScoredPolicy):
+        read = policy
+    else:
+        read = (TablePolicy.of if tables.is_array(policy) else PytreePolicy)(mdp, policy)
+    if read.theta.size > MOST_PARAMETERS:
+        raise ConfigError(
+            f"the policy has {read.theta.size} parameters; a covariance of more than "
+            f"{MOST_PARAMETERS} is too large. Audit a smaller policy: the claim is about the rule"
+        )
+    return read

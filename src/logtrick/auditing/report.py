@@ -1,0 +1,232 @@
+"""What an audit found, as numbers, as text and as JSON."""
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Float64
+from scipy import stats
+
+from logtrick.errors import ConfigError
+from logtrick.files import write_bytes_atomic
+
+FALSE_ALARM = 1e-6
+"""The chance that a sampled mean without any bias is called biased, all parameters together."""
+DRAWS = 4096
+"""Of a batch's estimate, for its cosine."""
+
+
+@dataclass(frozen=True)
+class Flat:
+    """The same things as vectors over all parameters."""
+
+    mean: Float64[np.ndarray, " N"]
+    gradient: Float64[np.ndarray, " N"]
+    covariance: Float64[np.ndarray, "N N"]
+
+    @property
+    def bias(self) -> Float64[np.ndarray, " N"]:
+        """The mean less ∇J."""
+        return self.mean - self.gradient
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """An estimator measured against ∇J (J1, the γ of the MDP).
+
+    `covariance` is that of one trajectory: the estimate from a batch of B has `covariance`/B. (A
+    group of G counts as G trajectories, whatever its members share.)
+    """
+
+    estimator: str
+    """Its registered name, or that of the function."""
+    claim: str
+    """What the registry claims of its mean; empty for somebody else's estimator."""
+    method: str
+    """"closed form", "enumeration" or "sampling"."""
+    settings: dict[str, Any]
+    """Everything that the estimator was told, and the MDP and the policy in words."""
+    mean: Any
+    """The expected update, shaped like the policy's parameters."""
+    bias: Any
+    """`mean` − `gradient`, likewise."""
+    gradient: Any
+    """∇J, likewise."""
+    gradient_of: str
+    """Whose gradient the expected update is: "J discounted", "0.75 × J discounted", "J total", "J
+    average", "another function", "no function", "undecidable (one parameter)", or "undecided
+    (sampled; …)"."""
+    curl: float
+    """‖M − Mᵀ‖/‖M + Mᵀ‖, M the Jacobian of the expected update; NaN where it is not known."""
+    batch_size: int
+    """B of the numbers about a batch."""
+    samples: int | None
+    """Trajectories that were sampled; None where the numbers are exact."""
+    flat: Flat = field(repr=False)
+
+    @property
+    def covariance(self) -> Float64[np.ndarray, "N N"]:
+        """Of one trajectory's estimate; rows in the order of the flattened parameters."""
+        return self.flat.covariance
+
+    @property
+    def variance(self) -> float:
+        """The trace of the covariance."""
+        return float(np.trace(self.covariance))
+
+    @cached_property
+    def spectrum(self) -> Float64[np.ndarray, " N"]:
+        """Eigenvalues of the covariance, the largest first."""
+        return np.maximum(np.linalg.eigvalsh(self.covariance)[::-1], 0.0)
+
+    @property
+    def standard_error(self) -> float:
+        """√(E‖error of the mean‖²): 0 where it is exact (up to rounding)."""
+        return 0.0 if self.samples is None else float(np.sqrt(self.variance / self.samples))
+
+    @property
+    def cosine(self) -> float:
+        """Of the angle between the mean and ∇J; NaN where one of them is 0."""
+        return _cosine(self.flat.mean, self.flat.gradient)
+
+    @property
+    def bias_norm(self) -> float:
+        """‖mean − ∇J‖."""
+        return float(np.linalg.norm(self.flat.bias))
+
+    @property
+    def scale(self) -> float:
+        """C that brings c ∇J nearest to the mean."""
+        squared = float(self.flat.gradient @ self.flat.gradient)
+        return float(self.flat.mean @ self.flat.gradient) / squared if squared > 0 else np.nan
+
+    @property
+    def residual(self) -> float:
+        """‖mean − c ∇J‖/‖mean‖, the relative bias that is left after the best scalar c."""
+        size = float(np.linalg.norm(self.flat.mean))
+        left = float(np.linalg.norm(self.flat.mean - self.scale * self.flat.gradient))
+        return left / size if size > 0 else np.nan
+
+    @property
+    def bias_is_significant(self) -> bool | None:
+        """Whether sampling error cannot explain the bias; None where nothing was sampled.
+
+        Each parameter's z-score against the quantile that makes `FALSE_ALARM` the chance of any
+        false alarm (Bonferroni), by the central limit theorem.
+        """
+        if self.samples is None:
+            return None
+        return exceeds_sampling_error(self.flat.bias, self.covariance / self.samples)
+
+    def mse(self, batch_size: int | None = None) -> float:
+        """E‖estimate − ∇J‖² of a batch of B: ‖bias‖² + tr Σ/B."""
+        return self.bias_norm**2 + self.variance / self._batch(batch_size)
+
+    def signal_to_noise(self, batch_size: int | None = None) -> float:
+        """‖mean‖²/(tr Σ/B) of a batch of B."""
+        noise = self.variance / self._batch(batch_size)
+        return float(self.flat.mean @ self.flat.mean) / noise if noise > 0 else np.inf
+
+    def batch_cosine(self, batch_size: int | None = None) -> tuple[float, float, float]:
+        """(mean, 5 % and 95 % quantile) of the cosine between a batch's estimate and ∇J.
+
+        By the normal distribution with this mean and covariance, which a batch's estimate has
+        only as B grows.
+        """
+        values, vectors = np.linalg.eigh(self.covariance / self._batch(batch_size))
+        noise = np.random.default_rng(0).normal(size=(DRAWS, len(values)))
+        drawn = self.flat.mean + (noise * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+        sizes = np.linalg.norm(drawn, axis=1) * np.linalg.norm(self.flat.gradient)
+        if not np.all(sizes > 0):
+            return (np.nan,) * 3
+        cosines = drawn @ self.flat.gradient / sizes
+        low, high = np.quantile(cosines, [0.05, 0.95])
+        return float(cosines.mean()), float(low), float(high)
+
+    def _batch(self, batch_size: int | None) -> int:
+        size = self.batch_size if batch_size is None else batch_size
+        if size < 1:
+            raise ConfigError(f"batch_size = {size}; it must be at least 1")
+        return size
+
+    def numbers(self) -> dict[str, Any]:
+        """Everything as plain data: what `to_json` writes."""
+        cosine, low, high = self.batch_cosine()
+        named = ("estimator", "claim", "method", "settings", "gradient_of", "samples")
+        scalars = ("bias_norm", "scale", "residual", "cosine", "curl", "variance", "standard_error")
+        return {
+            **{name: getattr(self, name) for name in named},
+            **{name: float(getattr(self, name)) for name in scalars},
+            "bias_is_significant": self.bias_is_significant,
+            "false_alarm": None if self.samples is None else FALSE_ALARM,
+            "batch": {
+                "size": self.batch_size,
+                "cosine": cosine,
+                "cosine_5_percent": low,
+                "cosine_95_percent": high,
+                "signal_to_noise": self.signal_to_noise(),
+                "mse": self.mse(),
+            },
+            "spectrum": self.spectrum.tolist(),
+            **{name: _named(getattr(self, name)) for name in ("mean", "bias", "gradient")},
+            "covariance": self.covariance.tolist(),
+        }
+
+    def to_json(self) -> str:
+        """The report as JSON; what is not a number is null."""
+        return json.dumps(_finite(self.numbers()), indent=2, allow_nan=False)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write `to_json` to a file."""
+        write_bytes_atomic(path, (self.to_json() + "\n").encode())
+
+    def plot(self, path: str | PathLike[str]) -> None:
+        """Draw batches' gradients around ∇J, in the plane of the largest variance (PNG or SVG)."""
+        from logtrick.auditing.figure import draw
+
+        draw(self, path)
+
+    def __str__(self) -> str:
+        from logtrick.auditing.text import table
+
+        return table(self)
+
+    __repr__ = __str__
+
+
+def exceeds_sampling_error(
+    difference: Float64[np.ndarray, " N"], covariance: Float64[np.ndarray, "N N"]
+) -> bool:
+    """Whether a difference of means is larger than chance allows, at `FALSE_ALARM` altogether."""
+    errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    limit = stats.norm.isf(FALSE_ALARM / (2 * len(errors)))
+    rounding = 1e-12 * float(np.abs(difference).max(initial=0.0))
+    return bool(np.any(np.abs(difference) > limit * errors + rounding))
+
+
+def _cosine(one: Float64[np.ndarray, " N"], other: Float64[np.ndarray, " N"]) -> float:
+    sizes = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(np.clip(one @ other / sizes, -1.0, 1.0)) if sizes > 0 else np.nan
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    """The arrays of a pytree by their paths."""
+    leaves = jax.tree_util.tree_leaves_with_path(eqx.filter(tree, eqx.is_inexact_array))
+    return {
+        jax.tree_util.keystr(path).lstrip(".") or "array": np.asarray(leaf).tolist()
+        for path, leaf in leaves
+    }
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity as null, which JSON knows."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,64 @@
+"""A report for a terminal."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from logtrick.auditing.report import Report
+
+SHOWN = 5
+"""Eigenvalues that are printed."""
+
+
+def table(report: "Report") -> str:
+    """Two columns: what, and the number with what it means."""
+    cosine, low, high = report.batch_cosine()
+    size = float(np.linalg.norm(report.flat.gradient))
+    relative = f" ({report.bias_norm / size:.3g} of ‖∇J‖)" if size > 0 else ""
+    spectrum = ", ".join(f"{value:.4g}" for value in report.spectrum[:SHOWN])
+    more = ", …" if len(report.spectrum) > SHOWN else ""
+    b = report.batch_size
+    rows = [
+        ("estimator", report.estimator + (f", claimed {report.claim}" if report.claim else "")),
+        ("with", _settings(report)),
+        ("method", _method(report)),
+        ("gradient of", report.gradient_of),
+        ("‖∇J‖", f"{size:.6g}, J discounted"),
+        ("‖bias‖", f"{report.bias_norm:.4g}{relative}{_significance(report)}"),
+        ("nearest c ∇J", f"c = {report.scale:.6g}, {report.residual:.3g} of the mean is left"),
+        ("cosine", f"{report.cosine:.6g}, of the mean and ∇J"),
+        ("curl", "not known" if np.isnan(report.curl) else f"{report.curl:.4g}"),
+        ("variance", f"{report.variance:.6g} of one trajectory; eigenvalues {spectrum}{more}"),
+        (f"batch of {b}", f"cosine {cosine:.3f}, nine in ten within [{low:.3f}, {high:.3f}]"),
+        ("", f"signal to noise {report.signal_to_noise():.4g}, mean squared error "
+             f"{report.mse():.4g}"),
+    ]  # fmt: skip
+    return "\n".join(f"{name:14}{text}" for name, text in rows)
+
+
+def _settings(report: "Report") -> str:
+    told = {k: v for k, v in report.settings.items() if v is not None}
+    return ", ".join(f"{name} {_short(value)}" for name, value in told.items())
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _method(report: "Report") -> str:
+    if report.samples is None:
+        return f"{report.method}: exact but for rounding"
+    return (
+        f"sampling, {report.samples:,} trajectories: standard error of the mean "
+        f"{report.standard_error:.3g}"
+    )
+
+
+def _significance(report: "Report") -> str:
+    from logtrick.auditing.report import FALSE_ALARM
+
+    if report.bias_is_significant is None:
+        return ""
+    word = "more than" if report.bias_is_significant else "no more than"
+    return f", {word} sampling error (false alarms: {FALSE_ALARM:g})"
