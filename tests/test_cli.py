@@ -61,6 +61,20 @@ def test_json_summaries(capfd, folder):
     assert len(json.loads(out)["returns"]) == 2
 
 
+def test_train_evaluates_stops_and_keeps_the_best(capfd, tmp_path):
+    flags = ["--eval-episodes", "2", "--stop-at", "1", "--tensorboard", "--out", tmp_path]
+    code, out, err = run(capfd, "train", "CartPole-v1", "--steps", "2560", *flags, *SMALL)
+    assert code == 0
+    assert "evaluated at 128:" in err  # 20 times in a run where only the score is given
+    assert "stopped at its score, after 128 steps" in out
+    (path,) = tmp_path.iterdir()
+    assert list(path.glob("tensorboard/seed-0/events.*"))
+    assert "best_policy.safetensors" in (path / "report.html").read_text()
+    code, out, _ = run(capfd, "eval", path, "--episodes", "2", "--policy", "best", "--json")
+    assert code == 0
+    assert json.loads(out)["policy"] == "best"
+
+
 def test_eval_prints_a_table(capfd, folder):
     code, out, _ = run(capfd, "eval", folder, "--episodes", "3", "--greedy")
     assert code == 0
@@ -95,6 +109,7 @@ def test_envs_lists_and_filters(capfd):
         (["train", "CartPole-v1", "--minibatches", "7"], "do not divide"),
         (["train", "CartPole-v1", "--steps", "-5"], "steps=-5"),
         (["train", "CartPole-v1", "--gamma", "1.5"], r"in [0, 1]"),
+        (["train", "CartPole-v1", "--eval-every", "0"], "every=0"),
         (["train", "--resume", "/nowhere"], "is not a folder"),
         (["train", "CartPole-v1", "--resume", "/nowhere"], "ENV cannot be given"),
         (["train", "--resume", "/nowhere", "--gamma", "0.5"], "an algorithm's settings"),

@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from logtrick.derivation import Derivation
-from logtrick.presentation import run_summary
 from logtrick.runs import Run, Scores
 from logtrick.statistics import summarise
+from logtrick.summaries import run_summary
 
 
 def print_json(value: Any) -> None:
@@ -29,6 +29,8 @@ def run_table(run: Run) -> None:
     table.add_column(style="dim")
     table.add_column()
     state = "finished" if summary["finished"] else "unfinished"
+    if summary["stopped_early"]:
+        state = f"stopped at its score, after {summary['steps_done']:,} steps"
     table.add_row("run", f"{summary['run']} ({state})")
     if (score := summary["score"]) is None:
         table.add_row("return", "– (no episode has ended yet)")
@@ -38,6 +40,8 @@ def run_table(run: Run) -> None:
             "return",
             f"[bold]{score['mean']:.1f}[/] mean of the last episodes, {seeds}{_interval(score)}",
         )
+    if (best := summary["best_evaluations"]) is not None:
+        table.add_row("evaluated", f"best {', '.join(f'{value:.1f}' for value in best)}")
     speed = summary["steps_per_second"]
     if speed:
         table.add_row(
