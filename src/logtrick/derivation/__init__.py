@@ -30,7 +30,7 @@ _READINGS = {"start": start, "stationary": stationary, "average": average}
 
 
 def derive(mdp: FiniteMDP, policy: Any, reading: Reading = "start") -> Derivation:
-    """Evaluate the lines D1–D7 and the identities that belong to them.
+    """Evaluate the lines D1–D7 and the identities of I1–I5 that belong to them.
 
     Args:
         mdp: with at most 2000 states. "stationary" and "average" need one that does not end.
