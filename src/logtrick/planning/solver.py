@@ -96,7 +96,8 @@ def solve(
             a factorisation is silent.
 
     Returns:
-        A `Solution`; its `error_bound` is at most `tol`.
+        A `Solution`; its `error_bound` is at most `tol`, proved by V5 at γ < 1, by V6 at γ = 1 and
+        by V7 for averages.
 
     Raises:
         ConvergenceError: `tol` is below the rounding floor, which is named. Nothing unconverged
