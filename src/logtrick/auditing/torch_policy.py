@@ -61,20 +61,21 @@ def from_torch(
 
     Example:
         >>> import logtrick as lt, torch
-        >>> mdp = lt.problems.two_state_loop()
+        >>> mdp = lt.problems.sequences(1, task="sort")  # three prompts, answers of two tokens
         >>> class Table(torch.nn.Module):
         ...     def __init__(self):
         ...         super().__init__()
-        ...         self.logits = torch.nn.Parameter(torch.zeros(2, 2))
+        ...         self.logits = torch.nn.Parameter(torch.zeros(mdp.num_states, 4))
         ...     def forward(self, states):
         ...         return self.logits[states]
         >>> def reinforce(module, t):
         ...     log_pi = module(t.obs).log_softmax(-1).gather(-1, t.action[..., None])[..., 0]
-        ...     to_go = lt.psi.reward_to_go(t.reward, t.terminated, t.truncated, gamma=0.5)
-        ...     return -(0.5**t.step * to_go * log_pi * t.valid).sum(-1).mean()
+        ...     returns = (t.reward * t.valid).sum(-1, keepdim=True)
+        ...     return -(returns * log_pi * t.valid).sum(-1).mean()
         >>> policy, estimator = from_torch(mdp, Table(), reinforce)
-        >>> lt.audit(estimator, mdp.replace(gamma=0.5), policy, horizon=4).method
-        'enumeration'
+        >>> report = lt.audit(estimator, mdp, policy, samples=200, method="sampling")
+        >>> report.estimator, report.bias_is_significant
+        ('reinforce', False)
     """
     policy = TorchPolicy(mdp, module, log_probs=log_probs, precision=precision)
     return policy, descent(loss)
