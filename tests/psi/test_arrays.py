@@ -271,3 +271,13 @@ def test_every_setting_can_be_left_to_the_signature():
     assert set(SETTINGS) < set(ARGUMENTS)
     with pytest.raises(TypeError, match="gamma"):
         psi.gae(*arguments("gae", fragment(23, (5,))), lambda_=0.9)
+
+
+def test_traced_floats_are_no_flags():
+    """Inside jit nothing can be looked at, so arguments in the wrong order would go unnoticed."""
+    x = jnp.zeros(3)
+    wrong = jax.jit(lambda values: psi.reward_to_go(x, values, x > 0, gamma=0.9))
+    with pytest.raises(ShapeError, match="terminated is float32 where it cannot be looked at"):
+        wrong(x)
+    right = jax.jit(lambda flags: psi.reward_to_go(x, flags.astype(bool), x > 0, gamma=0.9))
+    assert right(x).shape == (3,)

@@ -199,7 +199,13 @@ def _check_range(name: str, value: np.ndarray) -> None:
 def _as_flag(name: str, value: Any) -> Any:
     if value.dtype == bool:
         return value
-    if not isinstance(value, jax.core.Tracer):
+    if isinstance(value, jax.core.Tracer):
+        if jnp.issubdtype(value.dtype, jnp.floating):
+            raise ShapeError(
+                f"{name} is {value.dtype} where it cannot be looked at (inside jit, grad or vmap); "
+                "flags are bool there: `flags.astype(bool)`, if flags they are"
+            )
+    else:
         wrong = ~np.isin(np.asarray(value), (0, 1))
         if wrong.any():
             where = tuple(int(i) for i in np.argwhere(wrong)[0])
