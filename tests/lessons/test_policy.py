@@ -81,6 +81,15 @@ def test_each_slider_sets_its_probability(lesson, action):
     assert table_of(page)[2, action] == pytest.approx(0.7)
 
 
+def test_the_other_arrows_keep_their_proportions(lesson):
+    page = lesson("policy", "cell=9")
+    for action, value in ((0, "0.7"), (1, "0.4")):
+        page.tab.locator(f'[data-action="{action}"]').fill(value)
+        page.settle()
+    expected = [0.7 * 0.6 / 0.9, 0.4, 0.1 * 0.6 / 0.9, 0.1 * 0.6 / 0.9]
+    np.testing.assert_allclose(table_of(page)[9], expected, atol=1e-3)
+
+
 def test_an_arrow_that_takes_all_can_give_back(lesson):
     page = lesson("policy", "cell=9")
     for value in ("1", "0.4"):

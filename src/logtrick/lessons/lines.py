@@ -43,7 +43,7 @@ READINGS: dict[str, Sequence[Line]] = {
         Line(
             "𝔼[Σ_t γ^t Q ∇log π] =",
             ('𝔼[Q ∇log π] " at " t=0', "𝔼[Σ_{t≥1} γ^t Q ∇log π]"),
-            "Along a walk. The γ^t is the discount inside η.",
+            "Along a walk. The discount that was inside η is now γᵗ.",
         ),
     ),
     "stationary": (

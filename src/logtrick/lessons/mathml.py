@@ -2,14 +2,12 @@
 
     Σ_s η(s) Σ_a Q(s,a) ∇π(a|s)         a sum takes its index below; _ and ^ bind one atom
     γ^{t+1}                             braces group
-    @gamma{γ^t} ψ_t                     a part with a name, which scripts colour and explain
-    frac{1}{1−γ}  under{x}{why}         two arguments
+    frac{1}{1−γ}                        a fraction
     r̄  Q̃                                combining marks stand over their letter
-    ?J?                                 a place for a live number called J
     "in words"                          text
 
-There are libraries that read TeX. None of them can name a part or leave room for a number, which
-is what these pages do with formulas; and our formulas are plain.
+A symbol that has a colour in the pictures (γ, V, π, d, J, ψ) has the same one in every formula,
+which is why this is not left to a library that reads TeX; and our formulas are plain.
 """
 
 import re
@@ -17,8 +15,7 @@ from collections.abc import Iterator
 from html import escape
 
 _TOKEN = re.compile(
-    r"""(?P<space>\s+)|(?P<part>@[a-z-]+(?=\{))|(?P<live>\?[\w-]+\?)|"(?P<text>[^"]*)"
-    |(?P<two>(?:frac|under)(?=\{))|(?P<accent>\w[\u0303\u0304\u0302])|(?P<number>\d+(?:\.\d+)?|\.\d+)
+    r"""(?P<space>\s+)|"(?P<text>[^"]*)"|(?P<fraction>frac(?=\{))|(?P<accent>\w[\u0303\u0304\u0302])|(?P<number>\d+(?:\.\d+)?|\.\d+)
     |(?P<word>[A-Za-z]{2,})|(?P<letter>[^\W\d_]|[∞∇])|(?P<mark>[_^{}])|(?P<operator>.)""",
     re.VERBOSE,
 )
@@ -57,7 +54,7 @@ def mathml(notation: str, *, display: bool = False) -> str:
     body = "".join(_row(tokens))
     if tokens:
         raise ValueError(f"{notation!r}: a closing brace too many")
-    spoken = re.sub(r'@[a-z-]+|\?[\w-]+\?|["{}]', "", notation)
+    spoken = re.sub(r'["{}]', "", notation)
     block = ' display="block"' if display else ""
     return f'<math{block} alttext="{escape(spoken)}">{body}</math>'
 
@@ -97,16 +94,10 @@ def _atom(tokens: list[tuple[str, str]]) -> str:
         raise ValueError("the formula ends where something was to follow")
     kind, text = tokens.pop(0)
     match kind:
-        case "part":
-            return f'<mrow data-part="{text[1:]}">{_group(tokens)}</mrow>'
-        case "live":
-            return f'<mtext data-live="{text[1:-1]}">…</mtext>'
         case "text":
             return f"<mtext>{escape(text)}</mtext>"
-        case "two":
-            first, second = _group(tokens), _group(tokens)
-            name = {"frac": "mfrac", "under": "munder"}[text]
-            return f"<{name}><mrow>{first}</mrow><mrow>{second}</mrow></{name}>"
+        case "fraction":
+            return f"<mfrac><mrow>{_group(tokens)}</mrow><mrow>{_group(tokens)}</mrow></mfrac>"
         case "accent":
             mark = f'<mo stretchy="false" scriptlevel="0">{_ACCENTS[text[1]]}</mo>'
             return f"<mover>{_letter(text[0])}{mark}</mover>"

@@ -28,6 +28,9 @@ const compare = new Plane(picture("compare"), { reach: 1, xLabel: "θ right →"
 const split = new Plane(picture("dropped"), { reach: 1, xLabel: "θ right →", yLabel: "θ up →" });
 const flow = new Garden(picture("flow"), mdp, { label: "The change in visits, cell by cell" });
 
+/** Degrees that are rounding. */
+const TRUE = 1e-6;
+
 const pair = (x) => `(${x.map((v) => (Math.abs(v) < 1e-13 ? "0" : format(v, decimals(x)))).join(", ")})`;
 const decimals = (x) => (norm(x) >= 10 ? 1 : norm(x) >= 1 ? 2 : norm(x) >= 0.005 ? 3 : 5);
 const showVector = (name, x) => show(name, x.join(" "), pair(x));
@@ -70,6 +73,7 @@ function drawLines(values, { truth, lines }) {
     showVector(name, left);
     const off = angleBetween(left, truth);
     show(`${name}-verdict`, off, verdict(off));
+    document.querySelector(`[data-live="${name}-verdict"]`).classList.toggle("right", off < TRUE);
     document.querySelector(`[data-line="${name}"]`).setAttribute("aria-pressed", String(chosen === `D${i + 1}`));
   });
   drawCompare(reading, chosen, lines, truth, gone);
@@ -84,7 +88,7 @@ const READING_WORDS = {
 
 function verdict(degrees) {
   if (Number.isNaN(degrees)) return "nothing left";
-  return degrees < 1e-6 ? "points true" : `${format(degrees, 1)}° off`;
+  return degrees < TRUE ? "points true" : `${format(degrees, 1)}° off`;
 }
 
 function drawCompare(reading, chosen, lines, truth, gone) {
@@ -109,7 +113,7 @@ function drawCompare(reading, chosen, lines, truth, gone) {
   compare.label("truth", scale(truth, 0.8 / unit));
   const off = angleBetween(left, truth);
   say("compare-words", Number.isNaN(off) ? `${chosen}: nothing is left of it.`
-    : `${chosen} ${off < 1e-6 ? "points the true way" : `points ${format(off, 1)}° away from the truth`}. The line is red, its terms are pale. Only directions count here.`);
+    : `${chosen} ${off < TRUE ? "points the true way" : `points ${format(off, 1)}° away from the truth`}. The line is red, its terms are pale. Only directions count here.`);
 }
 
 // The identities.
