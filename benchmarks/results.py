@@ -44,6 +44,12 @@ def write(name: str, protocol: str, rows: Sequence[Mapping[str, Any]], **more: A
     return path
 
 
+def rows(name: str) -> list[dict[str, Any]]:
+    """The rows of `results/NAME.json`; none before it was written."""
+    path = FOLDER / f"{name}.json"
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     lines = [_line(columns), _line("---" for _ in columns)]

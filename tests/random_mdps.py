@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logtrick.exact import MatrixFreeMDP
 from logtrick.mdp import FiniteMDP
 from logtrick.policies import LinearPolicy, MLPPolicy, SoftmaxTable
 
@@ -83,3 +84,22 @@ def parameters(policy):
         return eqx.combine(jax.tree.unflatten(structure, shaped), static)
 
     return flat(params), build
+
+
+def as_matrix_free(mdp):
+    """The same MDP by its products alone."""
+    transitions = mdp.dense_transitions()
+    kept = np.zeros_like(transitions)
+    pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(mdp.outcome_offsets))
+    goes_on = ~mdp.terminated
+    where = (mdp.pair_states[pairs], mdp.pair_actions[pairs], mdp.successors)
+    np.add.at(kept, tuple(index[goes_on] for index in where), mdp.probabilities[goes_on])
+    return MatrixFreeMDP(
+        lambda values: jnp.asarray(kept) @ values,
+        mdp.dense_rewards(),
+        gamma=mdp.gamma,
+        start=mdp.start,
+        terms=mdp.num_states,
+        available=mdp.available,
+        observations=mdp.observations,
+    )

@@ -10,7 +10,7 @@ from logtrick import exact, problems
 from logtrick.errors import MDPError, PrecisionError
 from logtrick.exact import MatrixFreeMDP
 from logtrick.policies import SoftmaxTable
-from random_mdps import flat, random_mdp, random_policy, random_table
+from random_mdps import as_matrix_free, flat, random_mdp, random_policy, random_table
 
 PLAIN = {
     "state_values": exact.state_values,
@@ -128,25 +128,6 @@ def test_average_reward_of_what_ends_is_an_error_inside_too():
 
 
 # Matrix-free MDPs.
-
-
-def as_matrix_free(mdp):
-    """The same MDP by its products alone."""
-    transitions = mdp.dense_transitions()
-    kept = np.zeros_like(transitions)
-    pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(mdp.outcome_offsets))
-    goes_on = ~mdp.terminated
-    where = (mdp.pair_states[pairs], mdp.pair_actions[pairs], mdp.successors)
-    np.add.at(kept, tuple(index[goes_on] for index in where), mdp.probabilities[goes_on])
-    return MatrixFreeMDP(
-        lambda values: jnp.asarray(kept) @ values,
-        mdp.dense_rewards(),
-        gamma=mdp.gamma,
-        start=mdp.start,
-        terms=mdp.num_states,
-        available=mdp.available,
-        observations=mdp.observations,
-    )
 
 
 @pytest.mark.parametrize("objective", ["discounted", "total", "average"])

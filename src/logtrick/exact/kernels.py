@@ -8,7 +8,7 @@ terms: any number of states may lead to one.
 
 import numpy as np
 
-from logtrick.planning.compiling import kernel
+from logtrick.planning.compiling import GATHER_AHEAD, fetch_gathered, kernel
 
 
 @kernel
@@ -26,9 +26,11 @@ def lean(first, last, block, offsets, columns, weights, gamma, out):
 def residual(first, last, block, offsets, columns, weights, gamma, b, x, missing, scale):
     """B − (I − γP)x by Neumaier's summation, and |b| + |x| + γP|x|, the scale of its rounding."""
     rows = offsets.size - 1
+    stop = np.uint64(columns.size - 1)
     for row in range(first * block, min(last * block, rows)):
         total, lost, size = 0.0, 0.0, 0.0
         for k in range(offsets[row], offsets[row + 1]):
+            fetch_gathered(x, columns[min(k + GATHER_AHEAD, stop)])
             term = weights[k] * x[columns[k]]
             new = total + term
             back = new - total
