@@ -46,6 +46,8 @@ class RunConfig:
     """Versions, machine and device."""
     env_settings: Mapping[str, Any] | None = None
     """The constants of a device environment, which its id does not tell."""
+    policy: str | None = None
+    """`object:NAME` of a user's own policy, which only Python can make; None: the algorithm's."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `config.json`."""
@@ -70,6 +72,16 @@ class RunConfig:
         fields["action_space"] = space_from_dict(fields["action_space"])
         fields["algorithm"] = from_dict(fields["algorithm"])
         return cls(**fields)
+
+
+def policy_name(policy: Any) -> str:
+    """What a run remembers of a user's own policy.
+
+    Example:
+        >>> policy_name(policy_name)
+        'object:policy_name'
+    """
+    return f"object:{getattr(policy, '__name__', type(policy).__name__)}"
 
 
 def env_settings(spec: EnvSpec) -> dict[str, Any] | None:

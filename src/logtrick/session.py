@@ -41,7 +41,12 @@ class Session:
     """One process's work on one run."""
 
     def __init__(
-        self, config: RunConfig, spec: EnvSpec, observer: Observer, checkpoint_seconds: float
+        self,
+        config: RunConfig,
+        spec: EnvSpec,
+        observer: Observer,
+        checkpoint_seconds: float,
+        policy: Any = None,
     ) -> None:
         from logtrick.algorithms.loop import Loop
         from logtrick.compilation import use_compilation_cache
@@ -49,6 +54,7 @@ class Session:
         use_compilation_cache()
         self.config, self.observer = config, observer
         self.checkpoint_seconds = checkpoint_seconds
+        self.policy = policy
         self.loop = Loop(
             config.algorithm,
             spec,
@@ -56,6 +62,7 @@ class Session:
             num_seeds=config.seeds,
             steps=config.steps,
             workers=config.workers,
+            policy=policy,
         )
 
     def __enter__(self) -> "Session":
@@ -66,7 +73,7 @@ class Session:
 
     def run(self, path: Path) -> Run:
         """Train to the end from the latest checkpoint, or from the start."""
-        run = Run(path)
+        run = Run(path, policy=self.policy)
         self.checkpoints = CheckpointFolder(path / runs.CHECKPOINTS)
         with (
             AppendLog(path / runs.METRICS) as self.metrics,
