@@ -19,6 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 RETURNS, ADVANTAGES, OFF_POLICY = "psi/returns.py", "psi/advantages.py", "psi/off_policy.py"
 GROUPS, WEIGHTS, ACTIONS = "psi/groups.py", "psi/weights.py", "psi/actions.py"
 MOMENTS, CLOSED_FORM = "auditing/moments.py", "auditing/closed_form.py"
+FLOW, SETTINGS = "auditing/flow.py", "auditing/settings.py"
+ENUMERATION, KERNELS, STREAMING = (
+    f"auditing/{name}.py" for name in ("enumeration", "kernels", "streaming")
+)
+VERDICT, CHECKS, REPORT = (f"auditing/{name}.py" for name in ("verdict", "checks", "report"))
 RATIOS, KL, ARRAYS = "psi/ratios.py", "psi/kl.py", "psi/arrays.py"
 
 TRACES = ("tests/psi/test_traces.py", "tests/theory/test_trajectory_psi.py")
@@ -34,6 +39,14 @@ TESTS = {
     ARRAYS: ("tests/psi/test_arrays.py",),
     MOMENTS: ("tests/auditing/test_closed_form.py",),
     CLOSED_FORM: ("tests/auditing/test_closed_form.py",),
+    FLOW: ("tests/auditing/test_closed_form.py",),
+    SETTINGS: ("tests/auditing/test_closed_form.py",),
+    ENUMERATION: ("tests/auditing/test_claims.py",),
+    KERNELS: ("tests/auditing/test_sampling.py",),
+    STREAMING: ("tests/auditing/test_sampling.py",),
+    VERDICT: ("tests/auditing/test_audit.py",),
+    CHECKS: ("tests/auditing/test_audit.py",),
+    REPORT: ("tests/auditing/test_audit.py",),
 }
 """The tests of each module; a fault that they miss has gone unnoticed."""
 
@@ -246,22 +259,55 @@ FAULTS = {
         "self._second_of_x(ahead) - np.outer(mean, mean)",
         "self._second_of_x(ahead)",
     ),
-    "horizon one step too long": (MOMENTS, "last = step == steps - 1", "last = step == steps"),
+    "horizon one step too long": (FLOW, "last = step == steps - 1", "last = step == steps"),
     "convergence of the moments not checked": (
-        MOMENTS,
-        "if not np.all(total >= 1 - 1e-9)",
+        FLOW,
+        "if not np.all((total >= 1 - 1e-9) & (missed < 1e-3))",
         "if False",
     ),
+    "a nearly singular matrix taken for solved": (FLOW, " & (missed < 1e-3)", ""),
     "total return without SSᵀ behind": (
         MOMENTS,
         "with_rr @ on_rr + with_r @ on_r",
         "with_rr @ on_rr",
     ),
     "closed form ignores the weighting": (
-        CLOSED_FORM,
-        'weight = gamma if weighting == "discounted" else 1.0',
-        "weight = gamma",
+        SETTINGS,
+        'return self.gamma if self.weighting == "discounted" else 1.0',
+        "return self.gamma",
     ),
+    "a group counted once for all its orders": (
+        ENUMERATION,
+        "return factorial(size) / repeated",
+        "return factorial(size) / np.ones(len(members))",
+    ),
+    "start states not weighted": (
+        ENUMERATION,
+        "chance = starts[members[:, 0]] * np.prod",
+        "chance = np.prod",
+    ),
+    "trace sampled without its decay": (KERNELS, "decay * z[n] + w *", "z[n] + w *"),
+    "window one step too long": (KERNELS, "if t >= window:", "if t > window:"),
+    "sampled horizon ignored": (
+        KERNELS,
+        "while base >= 0 and t != horizon:",
+        "while base >= 0 and t != -2:",
+    ),
+    "every block has the same stream": (
+        KERNELS,
+        "np.uint64(block) * np.uint64(4) * _MIX",
+        "np.uint64(0)",
+    ),
+    "alias tables without the alias": (
+        STREAMING,
+        "thresholds[i], items[2 * i + 1] = left[i], j",
+        "thresholds[i] = left[i]",
+    ),
+    "curl of half the Jacobian": (VERDICT, "np.linalg.norm(m + m.T)", "np.linalg.norm(m)"),
+    "one θ is enough": (VERDICT, "ELSEWHERE = 3", "ELSEWHERE = 0"),
+    "padding not tried": (CHECKS, "10 * rng.normal(size=shape)", "batches.reward"),
+    "order not tried": (CHECKS, "x[:, order]", "x"),
+    "bias against the total": (REPORT, "self.mean - self.gradient", "self.mean"),
     "closed form bootstraps at an end": (
         CLOSED_FORM,
         "np.where(mdp.terminated, 0.0, v[mdp.successors])",

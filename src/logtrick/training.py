@@ -3,19 +3,29 @@
 import datetime
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-from logtrick import runs
+from logtrick import extras, runs
 from logtrick.algorithms.base import Algorithm
+from logtrick.callbacks import Callback
 from logtrick.envs import resolve
 from logtrick.envs.spaces import space_to_dict
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
 from logtrick.files import PathLike, lock_folder, write_json_atomic
 from logtrick.progress import Observer, ProgressBar
-from logtrick.run_config import CONFIG, RunConfig, check_sizes, env_settings, policy_name
+from logtrick.run_config import (
+    CONFIG,
+    Evaluation,
+    RunConfig,
+    check_sizes,
+    env_settings,
+    policy_name,
+)
 from logtrick.runs import Run
 from logtrick.session import Session
+from logtrick.tensorboard import TENSORBOARD
 from logtrick.tree_files import made_by
 
 
@@ -29,6 +39,9 @@ def train(
     out: PathLike = "runs/",
     workers: Workers = "sync",
     policy: Any = None,
+    evaluation: Evaluation | None = None,
+    callbacks: Sequence[Callback] = (),
+    tensorboard: bool = False,
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
 ) -> Run:
@@ -49,6 +62,12 @@ def train(
         policy: your own, in the place of the algorithm's: an Equinox module that is called on one
             observation and returns a distribution, or a function (observation_space,
             action_space, seed) that makes one. A module is where every seed starts.
+        evaluation: episodes to be played now and then, such as `lt.Evaluation(every=50_000)`; the
+            policies that did best are kept, and `stop_at` ends training at a score.
+        callbacks: functions that are called every quarter of a second or so with a
+            `callbacks.Visit`. What one raises ends training, after the state was saved.
+        tensorboard: write the metrics for TensorBoard too, in the run folder's `tensorboard`; a
+            resumed run goes on with them. Needs `pip install "logtrick[log]"`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: show a progress bar; None: where standard error is a terminal. Or an `Observer`.
 
@@ -79,6 +98,8 @@ def train(
     check_sizes(steps, seed, seeds)
     if workers not in ("sync", "async"):
         raise ConfigError(f"workers={workers!r}; it must be 'sync' or 'async'.")
+    if tensorboard:
+        extras.load("tensorboardX", "log")  # before anything is made
     config = RunConfig(
         env=spec.id,
         kind=spec.kind,
@@ -93,14 +114,19 @@ def train(
         workers=workers,
         made_by=made_by(),
         policy=None if policy is None else policy_name(policy),
+        evaluation=evaluation,
     )
     space_to_dict(config.observation_space), space_to_dict(config.action_space)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     safe = re.sub(r"[^A-Za-z0-9.-]+", "-", spec.id).strip("-.") or "env"
-    with Session(config, spec, observer(progress), checkpoint_seconds, policy) as session:
+    with Session(
+        config, spec, observer(progress), checkpoint_seconds, callbacks, policy
+    ) as session:
         path = runs.new_folder(out, f"{safe[:60]}-{algorithm.name}-{stamp}")
         with lock_folder(path):
             write_json_atomic(path / CONFIG, config.to_dict())
+            if tensorboard:
+                (path / TENSORBOARD).mkdir()
             return session.run(path)
 
 
@@ -109,6 +135,7 @@ def resume(
     *,
     env: Any = None,
     policy: Any = None,
+    callbacks: Sequence[Callback] = (),
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
 ) -> Run:
@@ -121,6 +148,7 @@ def resume(
         path: the run folder.
         env: the environment, where it has no id by which it is found again.
         policy: your own, where the run was started with one.
+        callbacks: as for `train`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
 
@@ -133,7 +161,9 @@ def resume(
     spec = run.env_spec(env)
     with (
         lock_folder(run.path),
-        Session(run.config, spec, observer(progress), checkpoint_seconds, policy) as session,
+        Session(
+            run.config, spec, observer(progress), checkpoint_seconds, callbacks, policy
+        ) as session,
     ):
         return session.run(run.path)
 

@@ -1,7 +1,9 @@
 """`logtrick audit`: an estimator against the exact gradient, or all of them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 if TYPE_CHECKING:
     from logtrick.auditing.survey import Cell
@@ -27,7 +29,7 @@ class Audit:
     does not hold."""
     gamma: float | None = None
     """The discount factor of the MDP and of the estimator; the problem's own where not given."""
-    lambda_: float = 0.95
+    lambda_: Annotated[float, tyro.conf.arg(name="lambda")] = 0.95
     """λ of GAE and V-trace."""
     weighting: Literal["discounted", "undiscounted"] = "discounted"
     """Whether γ^t stands in front of step t."""

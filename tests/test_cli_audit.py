@@ -1,0 +1,87 @@
+"""`logtrick audit` as its user types it."""
+
+import json
+
+import pytest
+
+from logtrick.auditing import survey
+from logtrick.cli import main
+
+
+def run(capfd, *arguments):
+    """(exit status, standard output, standard error)."""
+    with pytest.raises(SystemExit) as caught:
+        main(["audit", *map(str, arguments)])
+    output = capfd.readouterr()
+    return caught.value.code or 0, output.out, output.err
+
+
+def test_one_estimator(capfd, tmp_path):
+    figure, file = tmp_path / "cloud.svg", tmp_path / "report.json"
+    told = ("--mdp", "gamma-t-fixture", "--weighting", "undiscounted", "--lambda", "0.5")
+    code, out, _ = run(capfd, *told, "--out", figure)
+    assert code == 0
+    assert "gae_undiscounted" in out
+    assert "c = -2" in out
+    assert "undecidable (one parameter)" in out
+    assert figure.stat().st_size > 5000
+    code, out, _ = run(capfd, *told, "--json", "--out", file)
+    printed = json.loads(out)
+    assert code == 0
+    assert printed["settings"]["lambda_"] == 0.5
+    assert printed["scale"] == pytest.approx(-2)
+    assert json.loads(file.read_text()) == printed
+
+
+def test_its_settings_arrive(capfd):
+    code, out, _ = run(
+        capfd, "--estimator", "rloo", "--mdp", "sequences(2)", "--group-size", "3", "--gamma",
+        "0.5", "--policy", "random:3", "--batch-size", "9", "--json",
+    )  # fmt: skip
+    report = json.loads(out)
+    assert code == 0
+    assert report["method"] == "enumeration"
+    assert report["settings"]["group_size"] == 3
+    assert report["settings"]["gamma"] == 0.5
+    assert report["batch"]["size"] == 9
+    code, out, _ = run(
+        capfd, "--method", "sampling", "--samples", "1000", "--horizon", "7", "--key", "3", "--json"
+    )
+    report = json.loads(out)
+    assert report["samples"] == 1000
+    assert report["settings"]["horizon"] == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--estimator", "gea"], "did you mean gae"),
+        (["--mdp", "corrido"], "did you mean corridor"),
+        (["--policy", "greedy"], "it is uniform, or random:K"),
+        (["--gamma", "2"], "gamma is 2.0"),
+        (["--out", "report.txt"], "must end in .json"),
+        (["--all", "--out", "page.html"], "must end in .md"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(capfd, arguments, message):
+    code, out, err = run(capfd, *arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err + out
+
+
+def test_all_of_them(capfd, tmp_path, monkeypatch):
+    (true,) = (c for c in survey.survey(["two_state_loop"]) if c.estimator == "q_value")
+    monkeypatch.setattr(survey, "survey", lambda: iter([true]))
+    code, out, err = run(capfd, "--all")
+    assert code == 0
+    assert "| `q_value` | unbiased for J1 | J | yes |" in out
+    assert "1 of 1 agree" in err
+    false = survey.Cell(**{**true.__dict__, "measured": "no function"})
+    monkeypatch.setattr(survey, "survey", lambda: iter([true, false]))
+    page = tmp_path / "page.md"
+    code, out, err = run(capfd, "--all", "--json", "--out", page)
+    assert code == 1
+    assert "q_value on two_state_loop: claimed unbiased for J1" in err
+    assert [cell["agrees"] for cell in json.loads(out)] == [True, False]
+    assert "**no**" in page.read_text()
