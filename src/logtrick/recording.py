@@ -26,10 +26,11 @@ class Recorder:
     Args:
         path: the folder; its `config.json` is there.
         first: the place of the run's first seed among all that are trained side by side.
+        policy: a user's own, where the run is trained with one.
     """
 
-    def __init__(self, path: Path, first: int = 0) -> None:
-        self.path, self.run = path, Run(path)
+    def __init__(self, path: Path, first: int = 0, policy: Any = None) -> None:
+        self.path, self.run = path, Run(path, policy=policy)
         self.config = self.run.config
         self.members = slice(first, first + self.config.seeds)
         self.checkpoints = CheckpointFolder(path / runs.CHECKPOINTS)

@@ -86,6 +86,8 @@ class RunConfig:
     """Versions, machine and device."""
     env_settings: Mapping[str, Any] | None = None
     """The constants of a device environment, which its id does not tell."""
+    policy: str | None = None
+    """`object:NAME` of a user's own policy, which only Python can make; None: the algorithm's."""
     evaluation: Evaluation | None = None
     """Episodes played while the run is trained."""
 
@@ -115,6 +117,16 @@ class RunConfig:
         if fields.get("evaluation") is not None:
             fields["evaluation"] = Evaluation(**fields["evaluation"])
         return cls(**fields)
+
+
+def policy_name(policy: Any) -> str:
+    """What a run remembers of a user's own policy.
+
+    Example:
+        >>> policy_name(policy_name)
+        'object:policy_name'
+    """
+    return f"object:{getattr(policy, '__name__', type(policy).__name__)}"
 
 
 def env_settings(spec: EnvSpec) -> dict[str, Any] | None:

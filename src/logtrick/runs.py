@@ -69,13 +69,14 @@ class Run:
 
     Args:
         path: the folder.
+        policy: the policy that the run was trained with, where that was a user's own.
 
     Raises:
         RunError: it is not a run folder, or a file in it is damaged.
     """
 
-    def __init__(self, path: PathLike) -> None:
-        self.path = Path(path)
+    def __init__(self, path: PathLike, *, policy: Any = None) -> None:
+        self.path, self._policy = Path(path), policy
         self.config = read_config(self.path)
 
     def __repr__(self) -> str:
@@ -101,8 +102,17 @@ class Run:
     def _read_models(self, name: str) -> tuple[Any, ...]:
         import jax
 
-        stacked, _ = read_arrays(self.path / name, model_template(self.config))
+        self.check_policy()
+        stacked, _ = read_arrays(self.path / name, model_template(self.config, self._policy))
         return tuple(jax.tree.map(lambda x, s=s: x[s], stacked) for s in range(self.config.seeds))
+
+    def check_policy(self) -> None:
+        """Refuse to go on without the user's own policy: files name no code."""
+        if self.config.policy is not None and self._policy is None:
+            raise RunError(
+                f"{self.path} was trained with a policy of your own ({self.config.policy}), which "
+                "only Python can make: pass it again, logtrick.load(path, policy=…)."
+            )
 
     def models_of(self, which: Which) -> tuple[Any, ...]:
         """`models` for "latest", `best_models` for "best"."""
@@ -204,26 +214,27 @@ class Run:
         return write_run_report(self)
 
 
-def load(path: PathLike) -> Run:
+def load(path: PathLike, *, policy: Any = None) -> Run:
     """Open a run folder again; nothing in it is executed.
 
     Args:
         path: the folder, `runs/CartPole-v1-ppo-…`.
+        policy: the policy that the run was trained with, where that was your own.
 
     Raises:
         RunError: it is not a run folder, or a file in it is damaged.
     """
-    return Run(path)
+    return Run(path, policy=policy)
 
 
-def model_template(config: RunConfig) -> Any:
+def model_template(config: RunConfig, policy: Any = None) -> Any:
     """The structure of the stacked models, from the configuration alone."""
     import jax
 
     from logtrick.algorithms.models import build_model
 
     spaces = config.observation_space, config.action_space
-    model = build_model(config.algorithm, *spaces, seed=0)
+    model = build_model(config.algorithm, *spaces, seed=0, policy=policy)
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct((config.seeds, *x.shape), x.dtype), model)
 
 

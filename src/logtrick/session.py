@@ -49,6 +49,7 @@ class Session:
         observer: Observer,
         checkpoint_seconds: float,
         callbacks: Sequence[Callback] = (),
+        policy: Any = None,
     ) -> None:
         from logtrick.algorithms.loop import Loop
         from logtrick.compilation import use_compilation_cache
@@ -56,6 +57,7 @@ class Session:
         use_compilation_cache()
         self.config, self.observer, self.callbacks = config, observer, callbacks
         self.checkpoint_seconds = checkpoint_seconds
+        self.policy = policy
         self.evaluator = _evaluator(config, spec)
         self.loop = Loop(
             config.algorithm,
@@ -64,6 +66,7 @@ class Session:
             num_seeds=config.seeds,
             steps=config.steps,
             workers=config.workers,
+            policy=policy,
         )
 
     def __enter__(self) -> "Session":
@@ -76,7 +79,7 @@ class Session:
 
     def run(self, path: Path) -> Run:
         """Train to the end from the latest checkpoint, or from the start."""
-        with Recorder(path) as self.recorder, _stop_on_signal() as interrupted:
+        with Recorder(path, policy=self.policy) as self.recorder, _stop_on_signal() as interrupted:
             self.stop = threading.Event()
             state = self._restore()
             run = self.recorder.run

@@ -15,7 +15,14 @@ from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
 from logtrick.files import PathLike, lock_folder, write_json_atomic
 from logtrick.progress import Observer, ProgressBar
-from logtrick.run_config import CONFIG, Evaluation, RunConfig, check_sizes, env_settings
+from logtrick.run_config import (
+    CONFIG,
+    Evaluation,
+    RunConfig,
+    check_sizes,
+    env_settings,
+    policy_name,
+)
 from logtrick.runs import Run
 from logtrick.session import Session
 from logtrick.tensorboard import TENSORBOARD
@@ -31,6 +38,7 @@ def train(
     seeds: int = 1,
     out: PathLike = "runs/",
     workers: Workers = "sync",
+    policy: Any = None,
     evaluation: Evaluation | None = None,
     callbacks: Sequence[Callback] = (),
     tensorboard: bool = False,
@@ -51,6 +59,9 @@ def train(
         seeds: how many runs to train side by side.
         out: the folder in which the run folder is made.
         workers: "sync" or "async": where the rows of a host environment run.
+        policy: your own, in the place of the algorithm's: an Equinox module that is called on one
+            observation and returns a distribution, or a function (observation_space,
+            action_space, seed) that makes one. A module is where every seed starts.
         evaluation: episodes to be played now and then, such as `lt.Evaluation(every=50_000)`; the
             policies that did best are kept, and `stop_at` ends training at a score.
         callbacks: functions that are called every quarter of a second or so with a
@@ -102,12 +113,15 @@ def train(
         seeds=seeds,
         workers=workers,
         made_by=made_by(),
+        policy=None if policy is None else policy_name(policy),
         evaluation=evaluation,
     )
     space_to_dict(config.observation_space), space_to_dict(config.action_space)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     safe = re.sub(r"[^A-Za-z0-9.-]+", "-", spec.id).strip("-.") or "env"
-    with Session(config, spec, observer(progress), checkpoint_seconds, callbacks) as session:
+    with Session(
+        config, spec, observer(progress), checkpoint_seconds, callbacks, policy
+    ) as session:
         path = runs.new_folder(out, f"{safe[:60]}-{algorithm.name}-{stamp}")
         with lock_folder(path):
             write_json_atomic(path / CONFIG, config.to_dict())
@@ -120,6 +134,7 @@ def resume(
     path: PathLike,
     *,
     env: Any = None,
+    policy: Any = None,
     callbacks: Sequence[Callback] = (),
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
@@ -132,6 +147,7 @@ def resume(
     Args:
         path: the run folder.
         env: the environment, where it has no id by which it is found again.
+        policy: your own, where the run was started with one.
         callbacks: as for `train`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
@@ -140,11 +156,14 @@ def resume(
         RunError: no run folder, a second writer, damaged files.
         CheckpointError: checkpoints are there, and none verifies.
     """
-    run = Run(path)
+    run = Run(path, policy=policy)
+    run.check_policy()
     spec = run.env_spec(env)
     with (
         lock_folder(run.path),
-        Session(run.config, spec, observer(progress), checkpoint_seconds, callbacks) as session,
+        Session(
+            run.config, spec, observer(progress), checkpoint_seconds, callbacks, policy
+        ) as session,
     ):
         return session.run(run.path)
 

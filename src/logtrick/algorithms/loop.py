@@ -37,6 +37,7 @@ class Loop:
         num_seeds: S, how many runs are trained side by side.
         steps: transitions after which a run is done.
         workers: where the rows of a host environment run, "sync" or "async".
+        policy: a user's own, in the place of the algorithm's: see `models.build_model`.
     """
 
     def __init__(
@@ -48,11 +49,12 @@ class Loop:
         num_seeds: int,
         steps: int,
         workers: Workers = "sync",
+        policy: Any = None,
     ) -> None:
         self.algorithm, self.spec = algorithm, spec
         num_steps = algorithm.num_steps or episode_steps(spec)
         models = [
-            build_model(algorithm, spec.observation_space, spec.action_space, seed + s)
+            build_model(algorithm, spec.observation_space, spec.action_space, seed + s, policy)
             for s in range(num_seeds)
         ]
         params, statics = zip(*(eqx.partition(m, eqx.is_array) for m in models), strict=True)

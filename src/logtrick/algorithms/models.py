@@ -2,11 +2,16 @@
 
 from typing import Any
 
+import equinox as eqx
+import jax
 import numpy as np
 from gymnasium import spaces
 
 from logtrick.actor_critic import ActorCritic, SharedActorCritic
 from logtrick.algorithms.base import Algorithm
+from logtrick.distributions import Distribution
+from logtrick.errors import ConfigError
+from logtrick.memory import call, initial_carry
 from logtrick.normalisation import Normalised
 from logtrick.policies import MLPPolicy, MLPValue
 from logtrick.recurrent import RecurrentPolicy, RecurrentValue
@@ -17,9 +22,28 @@ def build_model(
     observation_space: spaces.Space[Any],
     action_space: spaces.Space[Any],
     seed: int,
+    policy: Any = None,
 ) -> Any:
-    """The policy and the value function that an algorithm trains."""
-    model = _networks(algorithm, observation_space, action_space, seed)
+    """The policy and the value function that an algorithm trains.
+
+    Args:
+        algorithm: the configuration.
+        observation_space: of the environment.
+        action_space: of the environment.
+        seed: of the initial weights.
+        policy: a user's own, in the place of the algorithm's: a module, or a function
+            (observation_space, action_space, seed) that makes one. A module with `state_value` and
+            `policy` is taken as the whole model; to any other the algorithm's value function is
+            added.
+
+    Raises:
+        ConfigError: the policy is none, or does not fit the algorithm.
+        SpaceError: spaces that cannot be served.
+    """
+    if policy is None:
+        model = _networks(algorithm, observation_space, action_space, seed)
+    else:
+        model = _with_policy(algorithm, policy, observation_space, action_space, seed)
     if algorithm.observations == "normalised":
         return Normalised(model, observation_space)
     return model
@@ -45,10 +69,50 @@ def _networks(
         policy = RecurrentPolicy(
             observation_space, action_space, **acting, **memory, key=policy_seed
         )
+    return ActorCritic(policy, _value(algorithm, observation_space, value_seed))
+
+
+def _value(algorithm: Algorithm, observation_space: Any, seed: int) -> Any:
+    """V_φ with the algorithm's settings; None where it learns none."""
+    common: dict[str, Any] = {
+        "hidden": algorithm.hidden,
+        "activation": algorithm.activation,
+        "images": algorithm.images,
+        "key": seed,
+    }
     if not algorithm.has_critic:
-        return ActorCritic(policy, None)
+        return None
     if algorithm.memory == "none":
-        return ActorCritic(policy, MLPValue(observation_space, **common, key=value_seed))
-    return ActorCritic(
-        policy, RecurrentValue(observation_space, **common, **memory, key=value_seed)
+        return MLPValue(observation_space, **common)
+    return RecurrentValue(
+        observation_space, cell=algorithm.memory, width=algorithm.memory_width, **common
     )
+
+
+def _with_policy(
+    algorithm: Algorithm, policy: Any, observation_space: Any, action_space: Any, seed: int
+) -> Any:
+    """A user's policy beside the algorithm's value function."""
+    module = policy
+    if not isinstance(policy, eqx.Module) and callable(policy):
+        module = policy(observation_space, action_space, seed)
+    if not jax.tree.leaves(eqx.filter(module, eqx.is_inexact_array)):
+        raise ConfigError(f"policy={module!r:.200} has no floating-point arrays to be trained.")
+    if not hasattr(module, "state_value"):
+        value_seed = int(np.random.SeedSequence(seed).generate_state(2)[1])
+        module = ActorCritic(module, _value(algorithm, observation_space, value_seed))
+    carry = initial_carry(module.policy)
+    obs = jax.tree.map(np.asarray, observation_space.sample())
+    answer, _ = jax.eval_shape(lambda o, c: call(module.policy, o, c), obs, carry)
+    if not isinstance(answer, Distribution):
+        raise ConfigError(
+            f"policy={type(module.policy).__name__} answered an observation with "
+            f"{type(answer).__name__}; a policy returns a distribution of logtrick.distributions."
+        )
+    if initial_carry(module) is not None and algorithm.num_envs % algorithm.minibatches:
+        raise ConfigError(
+            f"{type(algorithm).__name__}: minibatches={algorithm.minibatches} must divide "
+            f"num_envs={algorithm.num_envs}: the policy has a memory, and minibatches are then "
+            "made of whole sequences, one of each environment."
+        )
+    return module
