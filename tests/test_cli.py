@@ -143,6 +143,12 @@ def test_solve_prints_writes_and_reads_again(capfd, tmp_path):
     assert code == 0
     assert "0.542025932" in out
     assert "written" in out
+    page = tmp_path / "walk.html"
+    arguments = ["--kind", "average", "--restarting", "--policy", "uniform", "--out", page]
+    code, _, _ = run(capfd, "solve", "random_walk:7", *arguments)
+    assert code == 0
+    again = "logtrick solve random_walk:7 --policy uniform --kind average --restarting"
+    assert f"<code>{again}</code>" in page.read_text()
     arguments = ["solve", "frozen_lake", "--policy", path, "--gamma", "0.9", "--json"]
     code, out, err = run(capfd, *arguments)
     numbers = json.loads(out)

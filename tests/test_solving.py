@@ -1,5 +1,6 @@
 """`logtrick solve`: what is computed, stored, drawn and printed."""
 
+import io
 import json
 
 import jax
@@ -13,6 +14,7 @@ from logtrick.commands.terminal_grid import pictures
 from logtrick.errors import ConfigError, MDPError, ShapeError
 from logtrick.gridworlds import gridworld
 from logtrick.policy_files import read_parametrised, read_policy
+from logtrick.progress import BoundBar
 from logtrick.solution_report import facts, policy_in_words, state_rows, with_error, write
 from random_mdps import random_mdp, random_table
 
@@ -226,6 +228,16 @@ def test_html_is_one_file_and_loads_nothing(lake, tmp_path):
     assert page.count("<tr>") == 17
 
 
+def test_a_small_gradient_keeps_its_exponent(tmp_path):
+    path = tmp_path / "chain.html"
+    chain = problems.vanishing_chain(20)
+    solved = solving.solve("vanishing_chain", chain, "uniform")
+    assert 0 < solved.slope.norm < 1e-4
+    write(solved, str(path))
+    assert f"<strong>{solved.slope.norm:.6g}</strong>" in path.read_text()
+    assert "e-" in f"{solved.slope.norm:.6g}"
+
+
 def test_names_are_text_in_a_page(tmp_path):
     path = tmp_path / "x.html"
     nasty = problems.frozen_lake().replace(state_names=["<script>$x$"] * 16)
@@ -237,3 +249,17 @@ def test_names_are_text_in_a_page(tmp_path):
 def test_outputs_that_cannot_be(lake, name):
     with pytest.raises(ConfigError, match="--out"):
         write(lake, name)
+
+
+def test_the_bar_fills_with_the_bounds_logarithm():
+    with BoundBar(tol=1e-8) as bar:
+        bar.bar.live.console = Console(file=io.StringIO(), force_terminal=True)
+        (task,) = bar.bar.tasks
+        bar.show(planning.Progress(1, np.inf, 0.1))
+        assert not bar.bar.live.is_started  # what is over soon needs no bar
+        shares = []
+        for bound in (np.inf, 1e2, 1e-3, 1e-8, 1e-9):
+            bar.show(planning.Progress(7, bound, 2.0))
+            shares.append(None if task.total is None else task.completed / task.total)
+        assert shares == [None, 0.0, pytest.approx(0.5), pytest.approx(1.0), 1.0]
+        assert task.fields["words"] == "7 backups, 2 s, bound 1e-09"

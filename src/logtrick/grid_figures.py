@@ -20,6 +20,9 @@ MOST_WRITTEN, MOST_ARROWS = 16, 64
 #: A cell's side in inches, between these; a picture's longest side, if it can.
 SMALLEST, LARGEST, SIDE = 0.12, 0.8, 7.0
 
+#: The least width, in inches, of a picture with a title.
+WORDS = 5.6
+
 
 def values(solved: Solved, grid: Gridworld) -> "Figure":
     """Values as shades, the policy as arrows."""
@@ -66,6 +69,7 @@ def _figure(
     across, down = (1, count) if stacked else (count, 1)
     gap = 0.45
     width = across * columns * cell + (across - 1) * gap + 2 * edge
+    width = max(width, WORDS if headroom else 0.0)
     height = down * rows * cell + (down - 1) * gap + 2 * edge + headroom
     with styled():
         figure = Figure(figsize=(width, height))

@@ -1,7 +1,6 @@
 """How a solved MDP is presented and stored: words, rows, arrays, a picture, a report."""
 
 import io
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,22 +120,23 @@ def check_output(path: str) -> None:
         raise ConfigError(f"--out {path}: there is no folder {Path(path).parent}")
 
 
-def write(solved: Solved, path: str) -> None:
+def write(solved: Solved, path: str, *, command: str = "") -> None:
     """Write a solved MDP as arrays, a picture or a report, by the ending of the name.
 
     Args:
         solved: what to write.
         path: ends in .npz, .json, .png or .html.
+        command: the command that solves it again, for the report.
 
     Raises:
         ConfigError: as `check_output`; or a .png of an MDP that has no grid.
         RunError: it cannot be written.
     """
     check_output(path)
-    _WRITERS[Path(path).suffix](solved, Path(path))
+    _WRITERS[Path(path).suffix](solved, Path(path), command)
 
 
-def _write_npz(solved: Solved, path: Path) -> None:
+def _write_npz(solved: Solved, path: Path, command: str) -> None:
     arrays = {name: value for name, value in solved.numbers().items() if value is not None}
     arrays["action_values"] = solved.evaluation.action_values
     buffer = io.BytesIO()
@@ -144,11 +144,11 @@ def _write_npz(solved: Solved, path: Path) -> None:
     write_bytes_atomic(path, buffer.getvalue())
 
 
-def _write_json(solved: Solved, path: Path) -> None:
+def _write_json(solved: Solved, path: Path, command: str) -> None:
     write_bytes_atomic(path, to_json(solved.numbers()))
 
 
-def _write_png(solved: Solved, path: Path) -> None:
+def _write_png(solved: Solved, path: Path, command: str) -> None:
     grid = gridworld(solved.mdp)
     if grid is None:
         raise ConfigError(
@@ -162,15 +162,16 @@ def _write_png(solved: Solved, path: Path) -> None:
     plots.save_png(figure, path)
 
 
-def _write_html(solved: Solved, path: Path) -> None:
+def _write_html(solved: Solved, path: Path, command: str) -> None:
     found, words = solved.evaluation, facts(solved)
     sections = [
         Section("", [report.tiles(_headline(solved))]),
         *_drawn(solved),
         Section("States", _listed(solved)),
         Section("How exact", [report.facts(words)]),
-        Section("Run it again", [report.code(_command(solved))]),
     ]
+    if command:
+        sections.append(Section("Run it again", [report.code(command)]))
     subtitle = f"{words['policy']}, {found.kind}, γ = {found.gamma:g}"
     report.write_report(path, solved.name, sections, subtitle=subtitle)
 
@@ -187,7 +188,7 @@ def _headline(solved: Solved) -> list[tuple[str, str, str]]:
         ),
         (
             "Gradient ‖∇J‖",
-            with_error(slope.norm, slope.error).split(" ±")[0][:9],
+            f"{slope.norm if slope.norm > (slope.error or 0) else 0:.6g}",
             f"by {slope.parameters}",
         ),
         ("States", f"{mdp.num_states:,}", f"{mdp.num_actions} actions"),
@@ -224,17 +225,7 @@ def _listed(solved: Solved) -> list[Html]:
     return [report.paragraph(f"The {LISTED} most visited of {count:,} states."), table]
 
 
-def _command(solved: Solved) -> str:
-    found = solved.evaluation
-    source = solved.source.partition(", trained on")[0]
-    gamma = f" --gamma {solved.mdp.gamma!r}" if found.kind == "discounted" else ""
-    return (
-        f"logtrick solve {shlex.quote(solved.name)}{gamma} --policy {shlex.quote(source)} "
-        f"--kind {found.kind}"
-    )
-
-
-_WRITERS: dict[str, Callable[[Solved, Path], Any]] = {
+_WRITERS: dict[str, Callable[[Solved, Path, str], Any]] = {
     ".npz": _write_npz,
     ".json": _write_json,
     ".png": _write_png,

@@ -1,6 +1,7 @@
 """`logtrick solve MDP`: exact values, visits, objective and gradient, each with its error."""
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
 import tyro
@@ -51,8 +52,18 @@ def run(options: Solve) -> None:
     with BoundBar() as bar:
         solved = solving.solve(options.mdp, mdp, options.policy, options.kind, progress=bar.show)
     if options.out is not None:
-        write(solved, options.out)
+        write(solved, options.out, command=_command(options))
     if options.json:
         print_json(solved.numbers())
     else:
         print_solved(solved, options.out)
+
+
+def _command(options: Solve) -> str:
+    """The command line that says the same, without what only concerns the output."""
+    words = ["logtrick", "solve", options.mdp]
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if field.name in ("gamma", "policy", "kind", "restarting") and value != field.default:
+            words += [f"--{field.name}"] + ([] if value is True else [str(value)])
+    return shlex.join(words)

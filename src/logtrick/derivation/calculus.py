@@ -25,8 +25,11 @@ class Calculus:
     """
 
     def __init__(self, mdp: FiniteMDP, policy: Any, no_visits: str, no_stationary: str) -> None:
-        self.mdp, self.gamma = mdp, mdp.gamma
+        self.mdp, self.policy, self.gamma = mdp, policy, mdp.gamma
         self.no_visits, self.no_stationary = no_visits, no_stationary
+        # What was computed, by function: the lines and identities share much of it.
+        self._pullbacks: dict[Callable[[Array], Array], Any] = {}
+        self._found: dict[Callable[[Array], Array], Array] = {}
         params, static = eqx.partition(policy, eqx.is_inexact_array)
         wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), params)
         self.theta, unravel = ravel_pytree(wide)
@@ -41,15 +44,23 @@ class Calculus:
 
     def pull(self, function: Callable[[Array], Array], weights: Array) -> np.ndarray:
         """Σ weights · ∇function, the weights frozen."""
-        return np.asarray(jax.vjp(function, self.theta)[1](weights)[0])
+        if function not in self._pullbacks:
+            self._pullbacks[function] = jax.vjp(function, self.theta)[1]
+        return np.asarray(self._pullbacks[function](weights)[0])
 
     def gradient(self, function: Callable[[Array], Array]) -> np.ndarray:
         """The gradient of a scalar."""
-        return np.asarray(jax.grad(function)(self.theta))
+        return self.pull(function, jnp.ones(()))
 
     def at(self, function: Callable[[Array], Array]) -> Array:
-        """A function's value at the policy."""
-        return function(self.theta)
+        """A function's value at the policy, free of θ."""
+        if function not in self._found:
+            self._found[function] = function(self.theta)
+        return self._found[function]
+
+    def objective(self, theta: Array) -> Array:
+        """J_γ = ρ·V_γ."""
+        return self.start @ self.values(theta)
 
     def values(self, theta: Array) -> Array:
         """V_γ."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from logtrick import exact
 from logtrick.derivation.calculus import Calculus
 from logtrick.derivation.results import Identity, relative, share
 
@@ -55,8 +56,7 @@ def _visits_inside_q(of: Calculus) -> tuple[float, str]:
     immediate = jnp.asarray(of.mdp.dense_rewards())
     moved = of.pull(of.visits, rewards)
     inside = of.all_action(visits, of.at(of.action_values) - immediate)
-    whole = of.gradient(lambda theta: of.start @ of.values(theta))
-    lost = relative(of.all_action(visits, immediate), whole)
+    lost = relative(of.all_action(visits, immediate), of.gradient(of.objective))
     words = f"the change in visits is inside Q; with ψ = r alone {share(lost)} of ∇J is lost"
     return relative(moved, inside), words
 
@@ -83,11 +83,8 @@ def _levelling(of: Calculus) -> tuple[float, str]:
     gain = float(of.at(of.gain))
     gaps = {}
     for gamma in sorted({of.gamma, 0.9, 0.99, 0.999, 0.999999} - {1.0}):
-
-        def values(theta: Array, gamma: float = gamma) -> Array:
-            return (1 - gamma) * of.chain(theta).values(gamma)
-
-        gaps[gamma] = float(jnp.abs(of.at(values) - gain).max())
+        values = exact.state_values(of.mdp.replace(gamma=gamma), of.policy, tol=1e-6)
+        gaps[gamma] = float(np.abs((1 - gamma) * values - gain).max())
     *shown, (_, last) = gaps.items()
     words = ", ".join(f"{gap:.2g} at {gamma:g}" for gamma, gap in shown)
     return last, f"apart by {words}"

@@ -25,13 +25,10 @@ def start(of: Calculus) -> Derivation:
     q, visits = of.at(of.action_values), of.at(of.visits)
     normaliser = float(visits.sum())
 
-    def objective(theta: Array) -> Array:
-        return of.start @ of.values(theta)
-
     def unfolded(theta: Array) -> Array:
         return of.start @ (of.probabilities(theta) * of.action_values(theta)).sum(axis=1)
 
-    truth = of.gradient(objective)
+    truth = of.gradient(of.objective)
     frozen = of.all_action(of.start, q)
     lost = relative(frozen, truth)
     total = "Σ η" if of.gamma == 1 else "Σ η_γ"
