@@ -61,6 +61,20 @@ def test_json_summaries(capfd, folder):
     assert len(json.loads(out)["returns"]) == 2
 
 
+def test_train_evaluates_stops_and_keeps_the_best(capfd, tmp_path):
+    flags = ["--eval-episodes", "2", "--stop-at", "1", "--tensorboard", "--out", tmp_path]
+    code, out, err = run(capfd, "train", "CartPole-v1", "--steps", "2560", *flags, *SMALL)
+    assert code == 0
+    assert "evaluated at 128:" in err  # 20 times in a run where only the score is given
+    assert "stopped at its score, after 128 steps" in out
+    (path,) = tmp_path.iterdir()
+    assert list(path.glob("tensorboard/seed-0/events.*"))
+    assert "best_policy.safetensors" in (path / "report.html").read_text()
+    code, out, _ = run(capfd, "eval", path, "--episodes", "2", "--policy", "best", "--json")
+    assert code == 0
+    assert json.loads(out)["policy"] == "best"
+
+
 def test_eval_prints_a_table(capfd, folder):
     code, out, _ = run(capfd, "eval", folder, "--episodes", "3", "--greedy")
     assert code == 0
@@ -95,6 +109,7 @@ def test_envs_lists_and_filters(capfd):
         (["train", "CartPole-v1", "--minibatches", "7"], "do not divide"),
         (["train", "CartPole-v1", "--steps", "-5"], "steps=-5"),
         (["train", "CartPole-v1", "--gamma", "1.5"], r"in [0, 1]"),
+        (["train", "CartPole-v1", "--eval-every", "0"], "every=0"),
         (["train", "--resume", "/nowhere"], "is not a folder"),
         (["train", "CartPole-v1", "--resume", "/nowhere"], "ENV cannot be given"),
         (["train", "--resume", "/nowhere", "--gamma", "0.5"], "an algorithm's settings"),
@@ -105,6 +120,9 @@ def test_envs_lists_and_filters(capfd):
         (["solve", "corridor", "--policy", "best"], "is not known"),
         (["solve", "corridor", "--out", "x.pdf"], "must end in"),
         (["solve", "two_state_loop", "--gamma", "1"], "no policy is proper"),
+        (["derive", "corridor", "--reading", "average"], "--restarting"),
+        (["derive", "two_state_loop", "--policy", "optimal"], "no parameters"),
+        (["derive", "two_state_loop", "--gamma", "1"], "never ends"),
         (["report", "/nowhere"], "so it is no run"),
     ],
 )
@@ -147,6 +165,19 @@ def test_solve_evaluates_a_run(capfd, tmp_path):
     code, _, err = run(capfd, "solve", "corridor", "--policy", path)
     assert code == 2
     assert "was trained on mdp:frozen_lake with the observations Discrete(16)" in err
+
+
+def test_derive_prints_lines_identities_and_a_sentence(capfd):
+    code, out, _ = run(capfd, "derive", "two_state_loop", "--reading", "stationary")
+    assert code == 0
+    assert out.count("\n D") + out.count("\nD") >= 7
+    for words in ("D7, a sum over time, is 2 × D6", "I4", "40 % of ∇r̄ here", "still points"):
+        assert words in " ".join(out.split())
+    code, out, _ = run(capfd, "derive", "two_state_loop", "--reading", "stationary", "--json")
+    found = json.loads(out)
+    assert found["dropped"] == pytest.approx(0.4)
+    assert [line["name"] for line in found["lines"]] == [f"D{k}" for k in range(1, 8)]
+    assert len(found["identities"]) == 5
 
 
 def test_a_flag_that_does_not_exist_is_refused(capfd):

@@ -259,7 +259,7 @@ def test_bad_shapes(changes, words):
         flat_mdp(**changes)
 
 
-@pytest.mark.parametrize("gamma", [-0.1, 1.1, float("nan"), "high", None])
+@pytest.mark.parametrize("gamma", [-0.1, 1.1, float("nan"), "high", None, True])
 def test_bad_gamma(gamma):
     with pytest.raises(ConfigError, match="discount factor"):
         flat_mdp(gamma=gamma)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import logtrick as lt
 from logtrick.logs import AppendLog
-from logtrick.presentation import run_summary, series, solved_at, write_run_report
+from logtrick.presentation import write_run_report
 from logtrick.run_config import RunConfig
+from logtrick.summaries import run_summary, series, solved_at
 
 CONFIG = RunConfig(
     env="CartPole-v1",
@@ -163,7 +164,7 @@ def test_the_report_says_what_was_measured_and_how_to_do_it_again(tmp_path):
         "Speed 500 steps per second, all seeds",
         "Entropy of the policy",
         "seed 3 58.00 seed 4 59.00",
-        "observations Box[4] float32 actions Discrete(2) time limit 500",
+        "observation space Box[4] float32 action space Discrete(2) time limit 500",
         "gamma 0.98",
         "logtrick 0.1.0 device kind cpu",
         "lt.train('CartPole-v1', lt.PPO(num_envs=8, gamma=0.98), steps=1000, seed=3, seeds=2)",

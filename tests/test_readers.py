@@ -251,6 +251,14 @@ def test_prism_chains_and_states_without_choices(prism):
         ({"rew": "0 9 1 7\n"}, "line 1: no reward"),
         ({"rew": "0 1 2\n"}, "line 1: no reward"),
         ({"rew": "0 x\n"}, "'x' is not a number"),
+        ({"rew": "7 1.0\n"}, "line 1: there is no state 7"),
+        ({"rew": "0.5 1.0\n"}, "line 1: there is no state 0.5"),
+        ({"rew": "-1 1.0\n"}, "line 1: there is no state -1"),
+        ({"lab": LAB.replace("0: 0\n", "")}, "no state has it"),
+        ({"tra": TRA.replace("0 1 2 1", "0 1000000000 2 1")}, "line 4: choice 1000000000 of"),
+        ({"tra": TRA.replace("0 1 2 1", f"0 {10**20} 2 1")}, "line 4: choice 1000"),
+        ({"tra": "mdp\n0 0 999999999 1\n"}, "line 2: state 0, choice 0, successor 999999999"),
+        ({"tra": "mdp\n0 0 0 1\n500000000 0 0 1\n"}, "line 3: state 500000000"),
     ],
 )
 def test_bad_prism_files(prism, files, words):

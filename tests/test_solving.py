@@ -12,7 +12,7 @@ from logtrick.commands import solved_output
 from logtrick.commands.terminal_grid import pictures
 from logtrick.errors import ConfigError, MDPError, ShapeError
 from logtrick.gridworlds import gridworld
-from logtrick.policy_files import read_policy
+from logtrick.policy_files import read_parametrised, read_policy
 from logtrick.solution_report import facts, policy_in_words, state_rows, with_error, write
 from random_mdps import random_mdp, random_table
 
@@ -122,6 +122,22 @@ def test_archives_without_a_policy(tmp_path):
     np.savez(tmp_path / "p.npz", table=np.ones(3))
     with pytest.raises(ConfigError, match="no array `policy`; it has table"):
         read_policy(problems.corridor(), str(tmp_path / "p.npz"))
+
+
+def test_tables_with_parameters(tmp_path):
+    corridor = problems.corridor()
+    np.save(tmp_path / "p.npy", np.array([[0.7, 0.3]] * 3))
+    policy = read_parametrised(corridor, str(tmp_path / "p.npy")).policy
+    assert policy.logits.shape == (1, 2)
+    assert policy.logits.dtype == np.float64
+    assert exact.tables.probabilities(corridor, policy) == pytest.approx(np.array([[0.7, 0.3]] * 3))
+    for table, words in (
+        ([[0.7, 0.3], [0.6, 0.4], [0.7, 0.3]], "treats states 0 and 1 differently"),
+        ([[1.0, 0.0]] * 3, "action 1 of state 0 no probability"),
+    ):
+        np.save(tmp_path / "p.npy", np.array(table))
+        with pytest.raises(ConfigError, match=words):
+            read_parametrised(corridor, str(tmp_path / "p.npy"))
 
 
 # Words.

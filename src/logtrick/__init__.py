@@ -13,6 +13,7 @@ _HOME = {
     "CISPO": "algorithms.group_configs",
     "DAPO": "algorithms.group_configs",
     "DrGRPO": "algorithms.group_configs",
+    "Evaluation": "run_config",
     "FiniteMDP": "mdp",
     "GRPO": "algorithms.group_configs",
     "GSPO": "algorithms.group_configs",

@@ -108,11 +108,12 @@ class CheckpointFolder:
         """Steps of the checkpoints that are there, verified or not, newest first."""
         return tuple(step for step, _ in self._newest_first())
 
-    def latest(self, like: Any) -> Restored:
+    def latest(self, like: Any, *, at_most: int | None = None) -> Restored:
         """Load the newest checkpoint that verifies.
 
         Args:
             like: The structure, as for `load_tree`.
+            at_most: Of this step or before it; None: of any.
 
         Returns:
             Step, tree, metadata, and why newer checkpoints (if any) were passed over.
@@ -122,6 +123,8 @@ class CheckpointFolder:
         """
         rejected: list[str] = []
         for step, path in self._newest_first():
+            if at_most is not None and step > at_most:
+                continue
             try:
                 tree, metadata = load_tree(path, like)
                 if metadata.get("step") != step:
@@ -130,5 +133,6 @@ class CheckpointFolder:
             except CheckpointError as error:
                 rejected.append(str(error))
         if not rejected:
-            raise CheckpointError(f"{self.path} holds no checkpoint.")
+            until = "" if at_most is None else f" of step {at_most} or before"
+            raise CheckpointError(f"{self.path} holds no checkpoint{until}.")
         raise CheckpointError(f"No checkpoint can be used. {' '.join(rejected)}")

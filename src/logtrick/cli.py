@@ -15,6 +15,7 @@ import tyro
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.commands.audit import Audit
+from logtrick.commands.derive import Derive
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
 from logtrick.commands.learn import Learn
@@ -30,6 +31,7 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "report": (Report, "logtrick.commands.report"),
     "solve": (Solve, "logtrick.commands.solve"),
     "audit": (Audit, "logtrick.commands.audit"),
+    "derive": (Derive, "logtrick.commands.derive"),
     "learn": (Learn, "logtrick.commands.learn"),
     "envs": (Envs, "logtrick.commands.envs"),
 }

@@ -1,5 +1,6 @@
 """Evaluation: fresh episodes, each counted once, with the policies held still."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -10,18 +11,143 @@ from jaxtyping import Array
 
 from logtrick.actor_critic import Acting
 from logtrick.algorithms.loop import episode_steps
-from logtrick.envs.protocol import DeviceEnv, HostEnvs
-from logtrick.envs.spec import EnvSpec
+from logtrick.envs.protocol import DeviceEnv
+from logtrick.envs.spec import EnvSpec, Workers
 from logtrick.errors import ConfigError
 from logtrick.host_rollouts import HostRollout
 from logtrick.memory import call, initial_carry, restart
 from logtrick.rollouts import rollout
 
 HOST_ROWS = 16
+"""Host environments that are stepped side by side, at most."""
+
+
+class Evaluator:
+    """Plays whole episodes with policies of one structure; what it compiles serves every call.
+
+    Every row plays one episode and stops, so a short episode weighs no more than a long one.
+    Running moments of observations stay as they are.
+
+    Args:
+        spec: the environment.
+        episodes: for each model and call.
+        greedy: take the mode of the policy instead of a sample.
+        max_steps: where an episode is cut; None: at the environment's own time limit.
+        workers: where the rows of a host environment run.
+
+    Raises:
+        ConfigError: no episodes, or an environment without a time limit and no `max_steps`.
+    """
+
+    def __init__(
+        self,
+        spec: EnvSpec,
+        episodes: int,
+        *,
+        greedy: bool = False,
+        max_steps: int | None = None,
+        workers: Workers = "sync",
+    ) -> None:
+        for name, value in (("episodes", episodes), ("max_steps", max_steps)):
+            if value is not None and (type(value) is not int or value < 1):
+                raise ConfigError(f"{name}={value!r}; it must be a whole number, at least 1.")
+        self.episodes, self.greedy = episodes, greedy
+        self.limit = max_steps or episode_steps(spec)
+        rows = spec.num_envs or min(episodes, HOST_ROWS)
+        self.envs = spec.build(rows, workers=workers)
+        self._static: Any = None
+        self._compiled: Any = None
+
+    def __enter__(self) -> "Evaluator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the host environments' processes."""
+        if not isinstance(self.envs, DeviceEnv):
+            self.envs.close()
+
+    def play(self, models: Sequence[Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Play `episodes` episodes with each model's policy, the same starts for each.
+
+        Args:
+            models: of one structure, the same at every call.
+            seed: of the episodes.
+
+        Returns:
+            (undiscounted returns, lengths), both [models, episodes].
+        """
+        parts = [eqx.partition(model, eqx.is_array) for model in models]
+        if self._compiled is None:
+            self._static = parts[0][1]
+            on_device = isinstance(self.envs, DeviceEnv)
+            self._compiled = jax.jit(self._whole_episodes if on_device else self._act)
+        play = self._on_device if isinstance(self.envs, DeviceEnv) else self._on_host
+        returns, lengths = zip(*(play(params, seed) for params, _ in parts), strict=True)
+        return np.stack(returns).astype(np.float64), np.stack(lengths).astype(np.int64)
+
+    def _policy(self, params: Any) -> Acting:
+        return Acting(eqx.combine(params, self._static))
+
+    # --- on the device: all episodes in one program -----------------------------------------
+
+    def _on_device(self, params: Any, seed: int) -> Any:
+        keys = jax.random.split(jax.random.key(seed), self.episodes)
+        return jax.device_get(self._compiled(params, keys))
+
+    def _whole_episodes(self, params: Any, keys: Array) -> tuple[Array, Array]:
+        def one_episode(key: Array) -> tuple[Array, Array]:
+            _, trajectory = rollout(
+                key,
+                self.envs,  # type: ignore[arg-type]
+                self._policy(params),
+                self.limit,
+                one_episode=True,
+                greedy=self.greedy,
+            )
+            return jnp.sum(trajectory.reward * trajectory.valid), jnp.sum(trajectory.valid)
+
+        return jax.vmap(one_episode)(keys)
+
+    # --- on the host: rounds of as many episodes as there are rows --------------------------
+
+    def _on_host(self, params: Any, seed: int) -> Any:
+        envs: Any = self.envs
+        carry = initial_carry(self._policy(params))
+        carry = jax.tree.map(lambda x: np.broadcast_to(x, (1, envs.num_envs, *x.shape)), carry)
+        host = HostRollout(envs, self._act_on_host, seed=seed, carry=carry)
+        key = jax.random.key(seed)
+        returns: list[float] = []
+        lengths: list[int] = []
+        for number in range(-(-self.episodes // envs.num_envs)):
+            key_round = jax.random.fold_in(key, number)
+            batch = host.collect(params, key_round, self.limit, one_episode=True)
+            returns.extend(np.sum(batch.reward * batch.valid, axis=-1)[0].tolist())
+            lengths.extend(np.sum(batch.valid, axis=-1)[0].tolist())
+        return np.array(returns[: self.episodes]), np.array(lengths[: self.episodes])
+
+    def _act_on_host(self, params: Any, key: Any, t: int, *rest: Any) -> Any:
+        one_seed = jax.tree.map(lambda x: x[0], rest)
+        acted = jax.device_get(self._compiled(params, key, np.int32(t), *one_seed))
+        return jax.tree.map(lambda x: x[None], acted)
+
+    def _act(self, params: Any, key: Array, t: Array, obs: Any, carry: Any, begins: Array) -> Any:
+        policy = self._policy(params)
+
+        def one_row(key: Array, obs: Any, carry: Any, begins: Array) -> Any:
+            before = restart(begins, initial_carry(policy), carry)
+            distribution, carry = call(policy, obs, before)
+            action = distribution.mode if self.greedy else distribution.sample(key)
+            return action, distribution.log_prob(action), carry
+
+        keys = jax.random.split(jax.random.fold_in(key, t), len(begins))
+        return jax.vmap(one_row)(keys, obs, carry, begins)
 
 
 def evaluate(
-    models: tuple[Any, ...],
+    models: Sequence[Any],
     spec: EnvSpec,
     episodes: int,
     *,
@@ -29,84 +155,10 @@ def evaluate(
     greedy: bool = False,
     max_steps: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Play `episodes` whole episodes with each model's policy.
-
-    Every row plays one episode and stops, so a short episode weighs no more than a long one.
-
-    Args:
-        models: one for each seed, all of one structure.
-        spec: the environment.
-        episodes: for each model.
-        seed: of the episodes.
-        greedy: take the mode of the policy instead of a sample.
-        max_steps: where an episode is cut; None: at the environment's own time limit.
+    """Play `episodes` whole episodes with each model's policy: see `Evaluator`.
 
     Returns:
         (undiscounted returns, lengths), both [models, episodes].
-
-    Raises:
-        ConfigError: no episodes, or an environment without a time limit and no `max_steps`.
     """
-    for name, value in (("episodes", episodes), ("max_steps", max_steps)):
-        if value is not None and (type(value) is not int or value < 1):
-            raise ConfigError(f"{name}={value!r}; it must be a whole number, at least 1.")
-    limit = max_steps or episode_steps(spec)
-    params, statics = zip(*(eqx.partition(model, eqx.is_array) for model in models), strict=True)
-    built = spec.build(min(episodes, HOST_ROWS))
-    play = _play_on_device if isinstance(built, DeviceEnv) else _play_on_host
-    results = play(built, statics[0], params, episodes, limit, seed, greedy)  # type: ignore[arg-type]
-    returns, lengths = zip(*results, strict=True)
-    return np.stack(returns).astype(np.float64), np.stack(lengths).astype(np.int64)
-
-
-def _play_on_device(
-    env: DeviceEnv, static: Any, params: Any, episodes: int, limit: int, seed: int, greedy: bool
-) -> list[Any]:
-    def one_episode(params: Any, key: Any) -> tuple[Array, Array]:
-        model = eqx.combine(params, static)
-        _, trajectory = rollout(key, env, Acting(model), limit, one_episode=True, greedy=greedy)
-        return jnp.sum(trajectory.reward * trajectory.valid), jnp.sum(trajectory.valid)
-
-    play = jax.jit(jax.vmap(one_episode, (None, 0)))
-    keys = jax.random.split(jax.random.key(seed), episodes)
-    return [jax.device_get(play(p, keys)) for p in params]
-
-
-def _play_on_host(
-    envs: HostEnvs, static: Any, params: Any, episodes: int, limit: int, seed: int, greedy: bool
-) -> list[Any]:
-    def one_row(params: Any, key: Any, obs: Any, carry: Any, begins: Array) -> Any:
-        policy = Acting(eqx.combine(params, static))
-        before = restart(begins, initial_carry(policy), carry)
-        distribution, carry = call(policy, obs, before)
-        action = distribution.mode if greedy else distribution.sample(key)
-        return action, distribution.log_prob(action), carry
-
-    @jax.jit
-    def rows(params: Any, key: Any, t: Array, *rest: Any) -> Any:
-        keys = jax.random.split(jax.random.fold_in(key, t), envs.num_envs)
-        return jax.vmap(one_row, (None, 0, 0, 0, 0))(params, keys, *rest)
-
-    def act(params: Any, key: Any, t: int, *rest: Any) -> Any:
-        one_seed = jax.tree.map(lambda x: x[0], rest)
-        acted = jax.device_get(rows(params, key, np.int32(t), *one_seed))
-        return jax.tree.map(lambda x: x[None], acted)
-
-    carry = initial_carry(Acting(eqx.combine(params[0], static)))
-    axes = (1, envs.num_envs)
-    carry = jax.tree.map(lambda x: np.broadcast_to(x, (*axes, *x.shape)), carry)
-    results = []
-    try:
-        for p in params:
-            host, key = HostRollout(envs, act, seed=seed, carry=carry), jax.random.key(seed)
-            returns: list[float] = []
-            lengths: list[int] = []
-            for number in range(-(-episodes // envs.num_envs)):
-                key_round = jax.random.fold_in(key, number)
-                batch = host.collect(p, key_round, limit, one_episode=True)
-                returns.extend(np.sum(batch.reward * batch.valid, axis=-1)[0].tolist())
-                lengths.extend(np.sum(batch.valid, axis=-1)[0].tolist())
-            results.append((np.array(returns[:episodes]), np.array(lengths[:episodes])))
-    finally:
-        envs.close()
-    return results
+    with Evaluator(spec, episodes, greedy=greedy, max_steps=max_steps) as evaluator:
+        return evaluator.play(models, seed)

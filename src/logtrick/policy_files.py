@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from logtrick.errors import ConfigError, LogtrickError
@@ -63,6 +64,48 @@ def read_policy(mdp: FiniteMDP, name: str) -> NamedPolicy:
     except LogtrickError as error:
         raise type(error)(f"{path}: {error}") from error
     return NamedPolicy(found, str(path))
+
+
+def read_parametrised(mdp: FiniteMDP, name: str) -> NamedPolicy:
+    """Find a policy that has parameters: a table of probabilities becomes a softmax of logits.
+
+    Args:
+        mdp: the MDP.
+        name: as in `read_policy`.
+
+    Returns:
+        A pytree called on one observation; a table's logits are float64.
+
+    Raises:
+        ConfigError: a probability of 0, which no logit gives, or states that look the same and are
+            treated differently.
+    """
+    if name == "optimal":
+        raise ConfigError(
+            "an optimal policy is deterministic, and no parameters of a softmax give it: take "
+            "uniform, a run folder, or a file of positive probabilities"
+        )
+    found = read_policy(mdp, name)
+    if not tables.is_array(found.policy):
+        return found
+    table = tables.probabilities(mdp, found.policy)
+    if not (table > 0)[mdp.available].all():
+        state, action = np.argwhere((table == 0) & mdp.available)[0]
+        raise ConfigError(
+            f"{name} gives action {action} of state {state} no probability, which no logit does; "
+            "positive probabilities are needed"
+        )
+    _, first, row = np.unique(mdp.observations, axis=0, return_index=True, return_inverse=True)
+    apart = (table[first][row.ravel()] != table).any(axis=1)
+    if apart.any():
+        state = int(np.argmax(apart))
+        raise ConfigError(
+            f"{name} treats states {first[row.ravel()[state]]} and {state} differently, which look "
+            "the same"
+        )
+    with jax.enable_x64(True):
+        logits = np.log(np.where(mdp.available, table, 1.0))[first]
+        return NamedPolicy(SoftmaxTable(mdp, logits=logits), found.source)
 
 
 def _from_numpy(path: Path) -> np.ndarray:

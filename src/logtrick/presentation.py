@@ -1,25 +1,22 @@
-"""How a run is presented: its summary, its learning curve and its report."""
+"""How a run is presented: its learning curve and its report."""
 
 import dataclasses
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
 
 from logtrick import plots, report
 from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
 from logtrick.runs import CURVE, FINAL_EPISODES, REPORT, Run
-from logtrick.statistics import Curve, Summary, curve, summarise
+from logtrick.statistics import Summary
+from logtrick.summaries import Series, best_evaluations, run_summary, series, solved_at
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-POINTS = 200
-"""Points of a curve, at most: more than an eye can tell apart."""
 
 DIAGNOSTICS = {
     "episode_length": ("Episode length", "mean over the episodes that ended in an update"),
@@ -37,72 +34,6 @@ DIAGNOSTICS = {
 """Metrics that are drawn, in this order, if a run has them: title and what they mean."""
 
 
-class Series(NamedTuple):
-    """A metric of all seeds on common steps."""
-
-    steps: Float[np.ndarray, " U"]
-    values: Float[np.ndarray, "U seeds"]
-    """NaN where there is no value."""
-    curve: Curve
-
-
-def series(rows: Sequence[Mapping[str, Any]], name: str, *, points: int = POINTS) -> Series:
-    """A metric against steps, averaged within equal stretches of steps.
-
-    Seeds need not agree in their steps (whole episodes differ in length). Within a stretch the
-    episodes weigh the same, and so do the updates where the metric is none of episodes.
-
-    Args:
-        rows: Of `metrics.jsonl`: "seed", "steps", "episodes" and the metric, None where it has
-            no value.
-        name: The metric.
-        points: Stretches, at most; there are no more than updates.
-    """
-    seeds, column = np.unique([row["seed"] for row in rows], return_inverse=True)
-    steps = np.array([row["steps"] for row in rows], dtype=np.float64)
-    values = np.array([row.get(name) for row in rows], dtype=np.float64)
-    if not len(rows):
-        return Series(np.zeros(0), np.zeros((0, 1)), curve(np.zeros((0, 1))))
-    weights = np.ones(len(rows))
-    if name.startswith("episode_"):
-        weights = np.array([row["episodes"] for row in rows], dtype=np.float64)
-    weights[~np.isfinite(values)] = 0
-    count = min(points, int(np.bincount(column).max()))
-    edges = np.linspace(0, steps.max(), count + 1)
-    stretch = np.clip(np.searchsorted(edges, steps) - 1, 0, count - 1)
-    place, size = stretch * len(seeds) + column, count * len(seeds)
-    with np.errstate(invalid="ignore"):
-        mean = np.bincount(place, weights * np.nan_to_num(values), size) / np.bincount(
-            place, weights, size
-        )
-    table = mean.reshape(count, len(seeds))
-    return Series(edges[1:], table, curve(table))
-
-
-def run_summary(run: Run) -> dict[str, Any]:
-    """What a run came to, as plain data."""
-    config, rows, timings = run.config, run.metrics, run.timings
-    steps = {row["seed"]: row["steps"] for row in rows}
-    compiling = sum((row.get("compile_seconds", 0.0) for row in timings), 0.0)
-    training = sum((row.get("seconds", 0.0) for row in timings), 0.0)
-    final = run.final_returns
-    done = min(steps.values()) if len(steps) == config.seeds else 0
-    return {
-        "run": str(run.path),
-        "env": config.env,
-        "algorithm": config.algorithm.name,
-        "steps": config.steps,
-        "steps_done": done,
-        "finished": done >= config.steps,
-        "seeds": config.seeds,
-        "final_returns": final.tolist(),
-        "score": summarise(final)._asdict() if np.isfinite(final).all() else None,
-        "seconds": training,
-        "compile_seconds": compiling,
-        "steps_per_second": sum(steps.values()) / training if training else None,
-    }
-
-
 def write_run_report(run: Run) -> Path:
     """Write a run's `learning_curve.png` and `report.html`; the report's path."""
     rows, summary = run.metrics, run_summary(run)
@@ -117,6 +48,7 @@ def write_run_report(run: Run) -> Path:
     sections = [
         Section("", [report.tiles(_headline(summary))]),
         Section("Learning curve", [_learning_curve(returns, threshold)]),
+        *_evaluations(run),
         Section("Which gradient this run ascended", [report.paragraph(_estimand(run))]),
         Section("While it learned", [report.gallery(_diagnostics(run, rows))]),
         Section("Seeds", _seeds(run, summary)),
@@ -130,16 +62,6 @@ def write_run_report(run: Run) -> Path:
 
 
 _MIDDLE = "Interquartile mean with 95 % bootstrap interval"
-
-
-def solved_at(env: str) -> float | None:
-    """The return at which Gymnasium counts an environment as solved, if it says so."""
-    import gymnasium
-
-    try:
-        return gymnasium.spec(env.rpartition(":")[2]).reward_threshold
-    except gymnasium.error.Error:
-        return None
 
 
 def _headline(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -185,11 +107,16 @@ def _duration(seconds: float) -> str:
 
 
 def _learning_curve(returns: Series, threshold: float | None) -> Html:
+    caption = "Mean return of the episodes that ended, as training went on."
+    return _curve_figure(returns, threshold, caption, "Episode return against environment steps")
+
+
+def _curve_figure(returns: Series, threshold: float | None, caption: str, label: str) -> Html:
     def draw(size: tuple[float, float]) -> str:
         drawn: Figure = plots.learning_curve(*returns, title="", threshold=threshold, size=size)
         return plots.to_svg(drawn)
 
-    words: Html | str = "Mean return of the episodes that ended, as training went on."
+    words: Html | str = caption
     if returns.values.shape[1] > 1:
         keys = [
             element("span", "interquartile mean of the seeds", class_="key line"),
@@ -197,8 +124,28 @@ def _learning_curve(returns: Series, threshold: float | None) -> Html:
             element("span", "single seeds", class_="key seed"),
         ]
         words = Html(element("div", *keys) + element("div", words))
-    label = "Episode return against environment steps"
     return report.figure(draw((8.8, 4.2)), words, label=label, narrow=draw((3.7, 3.1)))
+
+
+def _evaluations(run: Run) -> list[Section]:
+    """The curve of the evaluations, where there were any."""
+    rows, config = run.evaluations, run.config.evaluation
+    if not rows or config is None:
+        return []
+    rows = [row | {"episodes": config.episodes} for row in rows]
+    actions = "the most probable" if config.greedy else "sampled"
+    drawn = _curve_figure(
+        series(rows, "return"),
+        config.stop_at,
+        f"Mean return of {config.episodes} fresh episodes with {actions} actions.",
+        "Return of evaluations against environment steps",
+    )
+    best = {
+        f"seed {seed}": f"{value:.2f}"
+        for seed, value in enumerate(best_evaluations(run) or [], start=run.config.seed)
+    }
+    words = "The best evaluation of each seed; `best_policy.safetensors` holds these policies."
+    return [Section("Evaluations", [drawn, report.paragraph(words), report.facts(best)])]
 
 
 def _diagnostics(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[Html]:
@@ -236,8 +183,8 @@ def _settings(run: Run) -> dict[str, Any]:
     plain = {
         "environment": config.env,
         "where it runs": "on the device" if config.kind == "device" else "on the host",
-        "observations": in_words(config.observation_space),
-        "actions": in_words(config.action_space),
+        "observation space": in_words(config.observation_space),
+        "action space": in_words(config.action_space),
         "time limit": config.max_episode_steps,
         "steps per seed": config.steps,
         "first seed": config.seed,

@@ -26,6 +26,9 @@ class Observer:
     def visit(self, rows: list[dict[str, Any]], steps: int, seconds: float) -> None:
         """New metrics; the steps learned from so far (the slowest seed's); the seconds run."""
 
+    def evaluated(self, rows: list[dict[str, Any]]) -> None:
+        """An evaluation was played: a row for each seed."""
+
     def note(self, message: str) -> None:
         """Something that the user should read."""
         _say(Console(stderr=True), message)
@@ -99,6 +102,15 @@ class ProgressBar(Observer):
             self.lines = steps * 10 // self.total
             percent = min(100, steps * 100 // self.total)
             self.console.print(f"{percent:3d}%  {speed}  return {score}", highlight=False)
+
+    def evaluated(self, rows: list[dict[str, Any]]) -> None:
+        """Say how the policies did."""
+        mean = sum(row["return"] for row in rows) / len(rows)
+        steps = min(row["steps"] for row in rows)
+        where = f"{len(rows[0]['returns'])} episodes{' each' if len(rows) > 1 else ''}"
+        self.console.print(
+            f"[dim]evaluated at {steps:,}:[/] {mean:.1f} [dim]({where})[/]", highlight=False
+        )
 
     def note(self, message: str) -> None:
         """Tell the user, above the bar."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,45 @@ from logtrick.files import read_regular
 FORMAT = 1
 _CONFIG_LIMIT = 2**24
 CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Episodes played while a run is trained, which training never learns from.
+
+    Training with and without it is the same, bit for bit: the episodes have environments and
+    random numbers of their own, and running moments stay as they are.
+
+    Attributes:
+        every: steps of each seed between two evaluations; they come after whole updates, and
+            another one after the last update.
+        episodes: for each seed.
+        greedy: play the most probable actions instead of sampled ones.
+        stop_at: training ends once every seed's mean return reaches this.
+        max_steps: where an episode is cut; None: at the environment's own time limit.
+
+    Raises:
+        ConfigError: a number that cannot be meant.
+
+    Example:
+        >>> Evaluation(every=50_000, stop_at=475).episodes
+        10
+    """
+
+    every: int
+    episodes: int = 10
+    greedy: bool = True
+    stop_at: float | None = None
+    max_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("every", "episodes"):
+            if type(value := getattr(self, name)) is not int or value < 1:
+                raise ConfigError(
+                    f"evaluation: {name}={value!r}; it must be a whole number, at least 1."
+                )
+        if self.stop_at is not None and not math.isfinite(self.stop_at):
+            raise ConfigError(f"evaluation: stop_at={self.stop_at!r}; it must be a finite return.")
 
 
 @dataclass(frozen=True)
@@ -46,6 +86,8 @@ class RunConfig:
     """Versions, machine and device."""
     env_settings: Mapping[str, Any] | None = None
     """The constants of a device environment, which its id does not tell."""
+    evaluation: Evaluation | None = None
+    """Episodes played while the run is trained."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `config.json`."""
@@ -58,6 +100,7 @@ class RunConfig:
             "algorithm": self.algorithm.to_dict(),
             "env_settings": self.env_settings and dict(self.env_settings),
             "made_by": dict(self.made_by),
+            "evaluation": self.evaluation and dataclasses.asdict(self.evaluation),
         }
 
     @classmethod
@@ -69,6 +112,8 @@ class RunConfig:
         fields["observation_space"] = space_from_dict(fields["observation_space"])
         fields["action_space"] = space_from_dict(fields["action_space"])
         fields["algorithm"] = from_dict(fields["algorithm"])
+        if fields.get("evaluation") is not None:
+            fields["evaluation"] = Evaluation(**fields["evaluation"])
         return cls(**fields)
 
 

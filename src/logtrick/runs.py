@@ -2,9 +2,11 @@
 
     config.json          everything needed to run it again, versions and device included
     metrics.jsonl        one line for each update and seed; no wall-clock, so that it is bit-exact
+    evaluations.jsonl    one line for each evaluation and seed, where there were any
     timings.jsonl        wall-clock, compile time apart
     checkpoints/         the last three states, each verified by its SHA-256 sums
     policy.safetensors   the latest policies and value functions, all seeds; policy.json says how
+    best_policy.safetensors   the same, as they were at each seed's best evaluation
     learning_curve.png   report.html
 
 All of it is data: loading a run executes nothing that it contains.
@@ -14,21 +16,30 @@ import functools
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_to_dict
-from logtrick.errors import RunError
+from logtrick.errors import ConfigError, RunError
 from logtrick.files import PathLike, write_json_atomic
 from logtrick.logs import read_jsonl
-from logtrick.run_config import CONFIG, FORMAT, RunConfig, env_settings, read_config
+from logtrick.run_config import (
+    CONFIG,
+    FORMAT,
+    Evaluation,
+    RunConfig,
+    env_settings,
+    read_config,
+)
 from logtrick.tree_files import read_arrays, write_arrays_atomic
 
-METRICS, TIMINGS = "metrics.jsonl", "timings.jsonl"
-CHECKPOINTS, POLICY, DESCRIPTION = "checkpoints", "policy.safetensors", "policy.json"
+METRICS, TIMINGS, EVALUATIONS = "metrics.jsonl", "timings.jsonl", "evaluations.jsonl"
+CHECKPOINTS, DESCRIPTION = "checkpoints", "policy.json"
+POLICY, BEST = "policy.safetensors", "best_policy.safetensors"
 CURVE, REPORT = "learning_curve.png", "report.html"
+Which = Literal["latest", "best"]
 FINAL_EPISODES = 100
 """Episodes at the end of training over which each seed's score is a mean, at least."""
 
@@ -73,13 +84,31 @@ class Run:
     @functools.cached_property
     def models(self) -> tuple[Any, ...]:
         """Policy and value function of each seed, as they were at the latest checkpoint."""
-        import jax
-
-        template = model_template(self.config)
         if not (self.path / POLICY).exists():
             raise RunError(f"{self.path} holds no {POLICY} yet: no checkpoint was reached.")
-        stacked, _ = read_arrays(self.path / POLICY, template)
+        return self._read_models(POLICY)
+
+    @functools.cached_property
+    def best_models(self) -> tuple[Any, ...]:
+        """Policy and value function of each seed, as they were at its best evaluation."""
+        if not (self.path / BEST).exists():
+            raise RunError(
+                f"{self.path} holds no {BEST}: it was trained without evaluations, or none has "
+                "reached a checkpoint yet. `--eval-every 10000` has them made."
+            )
+        return self._read_models(BEST)
+
+    def _read_models(self, name: str) -> tuple[Any, ...]:
+        import jax
+
+        stacked, _ = read_arrays(self.path / name, model_template(self.config))
         return tuple(jax.tree.map(lambda x, s=s: x[s], stacked) for s in range(self.config.seeds))
+
+    def models_of(self, which: Which) -> tuple[Any, ...]:
+        """`models` for "latest", `best_models` for "best"."""
+        if which not in ("latest", "best"):
+            raise ConfigError(f"policy={which!r}; it is 'latest' or 'best'.")
+        return self.models if which == "latest" else self.best_models
 
     @property
     def policies(self) -> tuple[Any, ...]:
@@ -102,6 +131,17 @@ class Run:
         return read_jsonl(self.path / TIMINGS)
 
     @property
+    def evaluations(self) -> list[dict[str, Any]]:
+        """One row for each evaluation and seed; none where the run is trained without them."""
+        path = self.path / EVALUATIONS
+        return read_jsonl(path) if path.exists() else []
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the last evaluation came up to the score at which training was to stop."""
+        return has_reached(self.evaluations[-self.config.seeds :], self.config.evaluation)
+
+    @property
     def final_returns(self) -> np.ndarray:
         """float64[seeds]: each seed's mean training return over its last episodes.
 
@@ -116,6 +156,7 @@ class Run:
         *,
         seed: int = 0,
         greedy: bool = False,
+        policy: Which = "latest",
         max_steps: int | None = None,
         env: Any = None,
     ) -> Scores:
@@ -127,6 +168,7 @@ class Run:
             episodes: for each policy.
             seed: of the episodes.
             greedy: take the most probable action instead of a sample.
+            policy: "latest", or "best": that of each seed's best evaluation while it was trained.
             max_steps: where an episode is cut at the latest; needed where the environment has no
                 time limit that is known.
             env: the environment, where it has no id by which it is found again.
@@ -134,9 +176,8 @@ class Run:
         from logtrick.evaluation import evaluate
 
         spec = self.env_spec(env)
-        played = evaluate(
-            self.models, spec, episodes, seed=seed, greedy=greedy, max_steps=max_steps
-        )
+        models = self.models_of(policy)
+        played = evaluate(models, spec, episodes, seed=seed, greedy=greedy, max_steps=max_steps)
         return Scores(*played)
 
     def env_spec(self, env: Any = None) -> EnvSpec:
@@ -220,6 +261,14 @@ def new_folder(parent: PathLike, name: str) -> Path:
             reason = error.strerror or error
             raise RunError(f"{parent} cannot take a new run: {reason}. Choose --out.") from error
     raise AssertionError
+
+
+def has_reached(last: list[dict[str, Any]], evaluation: Evaluation | None) -> bool:
+    """Whether the last evaluation, a row for each seed, came up to the score to stop at."""
+    if evaluation is None or evaluation.stop_at is None or not last:
+        return False
+    returns = np.array([row["return"] for row in last], np.float64)  # null is NaN
+    return bool(np.all(returns >= evaluation.stop_at))
 
 
 def final_returns(rows: list[dict[str, Any]], config: RunConfig) -> np.ndarray:

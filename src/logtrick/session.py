@@ -8,25 +8,27 @@ same bits as if nothing had happened.
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from logtrick import runs
-from logtrick.checkpoints import CheckpointFolder
+from logtrick.callbacks import Callback, Visit
 from logtrick.envs import EnvSpec
-from logtrick.errors import NonFiniteError
-from logtrick.logs import AppendLog
+from logtrick.errors import ConfigError, NonFiniteError
 from logtrick.progress import Observer
+from logtrick.recording import Recorder, Rows
 from logtrick.run_config import RunConfig
-from logtrick.runs import Run
-from logtrick.tree_files import FromMetadata, made_by
+from logtrick.runs import Run, has_reached
+from logtrick.tree_files import made_by
 
 VISIT_SECONDS = 0.25
 """How long the device is left alone between two visits, about."""
+
+_EVALUATION = 0x6576616C
+"""Keeps the seeds of evaluations apart from those of training ("eval" in ASCII)."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -41,14 +43,20 @@ class Session:
     """One process's work on one run."""
 
     def __init__(
-        self, config: RunConfig, spec: EnvSpec, observer: Observer, checkpoint_seconds: float
+        self,
+        config: RunConfig,
+        spec: EnvSpec,
+        observer: Observer,
+        checkpoint_seconds: float,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         from logtrick.algorithms.loop import Loop
         from logtrick.compilation import use_compilation_cache
 
         use_compilation_cache()
-        self.config, self.observer = config, observer
+        self.config, self.observer, self.callbacks = config, observer, callbacks
         self.checkpoint_seconds = checkpoint_seconds
+        self.evaluator = _evaluator(config, spec)
         self.loop = Loop(
             config.algorithm,
             spec,
@@ -63,64 +71,63 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.loop.close()
+        if self.evaluator is not None:
+            self.evaluator.close()
 
     def run(self, path: Path) -> Run:
         """Train to the end from the latest checkpoint, or from the start."""
-        run = Run(path)
-        self.checkpoints = CheckpointFolder(path / runs.CHECKPOINTS)
-        with (
-            AppendLog(path / runs.METRICS) as self.metrics,
-            AppendLog(path / runs.TIMINGS) as self.timings,
-            _stop_on_signal() as stop,
-        ):
-            state = self._restore(path)
-            self.updates, steps = int(np.max(state.updates)), int(np.min(state.steps))
-            self.observer.begin(run, self.updates, steps)
+        with Recorder(path) as self.recorder, _stop_on_signal() as interrupted:
+            self.stop = threading.Event()
+            state = self._restore()
+            run = self.recorder.run
+            self.observer.begin(run, self.updates, _slowest(state))
             try:
-                self._train(path, state, stop)
+                self._train(state, interrupted)
             finally:
                 self.observer.end(run)
-        if stop.is_set():
+        if interrupted.is_set():
             raise Interrupted(run)
         return run
 
-    def _train(self, path: Path, state: Any, stop: threading.Event) -> None:
+    def _train(self, state: Any, interrupted: threading.Event) -> None:
         loop, limit = self.loop, 1
         told, training, saved = 0.0, 0.0, time.perf_counter()
-        while not loop.is_done(state) and not stop.is_set():
+        evaluations = self._evaluate(state)  # one that a killed process owed
+        while not self._is_over(state) and not self.stop.is_set() and not interrupted.is_set():
             begin, compiled = time.perf_counter(), loop.compile_seconds
-            state, metrics = loop.advance(state, limit)
+            state, metrics = loop.advance(state, min(limit, self._updates_to_evaluation(state)))
             seconds = time.perf_counter() - begin - (loop.compile_seconds - compiled)
             training += seconds
             if loop.compile_seconds > told:
-                self.timings.append([{"compile_seconds": loop.compile_seconds - told}])
+                self.recorder.time({"compile_seconds": loop.compile_seconds - told})
                 told = loop.compile_seconds
                 self.observer.compiled(told)
             made = len(metrics["steps"])
-            self._record(metrics, seconds, training)
+            rows = self._record(metrics, seconds, training)
             limit = max(1, min(4 * limit, int(made * VISIT_SECONDS / max(seconds, 1e-9))))
-            if time.perf_counter() - saved > self.checkpoint_seconds and not loop.is_done(state):
-                self._save(path, state)
+            with self._saving_what_there_is(state):
+                evaluations += self._evaluate(state)
+                self._call_back(state, rows, evaluations)
+            evaluations = []
+            if time.perf_counter() - saved > self.checkpoint_seconds and not self._is_over(state):
+                self._save(state)
                 saved = time.perf_counter()
-        self._save(path, state)
+        self._save(state)
 
-    def _record(self, metrics: dict[str, np.ndarray], seconds: float, total: float) -> None:
+    def _is_over(self, state: Any) -> bool:
+        last = self.recorder.last_evaluation
+        return self.loop.is_done(state) or has_reached(last, self.config.evaluation)
+
+    def _record(self, metrics: dict[str, np.ndarray], seconds: float, total: float) -> Rows:
         """Write what the last updates measured; stop at a number that is not finite."""
         finite, active = metrics.pop("finite"), metrics.pop("active")
         bad = np.argwhere(~finite.all(axis=2))
         good = len(finite) if not len(bad) else int(bad[0, 0])
         columns = {name: values.tolist() for name, values in metrics.items()}
-        rows = [
-            {"update": self.updates + u + 1, "seed": self.config.seed + s}
-            | {name: values[u][s] for name, values in columns.items()}
-            for u in range(good)
-            for s in range(self.config.seeds)
-            if active[u, s]
-        ]
-        self.metrics.append(rows)
+        rows = self.recorder.record(columns, active[:good], self.updates + 1)
         self.updates += good
         steps = int(metrics["steps"][-1].min())
-        self.timings.append([{"update": self.updates, "steps": steps, "seconds": seconds}])
+        self.recorder.time({"update": self.updates, "steps": steps, "seconds": seconds})
         self.observer.visit(rows, steps, total)
         if len(bad):
             update, s = bad[0]
@@ -132,38 +139,97 @@ class Session:
                 "rate, a gradient norm limit (max_grad_norm) or a look at the environment's "
                 "rewards may help."
             )
+        return rows
 
     def _last_checkpoint(self) -> str:
-        steps = self.checkpoints.steps()
+        steps = self.recorder.checkpoints.steps()
         return f"update {steps[0]}" if steps else "the start (none was needed yet)"
 
-    def _save(self, path: Path, state: Any) -> None:
-        """Save the state, and the policies in it; the log up to here belongs to it."""
-        self.metrics.sync()
-        tree = {"state": state}
-        sizes = {"metrics_bytes": self.metrics.size, "timings_bytes": self.timings.size}
-        metadata: dict[str, Any] = {**sizes}
-        if self.loop.host is not None and self.loop.host.envs.replayable:
-            tree["host"] = self.loop.host.state()
-            metadata["host"] = {k: [str(v.dtype), *v.shape] for k, v in tree["host"].items()}
-        self.checkpoints.save(self.updates, tree, metadata)
-        runs.write_policy(path, self.config, self.loop.program.model(state.params))
+    # --- evaluations and callbacks --------------------------------------------------------------
 
-    def _restore(self, path: Path) -> Any:
+    def _updates_to_evaluation(self, state: Any) -> int:
+        """Updates that can be made without passing the one after which an evaluation is due."""
+        if (evaluation := self.config.evaluation) is None:
+            return 2**31 - 1
+        at_most = self.config.algorithm.num_envs * self.loop.program.num_steps  # in one update
+        missing = evaluation.every - _slowest(state) % evaluation.every
+        return -(-missing // at_most)
+
+    def _evaluate(self, state: Any) -> Rows:
+        """Play the evaluation that is due, if one is."""
+        if self.evaluator is None or not self._is_due(state):
+            return []
+        import jax
+
+        begin = time.perf_counter()
+        params = jax.device_get(state.params)
+        # Fresh episodes every time, the same ones when this update is made again.
+        entropy = (self.config.seed, self.updates, _EVALUATION)
+        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0] >> 1)
+        returns, lengths = self.evaluator.play(self._models(params), seed)
+        steps = np.asarray(state.steps)
+        rows = self.recorder.evaluated(self.updates, steps, returns, lengths, params)
+        seconds = time.perf_counter() - begin
+        self.recorder.time({"update": self.updates, "evaluation_seconds": seconds})
+        self.observer.evaluated(rows)
+        return rows
+
+    def _is_due(self, state: Any) -> bool:
+        """Whether an evaluation belongs to this state and was not played yet."""
+        assert self.config.evaluation is not None
+        every = self.config.evaluation.every
+        last = self.recorder.last_evaluation
+        if last and last[0]["update"] == self.updates:
+            return False
+        before = min((row["steps"] for row in last), default=0)
+        return self.loop.is_done(state) or _slowest(state) // every > before // every
+
+    def _models(self, params: Any) -> tuple[Any, ...]:
+        """Each seed's model, with arrays [seeds, …] of NumPy."""
+        import jax
+
+        model = self.loop.program.model(params)
+        return tuple(jax.tree.map(lambda x, s=s: x[s], model) for s in range(self.config.seeds))
+
+    def _call_back(self, state: Any, rows: Rows, evaluations: Rows) -> None:
+        import jax
+
+        if not self.callbacks:
+            return
+
+        def snapshot() -> tuple[Any, ...]:
+            return self._models(jax.device_get(state.params))
+
+        run, steps = self.recorder.run, _slowest(state)
+        visit = Visit(run, steps, rows, evaluations, snapshot, self.stop.set)
+        for callback in self.callbacks:
+            callback(visit)
+
+    @contextmanager
+    def _saving_what_there_is(self, state: Any) -> Iterator[None]:
+        """Nothing is lost where an evaluation or a callback raises."""
+        try:
+            yield
+        except BaseException:
+            self._save(state)
+            raise
+
+    # --- saving and restoring -------------------------------------------------------------------
+
+    def _save(self, state: Any) -> None:
+        host = self.loop.host
+        arrays = host.state() if host is not None and host.envs.replayable else None
+        self.recorder.save(self.updates, state, self.loop.program.model, arrays)
+
+    def _restore(self) -> Any:
         """The state to go on from, with the logs cut back to it."""
         state = self.loop.initial()
-        if not self.checkpoints.steps():
-            self.metrics.truncate_to(0)
-            self.timings.truncate_to(0)
-            self._save_first(path, state)
+        if not self.recorder.checkpoints.steps():
+            self.recorder.cut_back(None)
+            self.updates = 0
+            self._save(state)
             return state
-
-        def like(metadata: dict[str, Any]) -> dict[str, Any]:
-            host = metadata.get("host")
-            empty = host and {k: np.empty(shape, dtype) for k, (dtype, *shape) in host.items()}
-            return {"state": state} | ({"host": empty} if empty else {})
-
-        restored = self.checkpoints.latest(FromMetadata(like))
+        restored = self.recorder.latest(state)
         for reason in restored.rejected:
             self.observer.note(f"A checkpoint was passed over: {reason}")
         now, then = made_by(), restored.metadata["made_by"]
@@ -173,9 +239,8 @@ class Session:
                 f"This run was saved under other conditions ({differences}). It goes on from the "
                 "same state, but what follows need not be what would have followed there."
             )
-        self.metrics.truncate_to(restored.metadata["metrics_bytes"])
-        self.timings.truncate_to(restored.metadata["timings_bytes"])
-        self.timings.append([{"resumed_at": restored.step}])
+        self.recorder.cut_back(restored)
+        self.updates = restored.step
         if self.loop.host is not None:
             if "host" in restored.tree:
                 self.loop.host.restore(restored.tree["host"])
@@ -186,9 +251,30 @@ class Session:
                 )
         return restored.tree["state"]
 
-    def _save_first(self, path: Path, state: Any) -> None:
-        self.updates = 0
-        self._save(path, state)
+
+def _slowest(state: Any) -> int:
+    """Transitions that the slowest seed has learned from."""
+    return int(np.asarray(state.steps).min())
+
+
+def _evaluator(config: RunConfig, spec: EnvSpec) -> Any:
+    """What plays the run's evaluations; None where it has none."""
+    from logtrick.evaluation import Evaluator
+
+    if (evaluation := config.evaluation) is None:
+        return None
+    if spec.num_envs is not None:
+        raise ConfigError(
+            f"{spec.id} was given as an object, and evaluation needs environments of its own: pass "
+            "a function that makes one."
+        )
+    return Evaluator(
+        spec,
+        evaluation.episodes,
+        greedy=evaluation.greedy,
+        max_steps=evaluation.max_steps,
+        workers=config.workers,
+    )
 
 
 @contextmanager

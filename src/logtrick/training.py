@@ -3,19 +3,22 @@
 import datetime
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-from logtrick import runs
+from logtrick import extras, runs
 from logtrick.algorithms.base import Algorithm
+from logtrick.callbacks import Callback
 from logtrick.envs import resolve
 from logtrick.envs.spaces import space_to_dict
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
 from logtrick.files import PathLike, lock_folder, write_json_atomic
 from logtrick.progress import Observer, ProgressBar
-from logtrick.run_config import CONFIG, RunConfig, check_sizes, env_settings
+from logtrick.run_config import CONFIG, Evaluation, RunConfig, check_sizes, env_settings
 from logtrick.runs import Run
 from logtrick.session import Session
+from logtrick.tensorboard import TENSORBOARD
 from logtrick.tree_files import made_by
 
 
@@ -28,6 +31,9 @@ def train(
     seeds: int = 1,
     out: PathLike = "runs/",
     workers: Workers = "sync",
+    evaluation: Evaluation | None = None,
+    callbacks: Sequence[Callback] = (),
+    tensorboard: bool = False,
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
 ) -> Run:
@@ -45,6 +51,12 @@ def train(
         seeds: how many runs to train side by side.
         out: the folder in which the run folder is made.
         workers: "sync" or "async": where the rows of a host environment run.
+        evaluation: episodes to be played now and then, such as `lt.Evaluation(every=50_000)`; the
+            policies that did best are kept, and `stop_at` ends training at a score.
+        callbacks: functions that are called every quarter of a second or so with a
+            `callbacks.Visit`. What one raises ends training, after the state was saved.
+        tensorboard: write the metrics for TensorBoard too, in the run folder's `tensorboard`; a
+            resumed run goes on with them. Needs `pip install "logtrick[log]"`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: show a progress bar; None: where standard error is a terminal. Or an `Observer`.
 
@@ -75,6 +87,8 @@ def train(
     check_sizes(steps, seed, seeds)
     if workers not in ("sync", "async"):
         raise ConfigError(f"workers={workers!r}; it must be 'sync' or 'async'.")
+    if tensorboard:
+        extras.load("tensorboardX", "log")  # before anything is made
     config = RunConfig(
         env=spec.id,
         kind=spec.kind,
@@ -88,14 +102,17 @@ def train(
         seeds=seeds,
         workers=workers,
         made_by=made_by(),
+        evaluation=evaluation,
     )
     space_to_dict(config.observation_space), space_to_dict(config.action_space)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     safe = re.sub(r"[^A-Za-z0-9.-]+", "-", spec.id).strip("-.") or "env"
-    with Session(config, spec, observer(progress), checkpoint_seconds) as session:
+    with Session(config, spec, observer(progress), checkpoint_seconds, callbacks) as session:
         path = runs.new_folder(out, f"{safe[:60]}-{algorithm.name}-{stamp}")
         with lock_folder(path):
             write_json_atomic(path / CONFIG, config.to_dict())
+            if tensorboard:
+                (path / TENSORBOARD).mkdir()
             return session.run(path)
 
 
@@ -103,6 +120,7 @@ def resume(
     path: PathLike,
     *,
     env: Any = None,
+    callbacks: Sequence[Callback] = (),
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
 ) -> Run:
@@ -114,6 +132,7 @@ def resume(
     Args:
         path: the run folder.
         env: the environment, where it has no id by which it is found again.
+        callbacks: as for `train`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
 
@@ -125,7 +144,7 @@ def resume(
     spec = run.env_spec(env)
     with (
         lock_folder(run.path),
-        Session(run.config, spec, observer(progress), checkpoint_seconds) as session,
+        Session(run.config, spec, observer(progress), checkpoint_seconds, callbacks) as session,
     ):
         return session.run(run.path)
 

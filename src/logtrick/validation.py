@@ -16,7 +16,8 @@ ROW_SUM_TOLERANCE = 1e-9
 
 def checked_gamma(gamma: Any) -> float:
     """γ as a float, or an error."""
-    if not (isinstance(gamma, int | float | np.number) and 0 <= gamma <= 1):
+    number = isinstance(gamma, int | float | np.number) and not isinstance(gamma, bool)
+    if not (number and 0 <= gamma <= 1):
         raise ConfigError(f"gamma is {gamma!r}; a discount factor lies in [0, 1]")
     return float(gamma)
 

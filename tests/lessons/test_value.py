@@ -82,7 +82,8 @@ def test_one_step_of_learning_is_the_formula(lesson):
     page.click('[data-do="learn"][data-more="1"]')
     after = page.cells("learned")
     words = page.words("td-words").replace("\u2212", "-")
-    delta = float(words.split("=")[-1])
+    superscripts = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
+    delta = float(words.split("=")[-1].replace(" × 10", "e").translate(superscripts))
     moved = np.flatnonzero(before != after)
     assert len(moved) <= 1
     np.testing.assert_allclose((after - before).sum(), 0.5 * delta, atol=0.5 * 5.1e-4)

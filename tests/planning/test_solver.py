@@ -2,11 +2,16 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from logtrick import planning, problems
+from logtrick.planning import accelerator
 from logtrick.planning.methods import METHODS
+from logtrick.planning.operators import Operator
+from logtrick.planning.threads import Team
 
 
 def ragged(gamma=0.97, ends=0.05, size=400):
@@ -116,6 +121,19 @@ def test_the_accelerator_gives_the_same(mdp):
     assert solution.iterations <= 4
 
 
+@pytest.mark.parametrize("mdp", [MDPS["spread out"], MDPS["ragged and ending"]])
+def test_the_accelerator_sweeps_as_the_kernel_does(mdp):
+    values = np.random.default_rng(0).normal(size=mdp.num_states)
+    backed_up = np.empty_like(values)
+    with Team(1) as team:
+        operator = Operator.from_mdp(mdp, mdp.gamma, team)
+        operator.backup(values, backed_up, np.zeros(len(values), np.uint32))
+    with jax.enable_x64(True):
+        swept = accelerator._sweep(operator)(jnp.asarray(values))
+        assert swept.dtype == jnp.float64
+        np.testing.assert_allclose(np.asarray(swept), backed_up, rtol=1e-13, atol=1e-13)
+
+
 def test_the_accelerator_on_averages():
     mdp = MDPS["spread out"]
     solution = planning.solve(mdp, kind="average", device="accelerator")
@@ -158,6 +176,30 @@ def test_progress_is_reported_and_may_interrupt():
         planning.solve(problems.frozen_lake(gamma=0.99), progress=stop)
 
 
+def chain_of_drifts(gamma=0.9999):
+    """Neighbours as successors, and far to see: a policy takes many products to evaluate."""
+    return problems.garnet(3000, 3, 3, window=40, gamma=gamma)
+
+
+def costs_until_the_end():
+    mdp = problems.garnet(2000, 3, 3, ends=0.001, gamma=1.0, window=9)
+    return mdp.replace(rewards=-np.abs(mdp.rewards))
+
+
+@pytest.mark.parametrize("mdp", [chain_of_drifts(), costs_until_the_end()])
+def test_progress_goes_on_inside_an_evaluation(mdp, monkeypatch):
+    """No policy's evaluation, and no proof, is silent however long it takes."""
+    monkeypatch.setattr("logtrick.planning.solver.INTERVAL", 0.0)
+    seen = []
+    solution = planning.solve(
+        mdp, method="inexact_policy_iteration", tol=1e-5, progress=seen.append
+    )
+    inside = np.bincount([report.iteration for report in seen])
+    assert len(inside) == solution.iterations + 1
+    assert inside.max() > 20
+    assert [report.seconds for report in seen] == sorted(report.seconds for report in seen)
+
+
 def test_a_guess_saves_work_and_is_left_alone():
     mdp = MDPS["spread out"]
     first = planning.solve(mdp, method="value_iteration")
@@ -165,6 +207,17 @@ def test_a_guess_saves_work_and_is_left_alone():
     again = planning.solve(mdp, method="value_iteration", guess=guess)
     assert again.iterations <= 2 < first.iterations
     assert np.array_equal(guess, first.values)
+
+
+@pytest.mark.parametrize("gamma", [0.9, 0.999, 1 - 1e-5])
+def test_corrections_in_single_and_in_double_precision(gamma):
+    """Single precision only where its rounding is far below what is wanted; never in the answer."""
+    mdp = problems.garnet(600, 3, 3, window=30, gamma=gamma)
+    tol = 1e-9 / (1 - gamma)
+    exactly = planning.solve(mdp, method="policy_iteration", tol=tol)
+    found = planning.solve(mdp, method="inexact_policy_iteration", tol=tol)
+    assert found.values.dtype == np.float64
+    np.testing.assert_allclose(found.values, exactly.values, rtol=0, atol=2 * tol)
 
 
 @pytest.mark.slow

@@ -179,6 +179,18 @@ def test_arguments_that_do_not_go_together(arguments, message):
         planning.solve(problems.forest(gamma=0.9), **arguments)
 
 
+@pytest.mark.parametrize(
+    "arguments", [{}, {"method": "value_iteration"}, {"kind": "total"}, {"horizon": 400}]
+)
+def test_values_beyond_float64(arguments):
+    """An overflow ends in an error, not in an endless search for a smaller residual."""
+    mdp = FiniteMDP.from_outcomes([[[(0.999, 0, 1e307, False), (0.001, 0, 0.0, True)]]], gamma=1.0)
+    with pytest.raises(ConvergenceError, match=r"beyond float64|rounding floor"):
+        planning.solve(mdp, **arguments)
+    with pytest.raises(ConvergenceError):
+        planning.solve(mdp.replace(gamma=0.9999), **arguments)
+
+
 @pytest.mark.parametrize("guess", [np.zeros(2), np.array([0.0, np.nan, 1.0])])
 def test_a_guess_that_is_none(guess):
     with pytest.raises(ShapeError, match="guess needs 3 finite values"):

@@ -124,6 +124,33 @@ def test_which_steps_are_exact(seed, reading):
         assert identity.residual < (1e-5 if identity.name == "I5" else 1e-11), identity.name
 
 
+def test_all_five_identities_or_why_not():
+    names = ["I1", "I2", "I3", "I4", "I5"]
+    corridor = problems.corridor()
+    found = derive(corridor, SoftmaxTable(corridor))
+    assert [i.name for i in found.identities] == names
+    assert [np.isnan(i.residual) for i in found.identities] == [False, False, True, True, True]
+    assert "episodes end" in found.identities[2].note
+    endless = corridor.restarting()
+    found = derive(endless, SoftmaxTable(endless), "average")
+    assert [np.isnan(i.residual) for i in found.identities] == [False, True, True, True, False]
+    assert "visits are without bound" in found.identities[1].note
+    assert "no V_γ" in found.identities[3].note
+    assert "–" in found.text()
+    loop = problems.two_state_loop()
+    for reading in READINGS:
+        found = derive(loop, SoftmaxTable(loop), reading)
+        assert [i.name for i in found.identities] == names
+        assert max(i.residual for i in found.identities[:4]) < 1e-13
+
+
+def test_what_is_left_points_somewhere():
+    loop, garden = problems.two_state_loop(), problems.salad_and_poison()
+    assert "still points its way" in derive(loop, SoftmaxTable(loop), "stationary").sentence
+    found = derive(garden, SoftmaxTable(garden), "stationary")
+    assert f"points {found.lines[3].angle:.3g}° away" in found.sentence
+
+
 def test_truths_are_the_exact_gradients():
     mdp = random_mdp(9, ends=False, gamma=0.8)
     policy = softmax_table(mdp, 9)

@@ -1,7 +1,7 @@
 """`logtrick eval RUN`: play fresh episodes with a run's policies."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -21,6 +21,8 @@ class Eval:
     """Of the episodes."""
     greedy: bool = False
     """Take the most probable action instead of a sample."""
+    policy: Literal["latest", "best"] = "latest"
+    """The latest policy, or that of each seed's best evaluation while it was trained."""
     max_steps: int | None = None
     """Where an episode is cut; needed where the environment has no time limit that is known."""
     json: bool = False
@@ -36,7 +38,11 @@ def run(options: Eval) -> None:
     use_compilation_cache()
     result = load(options.run)
     scores = result.evaluate(
-        options.episodes, seed=options.seed, greedy=options.greedy, max_steps=options.max_steps
+        options.episodes,
+        seed=options.seed,
+        greedy=options.greedy,
+        policy=options.policy,
+        max_steps=options.max_steps,
     )
     if options.json:
         print_json(
@@ -44,6 +50,7 @@ def run(options: Eval) -> None:
                 "run": str(result.path),
                 "env": result.config.env,
                 "greedy": options.greedy,
+                "policy": options.policy,
                 "mean": scores.mean,
                 "std": scores.std,
                 "returns": scores.returns.tolist(),

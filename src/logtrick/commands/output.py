@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from logtrick.presentation import run_summary
+from logtrick.derivation import Derivation
 from logtrick.runs import Run, Scores
 from logtrick.statistics import summarise
+from logtrick.summaries import run_summary
 
 
 def print_json(value: Any) -> None:
@@ -27,6 +29,8 @@ def run_table(run: Run) -> None:
     table.add_column(style="dim")
     table.add_column()
     state = "finished" if summary["finished"] else "unfinished"
+    if summary["stopped_early"]:
+        state = f"stopped at its score, after {summary['steps_done']:,} steps"
     table.add_row("run", f"{summary['run']} ({state})")
     if (score := summary["score"]) is None:
         table.add_row("return", "– (no episode has ended yet)")
@@ -36,6 +40,8 @@ def run_table(run: Run) -> None:
             "return",
             f"[bold]{score['mean']:.1f}[/] mean of the last episodes, {seeds}{_interval(score)}",
         )
+    if (best := summary["best_evaluations"]) is not None:
+        table.add_row("evaluated", f"best {', '.join(f'{value:.1f}' for value in best)}")
     speed = summary["steps_per_second"]
     if speed:
         table.add_row(
@@ -87,6 +93,24 @@ def envs_table(rows: Sequence[Any], filter_: str) -> None:
         console.print("[dim]?  known once it is made: logtrick train ID says so[/]")
     for number, line in enumerate(lines, 1):
         console.print(f"[dim]{escape(f'[{number}]')} {escape(line)}[/]", highlight=False)
+
+
+def derivation_tables(name: str, source: str, found: Derivation) -> None:
+    """Print the seven lines, the five identities, and what they come to."""
+    console = Console()
+    head = f"{name}, {source} policy, γ = {found.gamma:g}, reading {found.reading!r}"
+    lines, identities = (Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1)) for _ in range(2))
+    for title in ("line", "value", "norm", "off", "angle", "from the line before"):
+        lines.add_column(title, no_wrap=title != "from the line before")
+    for line in found.rows():
+        lines.add_row(*map(escape, line))
+    for title in ("", "identity", "off", "what it says"):
+        identities.add_column(title, no_wrap=title != "what it says")
+    for identity in found.identity_rows():
+        identities.add_row(*map(escape, identity))
+    normaliser = f"D7, a sum over time, is {found.normaliser:.6g} × D6, one expectation."
+    for part in (escape(head), lines, normaliser, identities, escape(found.sentence)):
+        console.print(part, highlight=False)
 
 
 def _interval(score: dict[str, Any]) -> str:

@@ -22,8 +22,8 @@ class Report:
 def run(options: Report) -> None:
     """Write and print."""
     from logtrick.commands.output import print_json, run_table
-    from logtrick.presentation import run_summary
     from logtrick.runs import load
+    from logtrick.summaries import run_summary
 
     result = load(options.run)
     result.report()

@@ -33,22 +33,21 @@ class Solve:
 
 def run(options: Solve) -> None:
     """Solve, write and print."""
-    from logtrick import problems, solving
+    from logtrick import solving
+    from logtrick.commands.inputs import read_mdp
     from logtrick.commands.output import print_json
     from logtrick.commands.solved_output import print_solved
-    from logtrick.errors import MDPError
     from logtrick.progress import BoundBar
     from logtrick.solution_report import check_output, write
 
     if options.out is not None:
         check_output(options.out)
-    mdp = problems.make(options.mdp, gamma=options.gamma)
-    mdp = mdp.restarting() if options.restarting else mdp
-    if options.kind == "average" and mdp.pair_ends.any():
-        raise MDPError(
-            f"the episodes of {options.mdp} end, so there is no average per step; --restarting "
-            "sends every end back to a start"
-        )
+    mdp = read_mdp(
+        options.mdp,
+        options.gamma,
+        restarting=options.restarting,
+        needs_average=options.kind == "average",
+    )
     with BoundBar() as bar:
         solved = solving.solve(options.mdp, mdp, options.policy, options.kind, progress=bar.show)
     if options.out is not None:

@@ -1,13 +1,16 @@
 """`logtrick train ENV`: ascend J."""
 
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import PPO
 from logtrick.errors import ConfigError
+
+EVALUATIONS = 20
+"""How many evaluations a run has where only the score to stop at is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,17 @@ class Train:
     """Go on with this run folder instead; it knows its environment and settings."""
     workers: Literal["sync", "async"] = "sync"
     """Where a host environment's rows run: in this process, or each in one of its own."""
+    eval_every: int | None = None
+    """Steps between two evaluations, for each seed: fresh episodes that training does not learn
+    from. The policies that did best are kept. None: no evaluations, but 20 with --stop-at."""
+    eval_episodes: int = 10
+    """Episodes of an evaluation, for each seed."""
+    eval_greedy: bool = True
+    """Evaluate the most probable actions instead of sampled ones."""
+    stop_at: float | None = None
+    """Stop once every seed's evaluation reaches this mean return."""
+    tensorboard: bool = False
+    """Write the metrics for TensorBoard too: tensorboard --logdir runs."""
     checkpoint_seconds: float = 30.0
     """Seconds between two checkpoints."""
     json: bool = False
@@ -44,8 +58,8 @@ class Train:
 def run(options: Train) -> None:
     """Train, show progress, write the report, print the summary."""
     from logtrick.commands.output import print_json, run_table
-    from logtrick.presentation import run_summary
     from logtrick.progress import ProgressBar
+    from logtrick.summaries import run_summary
     from logtrick.training import resume, train
 
     progress = ProgressBar()
@@ -65,6 +79,8 @@ def run(options: Train) -> None:
             seeds=options.seeds,
             out=options.out,
             workers=options.workers,
+            evaluation=_evaluation(options),
+            tensorboard=options.tensorboard,
             checkpoint_seconds=options.checkpoint_seconds,
             progress=progress,
         )
@@ -73,6 +89,19 @@ def run(options: Train) -> None:
         print_json(run_summary(result))
     else:
         run_table(result)
+
+
+def _evaluation(options: Train) -> Any:
+    """The evaluations that were asked for; None where none were."""
+    from logtrick.run_config import Evaluation
+
+    if options.eval_every is None and options.stop_at is None:
+        return None
+    every = options.eval_every
+    if every is None:
+        every = max(1, (options.steps or 1) // EVALUATIONS)
+    episodes, greedy = options.eval_episodes, options.eval_greedy
+    return Evaluation(every, episodes, greedy, options.stop_at)
 
 
 def _refuse_settings(options: Train) -> None:

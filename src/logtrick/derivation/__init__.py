@@ -19,18 +19,23 @@ import jax
 from logtrick.derivation.calculus import Calculus
 from logtrick.derivation.readings import average, start, stationary
 from logtrick.derivation.results import Derivation, Identity, Line, Reading
-from logtrick.errors import ConfigError
+from logtrick.errors import ConfigError, MDPError
 from logtrick.exact import evaluation, tables
 from logtrick.mdp import FiniteMDP
 
 #: Beyond so many states, time is not unrolled matrix by matrix any more.
 MOST_STATES = 2000
 
+_WORDS: dict[evaluation.Kind, str] = {
+    "discounted": "at γ = 1 nothing ends: visits are without bound",
+    "average": "no d_π: episodes end, or it depends on the start",
+}
+
 _READINGS = {"start": start, "stationary": stationary, "average": average}
 
 
 def derive(mdp: FiniteMDP, policy: Any, reading: Reading = "start") -> Derivation:
-    """Evaluate the lines D1–D7 and the identities that belong to them.
+    """Evaluate the lines D1–D7 and the identities I1–I5.
 
     Args:
         mdp: with at most 2000 states. "stationary" and "average" need one that does not end.
@@ -68,10 +73,21 @@ def derive(mdp: FiniteMDP, policy: Any, reading: Reading = "start") -> Derivatio
         )
     if reading == "stationary" and mdp.gamma == 1:
         raise ConfigError('at γ = 1 there is no V_γ to weigh by d_π; use the reading "average"')
-    kind: evaluation.Kind = "discounted" if reading == "start" else "average"
-    evaluation.evaluate(mdp, policy, kind)  # typed errors, before anything is traced
+    missing = {kind: _missing(mdp, policy, kind) for kind in _WORDS}
+    if error := missing["discounted" if reading == "start" else "average"]:
+        raise error
+    words = [kind_words if missing[kind] else "" for kind, kind_words in _WORDS.items()]
     with jax.enable_x64(True):
-        return _READINGS[reading](Calculus(mdp.replace(storage="dense"), policy))
+        return _READINGS[reading](Calculus(mdp.replace(storage="dense"), policy, *words))
+
+
+def _missing(mdp: FiniteMDP, policy: Any, kind: evaluation.Kind) -> MDPError | None:
+    """What is wrong with an objective here, before anything is traced."""
+    try:
+        evaluation.evaluate(mdp, policy, kind)
+    except MDPError as error:
+        return error
+    return None
 
 
 __all__ = ["Derivation", "Identity", "Line", "Reading", "derive"]

@@ -15,10 +15,18 @@ from logtrick.mdp import FiniteMDP
 
 
 class Calculus:
-    """Functions of the flat parameters, and their derivatives at the policy."""
+    """Functions of the flat parameters, and their derivatives at the policy.
 
-    def __init__(self, mdp: FiniteMDP, policy: Any) -> None:
+    Args:
+        mdp: the MDP, dense.
+        policy: a pytree.
+        no_visits: why there is no η_γ, if there is none.
+        no_stationary: why there is no d_π, if there is none.
+    """
+
+    def __init__(self, mdp: FiniteMDP, policy: Any, no_visits: str, no_stationary: str) -> None:
         self.mdp, self.gamma = mdp, mdp.gamma
+        self.no_visits, self.no_stationary = no_visits, no_stationary
         params, static = eqx.partition(policy, eqx.is_inexact_array)
         wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), params)
         self.theta, unravel = ravel_pytree(wide)

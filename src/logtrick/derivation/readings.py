@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array
 
 from logtrick.derivation.calculus import Calculus
-from logtrick.derivation.identities import conservation, levelling, visits_inside_q
+from logtrick.derivation.identities import all_five
 from logtrick.derivation.results import (
     Derivation,
     Identity,
@@ -67,7 +67,7 @@ def start(of: Calculus) -> Derivation:
         of,
         truth,
         lines,
-        [conservation(of, of.visits), visits_inside_q(of, visits)],
+        all_five(of, of.visits),
         normaliser=normaliser,
         dropped=0.0,
         sentence=(
@@ -81,7 +81,7 @@ def start(of: Calculus) -> Derivation:
 
 def stationary(of: Calculus) -> Derivation:
     """W = d_π, ψ = Q_γ: J4, where D1 → D2 is false."""
-    q, values, weights = of.at(of.action_values), of.at(of.values), of.at(of.stationary)
+    q, weights = of.at(of.action_values), of.at(of.stationary)
     truth, horizon = of.gradient(of.gain), 1 / (1 - of.gamma)
 
     def objective(theta: Array) -> Array:
@@ -90,13 +90,18 @@ def stationary(of: Calculus) -> Derivation:
     def unfolded(theta: Array) -> Array:
         return weights @ (of.probabilities(theta) * of.action_values(theta)).sum(axis=1)
 
-    moved = of.pull(of.stationary, values)
-    pulled = of.pull(of.values, weights)
     all_action = of.all_action(weights, q)
-    dropped = relative(all_action, truth)
+    dropped, turned = relative(all_action, truth), degrees(angle(all_action, truth))
+    left = "still points its way" if turned == "0°" else f"points {turned} away from it"
     lines = [
         ("D1", "∇ Σ d V", of.gradient(objective), 1.0, ""),
-        ("D2", "Σ d ∇V", pulled, 1.0, f"false: it drops Σ ∇d V, {share(dropped)} of ∇r̄"),
+        (
+            "D2",
+            "Σ d ∇V",
+            of.pull(of.values, weights),
+            1.0,
+            f"false: it drops Σ ∇d V, {share(dropped)} of ∇r̄",
+        ),
         ("D3", "Σ d ∇(Σ π Q)", of.gradient(unfolded), 1.0, "V = Σ π Q"),
         ("D4", "Σ d Σ Q ∇π", all_action, 1 - of.gamma, "Q frozen: times (1 − γ) (I3)"),
         ("D5", "Σ d Σ π Q ∇log π", of.score(weights, q), 1.0, "∇π = π ∇log π"),
@@ -109,34 +114,18 @@ def stationary(of: Calculus) -> Derivation:
             f"over time, times 1/(1 − γ) = {horizon:.6g}",
         ),
     ]
-    identities = [
-        conservation(of, of.stationary),
-        Identity(
-            "I3",
-            "(1 − γ) Σ d ∇V = Σ d Σ Q ∇π",
-            relative((1 - of.gamma) * pulled, all_action),
-            "freezing Q rescales and does not turn",
-        ),
-        Identity(
-            "I4",
-            "∇r̄ = Σ d Σ Q ∇π + (1 − γ) Σ ∇d V",
-            relative(all_action + (1 - of.gamma) * moved, truth),
-            f"the second term is what D2 and D4 drop: {share(dropped)}",
-        ),
-        levelling(of),
-    ]
     return _derivation(
         "stationary",
         of,
         truth,
         lines,
-        identities,
+        all_five(of, of.stationary),
         normaliser=horizon,
         dropped=dropped,
         sentence=(
             f"D1 → D2 is false: it drops Σ ∇d V, {share(dropped)} of ∇r̄ here, and what is left "
-            f"points {degrees(angle(all_action, truth))} away from it. That visits are "
-            "conserved, Σ ∇d = 0 (I1), is true and not enough, since V differs between states. "
+            f"{left}. That visits are conserved, Σ ∇d = 0 (I1), is true and not enough, since V "
+            "differs between states. "
             "The end is right all the same for γ near 1: there (1 − γ)V levels out to the same "
             "constant r̄ in every state (I5), and conservation then cancels the dropped term."
         ),
@@ -182,7 +171,7 @@ def average(of: Calculus) -> Derivation:
         of,
         truth,
         lines,
-        [conservation(of, of.stationary), levelling(of)],
+        all_five(of, of.stationary),
         normaliser=1.0,
         dropped=0.0,
         sentence=(

@@ -40,7 +40,8 @@ class Identity:
     """I1 … I5"""
     formula: str
     residual: float
-    """Left less right side, relative to the larger; for I5, max_s |(1 − γ)V_γ − r̄| near γ = 1."""
+    """Left less right side, relative to the right; for I5, max_s |(1 − γ)V_γ − r̄| at γ = .999999.
+    NaN where a term does not exist here."""
     note: str
 
 
@@ -77,10 +78,7 @@ class Derivation:
 
     def identity_rows(self) -> list[tuple[str, str, str, str]]:
         """(name, equation, residual, note) as words for a table."""
-        return [
-            (i.name, i.formula, "0" if i.residual < ROUNDING else f"{i.residual:.1g}", i.note)
-            for i in self.identities
-        ]
+        return [(i.name, i.formula, _residual(i.residual), i.note) for i in self.identities]
 
     def text(self) -> str:
         """Everything as plain text."""
@@ -90,6 +88,12 @@ class Derivation:
         out += ["", f"D7 = {self.normaliser:.6g} × D6", ""]
         out += aligned(self.identity_rows())
         return "\n".join([*out, "", self.sentence])
+
+
+def _residual(value: float) -> str:
+    if np.isnan(value):
+        return "–"
+    return "0" if value < ROUNDING else f"{value:.1g}"
 
 
 def share(value: float) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
-from logtrick.envs import _optional
+from logtrick import extras
 from logtrick.envs._vector import SeededVector
 from logtrick.envs.host import VectorHostEnvs
 from logtrick.envs.spec import EnvRow, EnvSpec, Workers
@@ -30,7 +30,7 @@ def resolve(name: str) -> EnvSpec:
 
     Source: Mnih et al. (2015); Machado et al. (2018) for what is left open.
     """
-    games = _optional.load("ale_py.roms", "atari").get_all_rom_ids()
+    games = extras.load("ale_py.roms", "atari").get_all_rom_ids()
     game = {id.replace("_", ""): id for id in games}.get(name.replace("_", "").lower())
     if game is None:
         raise UnknownEnvError(f"ale-py has no game {name!r}.")
@@ -49,7 +49,7 @@ def resolve(name: str) -> EnvSpec:
 
 def rows() -> list[EnvRow]:
     """One line: there are 108 games."""
-    install = _optional.install("ale_py", "atari")
+    install = extras.install("ale_py", "atari")
     return [EnvRow("atari:pong", "host", "Box[4, 84, 84] uint8", "Discrete", None, install)]
 
 
@@ -61,7 +61,7 @@ class _Atari(SeededVector):
     """
 
     def __init__(self, game: str, num_envs: int, max_frames: int = MAX_FRAMES):
-        module = _optional.load("ale_py.vector_env", "atari")
+        module = extras.load("ale_py.vector_env", "atari")
         self._inner = module.AtariVectorEnv(
             game,
             num_envs,

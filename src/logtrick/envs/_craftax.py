@@ -10,8 +10,8 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
-from logtrick.envs import _optional
-from logtrick.envs._optional import strong
+from logtrick import extras
+from logtrick.envs._arrays import strong
 from logtrick.envs.protocol import DeviceEnv, Step
 from logtrick.envs.spec import EnvRow
 from logtrick.errors import UnknownEnvError
@@ -94,7 +94,7 @@ class Craftax(DeviceEnv):
     @cached_property
     def _made(self) -> tuple[Any, Any]:
         """The environment and its parameters."""
-        module = _optional.load("craftax.craftax_env", "craftax")
+        module = extras.load("craftax.craftax_env", "craftax")
         if self.name not in NAMES:
             raise UnknownEnvError(f"Craftax has no environment {self.name!r}.")
         # The arrays that it builds are constants, even if this runs while jax is tracing.
@@ -110,5 +110,5 @@ def resolve(name: str) -> Craftax:
 
 def rows() -> list[EnvRow]:
     """All four; nothing is made."""
-    install = _optional.install("craftax", "craftax")
+    install = extras.install("craftax", "craftax")
     return [EnvRow(f"craftax:{name}", "device", "", "", True, install) for name in NAMES]

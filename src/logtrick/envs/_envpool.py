@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
-from logtrick.envs import _optional
+from logtrick import extras
 from logtrick.envs._vector import SeededVector
 from logtrick.envs.host import VectorHostEnvs
 from logtrick.envs.spec import EnvRow, EnvSpec, Workers
@@ -30,7 +30,7 @@ def resolve(name: str) -> EnvSpec:
         UnknownEnvError: EnvPool has no such task.
         SpaceError: It has a space that cannot be adapted, or several players.
     """
-    envpool = _optional.load("envpool", "envpool")
+    envpool = extras.load("envpool", "envpool")
     if name not in envpool.list_all_envs():
         raise UnknownEnvError(f"EnvPool has no environment {name!r}.")
     id = f"envpool:{name}"
@@ -56,7 +56,7 @@ def resolve(name: str) -> EnvSpec:
 
 def rows() -> list[EnvRow]:
     """One line: EnvPool has more than a thousand tasks."""
-    install = _optional.install("envpool", "envpool")
+    install = extras.install("envpool", "envpool")
     return [EnvRow("envpool:HalfCheetah-v5", "host", "", "", None, install)]
 
 
@@ -87,7 +87,7 @@ class _Pool(SeededVector):
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
         """Make the pool with one seed for each row, and start all rows."""
-        envpool = _optional.load("envpool", "envpool")
+        envpool = extras.load("envpool", "envpool")
         with _quiet():
             self._pool = envpool.make_gymnasium(
                 self._name,

@@ -10,8 +10,8 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
-from logtrick.envs import _optional
-from logtrick.envs._optional import strong
+from logtrick import extras
+from logtrick.envs._arrays import strong
 from logtrick.envs.protocol import DeviceEnv, Step
 from logtrick.envs.spec import EnvRow
 from logtrick.errors import ConfigError, EnvError, SpaceError, UnknownEnvError
@@ -130,7 +130,7 @@ class Gymnax(DeviceEnv):
     @cached_property
     def _made(self) -> tuple[Any, Any]:
         """What gymnax makes: the environment and its parameters."""
-        gymnax = _optional.load("gymnax", "gymnax")
+        gymnax = extras.load("gymnax", "gymnax")
         if self.name not in gymnax.registered_envs:
             raise UnknownEnvError(f"gymnax has no environment {self.name!r}.")
         try:
@@ -152,7 +152,7 @@ def resolve(name: str) -> Gymnax:
 
 def rows() -> list[EnvRow]:
     """All that gymnax has of its own; nothing is made."""
-    install = _optional.install("gymnax", "gymnax")
+    install = extras.install("gymnax", "gymnax")
     return [EnvRow(f"gymnax:{name}", "device", "", "", True, install) for name in NAMES]
 
 

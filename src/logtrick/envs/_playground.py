@@ -10,8 +10,8 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
-from logtrick.envs import _optional
-from logtrick.envs._optional import strong
+from logtrick import extras
+from logtrick.envs._arrays import strong
 from logtrick.envs.protocol import DeviceEnv, Step
 from logtrick.envs.spec import EnvRow
 from logtrick.errors import EnvError, UnknownEnvError
@@ -115,7 +115,7 @@ class Playground(DeviceEnv):
     @cached_property
     def _made(self) -> tuple[Any, Any]:
         """What Playground makes: the environment and its configuration."""
-        registry = _optional.load("mujoco_playground", "playground").registry
+        registry = extras.load("mujoco_playground", "playground").registry
         if self.name not in registry.ALL_ENVS:
             raise UnknownEnvError(f"MuJoCo Playground has no environment {self.name!r}.")
         config = registry.get_default_config(self.name)
@@ -136,7 +136,7 @@ def resolve(name: str) -> Playground:
 
 def rows() -> list[EnvRow]:
     """The dm_control suite; nothing is made."""
-    install = _optional.install("mujoco_playground", "playground")
+    install = extras.install("mujoco_playground", "playground")
     return [EnvRow(f"playground:{name}", "device", "", "", True, install) for name in DM_CONTROL]
 
 

@@ -42,7 +42,7 @@ def within(tol: float, what: str, bound: float, size: float) -> None:
 def state_values(
     mdp: AnyMDP, policy: Any, *, tol: float = TOLERANCE
 ) -> Float[np.ndarray, " S"] | Float[Array, " S"]:
-    """V_π = r_π + γ P_π V_π (V2).
+    """V_π(s) = E[Σ_t γ^t r_t | s_0 = s] (V1) = r_π + γ P_π V_π (V2).
 
     Args:
         mdp: a `FiniteMDP` or `MatrixFreeMDP`.

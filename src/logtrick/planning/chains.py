@@ -5,14 +5,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt32, UInt64
+from jaxtyping import Bool, Float, Float64, UInt32, UInt64
 from scipy import sparse
 
 from logtrick.mdp import FiniteMDP
 from logtrick.planning import kernels
 from logtrick.planning.threads import BLOCK, Team, num_blocks
 
-Vector = Float64[np.ndarray, " S"]
+#: Float64, but in inner solves of which few digits are wanted.
+Vector = Float[np.ndarray, " S"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Chain:
 
     offsets: UInt64[np.ndarray, " _N1"]
     successors: UInt32[np.ndarray, " K"]
-    probabilities: Float64[np.ndarray, " K"]
+    probabilities: Float[np.ndarray, " K"]
     team: Team
 
     @classmethod
@@ -53,10 +54,10 @@ class Chain:
 
     def advance(
         self,
-        rewards: Float64[np.ndarray, " N"],
+        rewards: Float[np.ndarray, " N"],
         gamma: float,
         values: Vector,
-        out: Float64[np.ndarray, " N"],
+        out: Float[np.ndarray, " N"],
     ) -> tuple[float, float]:
         """V2, one application: out = r + γ P v; returns min and max of out − v.
 
@@ -98,12 +99,15 @@ class Chain:
         parts = (self.probabilities, self.successors.view(np.int32), self.offsets.view(np.int64))
         return sparse.csr_array(parts, (self.rows, self.rows))
 
-    def take(self, rows: UInt64[np.ndarray, " M"]) -> "Chain":
+    def take(self, rows: UInt64[np.ndarray, " M"], dtype: Any = np.float64) -> "Chain":
         """These rows, copied one after the other: sweeps then read nothing else."""
-        lengths = self.offsets[rows + np.uint64(1)] - self.offsets[rows]
-        offsets = frozen(np.concatenate([np.zeros(1, np.uint64), lengths]).cumsum(dtype=np.uint64))
+        offsets = np.zeros(len(rows) + 1, np.uint64)
+        self.team.run(
+            kernels.row_lengths, len(rows), len(rows), frozen(rows), self.offsets, offsets
+        )
+        offsets = frozen(np.cumsum(offsets, out=offsets))
         successors = np.empty(int(offsets[-1]), np.uint32)
-        probabilities = np.empty(int(offsets[-1]))
+        probabilities = np.empty(int(offsets[-1]), dtype)
         self.team.run(
             kernels.copy_rows,
             len(rows),

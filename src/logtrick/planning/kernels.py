@@ -197,14 +197,20 @@ def combine(first, last, block, x, a, y, b_, z, out):
 
 
 @kernel
-def scatter_weights(first, last, block, x, out):
-    """Compute out = x, each entry times its own weight between ½ and 1½ (Weyl's sequence)."""
+def scatter_weights(first, last, block, x, out, dot):
+    """Compute out = x, each entry times its own weight between ½ and 1½ (Weyl's sequence); x·out.
+
+    (BLAS would compute the product, but with threads of its own, whose number changes it.)
+    """
     golden = 0.6180339887498949
     for b in range(np.uint64(first), np.uint64(last)):
+        product = 0.0
         begin = b * np.uint64(block)
         for i in range(begin, min(begin + np.uint64(block), np.uint64(x.size))):
             place = golden * np.float64(i)
             out[i] = x[i] * (0.5 + place - np.floor(place))
+            product += x[i] * out[i]
+        dot[b] = product
 
 
 @kernel
@@ -257,6 +263,16 @@ def precondition(first, last, block, offsets, successors, probabilities, gamma, 
                 total += probabilities[k] * (out[s_next] if above else 0.0)
                 own += probabilities[k] if s_next == row else 0.0
             out[row] += gamma * total / _pivot(gamma, own)
+
+
+@kernel
+def row_lengths(first, last, block, rows, outcome_offsets, out):
+    """How many outcomes each of the pairs `rows` has, one place further on."""
+    for b in range(np.uint64(first), np.uint64(last)):
+        begin = b * np.uint64(block)
+        for s in range(begin, min(begin + np.uint64(block), np.uint64(rows.size))):
+            pair = np.uint64(rows[s])
+            out[s + _1] = outcome_offsets[pair + _1] - outcome_offsets[pair]
 
 
 @kernel

@@ -81,7 +81,7 @@ def solve(
     Args:
         chain: P [S, S]; `chain.transposed()` for the adjoint system, whose b is a start
             distribution and whose answer is the visitation.
-        b: float64[S], r_π for values.
+        b: r_π for values; its dtype is that of the work and of the answer.
         gamma: γ.
         tolerance: for ‖b + γPx − x‖∞.
         start: a first guess; zero by default.
@@ -101,7 +101,7 @@ def solve(
         array([0.666667, 1.333333])
     """
     system, preference = _System(chain, b, gamma, pin), preference or Preference()
-    x = np.zeros(chain.rows) if start is None else start.copy()
+    x = np.zeros_like(b) if start is None else start.copy()
     best = system.answer(x, np.empty_like(x), 1)
     if preference.precondition is None:
         first, best = best, system.refined(best, tolerance, False, min(PLAIN, budget))
@@ -182,12 +182,12 @@ class _System:
     def bicgstab(self, x: Vector, r: Vector, target: float, precondition: bool, budget: int) -> int:
         """Improve x until the recursion's residual r is at most `target`; products used."""
         chain, rows, run = self.chain, self.chain.rows, self.chain.team.run
-        shadow, t = np.empty((2, rows))
-        p, v = np.zeros((2, rows))
+        shadow, t = np.empty((2, rows), r.dtype)
+        p, v = np.zeros((2, rows), r.dtype)
         # r itself may be a left eigenvector (a uniform start), which ends the recursion at once
-        run(kernels.scatter_weights, rows, rows, r, shadow)
         dots, sizes = np.empty((2, num_blocks(rows)))
-        rho, beta, omega, used = float(shadow @ r), 0.0, 0.0, 0
+        run(kernels.scatter_weights, rows, rows, r, shadow, dots)
+        rho, beta, omega, used = float(dots.sum()), 0.0, 0.0, 0
         while used < budget:
             run(kernels.combine, rows, rows, r, beta, p, -beta * omega, v, p)
             towards = chain.gauss_seidel(self.gamma, p) if precondition else p

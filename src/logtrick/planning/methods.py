@@ -132,8 +132,10 @@ class ModifiedPolicyIteration(Method):
 
 #: Sweeps that leave less than this of a residual are quicker than a Krylov method.
 QUICK = 0.9
-#: From a step, P_π, r_π and a tolerance for the residual, to values or None.
-Evaluator = Callable[[Step, Chain, Vector, float], Vector | None]
+#: Rounding of float32.
+SINGLE_ROUNDOFF = 2.0**-24
+#: From a step and the fraction of its spread that may remain, to values or None.
+Evaluator = Callable[[Step, float], Vector | None]
 
 
 @dataclass
@@ -161,69 +163,90 @@ class PolicyIteration(Method):
 
     def improve(self, step: Step) -> Vector:
         """Values whose residual for the greedy policy is small."""
-        chain, rewards = step.operator.chain(step.choice)
         self._policies += 1
         if self._wait == 0:
-            fraction = max(self.forcing * 0.1 ** (self._policies // 20), 1e-12)
-            answer = self.evaluate(step, chain, rewards, fraction * step.spread)
+            answer = self.evaluate(step, max(self.forcing * 0.1 ** (self._policies // 20), 1e-12))
             if answer is not None:
                 return answer
             self._wait, self._pause = self._pause, 2 * self._pause
         self._wait -= 1
-        return _sweep(chain, rewards, step, self.sweeps)
+        return _sweep(*step.operator.chain(step.choice), step, self.sweeps)
 
 
-def by_krylov(
-    preference: krylov.Preference, step: Step, chain: Chain, rewards: Vector, tolerance: float
-) -> Vector | None:
-    """V_π by BiCGSTAB (Gargiani et al. use GMRES, whose memory grows), or None."""
-    start, residual = step.backed_up, np.inf
-    if step.pinned:  # the pinned state's value is the gain
-        start += 0.5 * (step.backup.low + step.backup.high) - start[0]
-    else:
-        start, residual = _swept_while_quick(step, chain, rewards, tolerance)
-    if residual <= tolerance:
-        return start
+def by_krylov(preference: krylov.Preference, step: Step, fraction: float) -> Vector | None:
+    """V_π by BiCGSTAB (Gargiani et al. use GMRES, whose memory grows), or None.
+
+    What is sought is the correction d of v, (I − γP) d = T v − v. A few of its digits are wanted,
+    so single precision does, which halves the memory that is read.
+    """
+    operator, tolerance = step.operator, fraction * step.spread
+    if step.pinned:
+        return _pinned_by_krylov(preference, step, tolerance)
+    single = 0.01 * fraction * (1 - operator.gamma) >= SINGLE_ROUNDOFF
+    chain, _ = operator.chain(step.choice, np.float32 if single else np.float64)
+    missing = (step.backed_up - step.values).astype(chain.probabilities.dtype)
+    correction, residual = _swept_while_quick(step, chain, missing, tolerance)
+    if residual > tolerance:
+        answer = krylov.solve(
+            chain,
+            missing,
+            operator.gamma,
+            tolerance=tolerance,
+            start=correction,
+            budget=600,
+            preference=preference,
+        )
+        if answer.residual > 0.5 * step.spread:
+            return None
+        correction = answer.x
+    return np.add(step.values, correction, out=step.backed_up)
+
+
+def _swept_while_quick(
+    step: Step, chain: Chain, missing: Vector, tolerance: float
+) -> tuple[Vector, float]:
+    """Sweeps d ← missing + γP d as long as they beat a Krylov method, and the residual of d.
+
+    Where constants float, the middle of the last change is what d lacks everywhere, and half of
+    its span the residual.
+    """
+    gamma, d, other = step.operator.gamma, missing.copy(), np.empty_like(missing)
+    last = np.inf
+    while True:
+        low, high = chain.advance(missing, gamma, d, other)
+        d, other = other, d
+        residual = 0.5 * gamma * (high - low) if step.floating else gamma * max(high, -low)
+        if residual <= tolerance or residual > QUICK * last:
+            break
+        last = residual
+    if step.floating:
+        d += 0.5 * (low + high) * gamma / (1 - gamma)
+    return d, residual
+
+
+def _pinned_by_krylov(preference: krylov.Preference, step: Step, tolerance: float) -> Vector | None:
+    """Bias and gain: the pinned state's value is the gain."""
+    start, (chain, rewards) = step.backed_up, step.operator.chain(step.choice)
+    start += 0.5 * (step.backup.low + step.backup.high) - start[0]
     answer = krylov.solve(
         chain,
         rewards,
-        step.operator.gamma,
+        1.0,
         tolerance=tolerance,
         start=start,
-        pin=0 if step.pinned else None,
+        pin=0,
         budget=600,
         preference=preference,
     )
     return _if_useful(step, answer, 0.5 * step.spread)
 
 
-def _swept_while_quick(
-    step: Step, chain: Chain, rewards: Vector, tolerance: float
-) -> tuple[Vector, float]:
-    """T v swept by T_π as long as that beats a Krylov method, and the residual that is left.
-
-    Where constants float, the middle of T_π v − v is what is missing everywhere, and half of its
-    span the residual.
-    """
-    gamma, values, other = step.operator.gamma, step.backed_up, np.empty_like(step.values)
-    last = np.inf
-    while True:
-        low, high = chain.advance(rewards, gamma, values, other)
-        values, other = other, values
-        residual = 0.5 * gamma * (high - low) if step.floating else gamma * max(high, -low)
-        if residual <= tolerance or residual > QUICK * last:
-            break
-        last = residual
-    if step.floating:
-        values += 0.5 * (low + high) * gamma / (1 - gamma)
-    return values, residual
-
-
-def by_factorisation(step: Step, chain: Chain, rewards: Vector, tolerance: float) -> Vector | None:
+def by_factorisation(step: Step, fraction: float) -> Vector | None:
     """V_π by scipy's SuperLU, or None."""
+    chain, rewards = step.operator.chain(step.choice)
     pin = 0 if step.pinned else None
     answer = krylov.factorised(chain, rewards, step.operator.gamma, pin)
-    return _if_useful(step, answer, max(tolerance, 0.5 * step.spread))
+    return _if_useful(step, answer, max(fraction, 0.5) * step.spread)
 
 
 def _if_useful(step: Step, answer: krylov.Answer | None, residual: float) -> Vector | None:

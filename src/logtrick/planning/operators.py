@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, UInt32, UInt64
 
+from logtrick.errors import ConvergenceError
 from logtrick.mdp import FiniteMDP
 from logtrick.planning import kernels
 from logtrick.planning.chains import Chain, Vector, continuing, frozen
@@ -110,7 +111,11 @@ class Operator:
     def backup(
         self, values: Vector, out: Vector, choice: UInt32[np.ndarray, " S"], margin: float = 0.0
     ) -> Backup:
-        """Compute out = T v; `choice` moves to pairs that are better by more than `margin`."""
+        """Compute out = T v; `choice` moves to pairs that are better by more than `margin`.
+
+        Raises:
+            ConvergenceError: a value is too large for float64.
+        """
         low, high, size = np.empty((3, num_blocks(self.num_states)))
         changes = np.empty(num_blocks(self.num_states), np.int64)
         self.team.run(
@@ -127,6 +132,11 @@ class Operator:
             size,
             changes,
         )
+        if not np.isfinite(size.max()):
+            raise ConvergenceError(
+                f"values beyond float64, from rewards up to {self.reward_scale:.3g}: divide the "
+                "rewards by a constant"
+            )
         return Backup(float(low.min()), float(high.max()), float(size.max()), int(changes.sum()))
 
     def gauss_seidel(self, values: Vector, out: Vector) -> None:
@@ -139,10 +149,12 @@ class Operator:
         """The pair that each state chooses."""
         return self.pair_offsets[:-1] + choice
 
-    def chain(self, choice: UInt32[np.ndarray, " S"]) -> tuple[Chain, Float64[np.ndarray, " S"]]:
+    def chain(
+        self, choice: UInt32[np.ndarray, " S"], dtype: Any = np.float64
+    ) -> tuple[Chain, Float64[np.ndarray, " S"]]:
         """P_π and r_π of a deterministic policy, copied together: a sweep then reads less."""
         rows = self.pairs(choice)
-        return self.transitions.take(rows), self.rewards[rows]
+        return self.transitions.take(rows, dtype), self.rewards[rows]
 
     @property
     def _arrays(self) -> tuple[Any, ...]:

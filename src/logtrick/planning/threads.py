@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from logtrick.errors import ConfigError
 
 #: Rows in a block. Results do not depend on the number of threads, only on this.
@@ -22,12 +20,13 @@ class Team:
 
     Args:
         threads: how many; None takes every core that this process may use.
+        tick: called after each kernel, on the thread that asked for it.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, tick: Callable[[], None] = lambda: None) -> None:
         if threads is not None and threads < 1:
             raise ConfigError(f"threads is {threads}; at least one is needed")
-        self.threads = threads or usable_cores()
+        self.threads, self._tick = threads or usable_cores(), tick
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> "Team":
@@ -58,7 +57,7 @@ class Team:
         shares = 1
         if self._pool is not None and work >= SHARED_WORK:
             shares = min(self.threads, blocks)
-        ends = np.linspace(0, blocks, shares + 1).astype(int).tolist()
+        ends = [blocks * share // shares for share in range(shares + 1)]
         own, *others = itertools.pairwise(ends)
         pending = [
             self._pool.submit(kernel, first, last, block, *arguments)
@@ -68,6 +67,7 @@ class Team:
         kernel(*own, block, *arguments)
         for other in pending:
             other.result()
+        self._tick()
 
 
 def num_blocks(rows: int) -> int:

@@ -1,6 +1,7 @@
 """The explicit text files of PRISM and Storm."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from os import PathLike
@@ -42,6 +43,8 @@ def from_prism(
         stops[sets[terminal]] = True
     if start is None:
         initial = sets.get("init", [0])
+        if not initial:
+            raise MDPError(f"{lab} declares the label init, but no state has it")
         start = np.bincount(initial, minlength=num_states) / len(initial)
     fields |= start_field(start, num_states) | {"gamma": gamma}
     return assemble(rows, stops=stops, labels=labels, source=str(tra), **fields)
@@ -107,18 +110,26 @@ def _read_header(path: Path, lines: list[Line]) -> tuple[list[int] | None, bool]
 def _check_counts(
     path: Path, columns: list[list[Any]], claimed: list[int] | None, lines: list[Line]
 ) -> int:
-    """The number of states, after the indices and the header were compared."""
+    """The number of states, after indices, header and lines were compared."""
+    transitions = len(columns[0])
     highest = max([*columns[0], *columns[2]], default=-1)
     num_states = highest + 1 if claimed is None else claimed[0]
+    named = num_states if claimed is not None else min(num_states, 2 * transitions)
+    listed = Counter(columns[0])
     for (number, _), state, choice, successor in zip(lines[1:], *columns[:3], strict=True):
-        if not (0 <= state < num_states and 0 <= successor < num_states and choice >= 0):
+        if not (0 <= state < named and 0 <= successor < named):
             raise MDPError(
                 f"{path}, line {number}: state {state}, choice {choice}, successor {successor}; "
-                f"the states are 0 ... {num_states - 1}"
+                f"the states are 0 ... {named - 1}"
             )
-    if claimed is not None and len(columns[0]) != claimed[-1]:
+        if not 0 <= choice < listed[state]:
+            raise MDPError(
+                f"{path}, line {number}: choice {choice} of state {state}, which has "
+                f"{listed[state]} transitions; choices are numbered from 0"
+            )
+    if claimed is not None and transitions != claimed[-1]:
         raise MDPError(
-            f"{path} has {len(columns[0])} transitions, its header claims {claimed[-1]}: truncated?"
+            f"{path} has {transitions} transitions, its header claims {claimed[-1]}: truncated?"
         )
     return num_states
 
@@ -158,7 +169,10 @@ def _read_rewards(path: Path, rows: Transitions, num_states: int) -> np.ndarray:
             continue  # a header: no state has this number
         *where, reward = [_parsed(_number, word, path, number) for word in words]
         if len(where) == 1:
-            pays[rows.states == where[0]] += reward
+            paying = rows.states == where[0]
+            if where[0] not in range(num_states) or (reward != 0 and not paying.any()):
+                raise MDPError(f"{path}, line {number}: there is no state {words[0]} that goes on")
+            pays[paying] += reward
             continue
         if len(where) != 3 or where[1] >= choices:
             raise MDPError(f"{path}, line {number}: no reward of a state or a transition")

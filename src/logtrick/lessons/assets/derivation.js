@@ -49,9 +49,9 @@ function drawAll(values) {
   say("truth-name", found.name);
   showVector("truth", found.truth);
   for (const list of document.querySelectorAll("[data-reading]")) list.hidden = list.dataset.reading !== reading;
+  answer(values, c);
   drawLines(values, found);
   drawIdentities(c, identities(c, reading), reading, nines);
-  answer(values, c);
 }
 
 // The seven lines.
@@ -106,9 +106,10 @@ function drawCompare(reading, chosen, lines, truth, gone) {
     }
   }
   compare.arrow([0, 0], scale(left, 0.8 / size), "estimate");
+  compare.label("truth", scale(truth, 0.8 / unit));
   const off = angleBetween(left, truth);
   say("compare-words", Number.isNaN(off) ? `${chosen}: nothing is left of it.`
-    : `${chosen} ${off < 1e-6 ? "points the true way" : `points ${format(off, 1)}° away from the truth`}. Dark: the truth. Red: the line, and pale its terms. Only directions count here.`);
+    : `${chosen} ${off < 1e-6 ? "points the true way" : `points ${format(off, 1)}° away from the truth`}. The line is red, its terms are pale. Only directions count here.`);
 }
 
 // The identities.

@@ -10,9 +10,8 @@ export function format(x, digits) {
   if (!Number.isFinite(x)) return x > 0 ? "∞" : MINUS + "∞";
   const size = Math.abs(x);
   const places = digits ?? (size >= 100 ? 1 : size >= 10 ? 2 : 3);
-  const text = size > 0 && size < 0.5 * 10 ** -places && digits === undefined
-    ? size.toExponential(0).replace("e-", "e" + MINUS)
-    : size.toFixed(places);
+  if (digits === undefined && size > 0 && size < 0.5 * 10 ** -places) return (x < 0 ? MINUS : "") + scientific(size);
+  const text = size.toFixed(places);
   return (x < 0 && Number(text) !== 0 ? MINUS : "") + text;
 }
 

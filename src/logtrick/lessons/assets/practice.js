@@ -98,7 +98,7 @@ const GRADERS = [
   ],
   ({ x3 }) => {
     const J = objective(x3);
-    return [J > best.V[HOME] * 0.99, `J = ${format(J)} of ${format(best.V[HOME])}. Look for the arrow that leads into the poison.`];
+    return [J > best.V[HOME] * 0.99, "That arrow led straight into the poison.", `J is at ${format((100 * J) / best.V[HOME], 0)} % of the best.`];
   },
   ({ x4 }) => [Math.abs(loopTime(x4) - 0.4) < 0.003, `d(s₁) = ${format(100 * loopTime(x4), 1)} %, which is p/(1+p).`],
   (values) => {

@@ -1,18 +1,14 @@
-"""What the adapters to optional ecosystems share."""
+"""Optional dependencies: loaded where they are used, and named with the line that installs them."""
 
 import importlib
 import importlib.util
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array
-
 from logtrick.errors import MissingExtraError
 
 
 def load(module: str, extra: str) -> Any:
-    """Import a module of an optional ecosystem.
+    """Import a module that an extra of logtrick brings.
 
     Raises:
         MissingExtraError: It cannot be imported; the install line is given.
@@ -32,9 +28,3 @@ def install(module: str, extra: str) -> str:
 
 def _line(extra: str) -> str:
     return f'pip install "logtrick[{extra}]"'
-
-
-def strong(leaf: Any) -> Array:
-    """As an array without a weak type, for which jax would compile everything once more."""
-    array = jnp.asarray(leaf)
-    return jax.lax.convert_element_type(array, array.dtype)

@@ -1,0 +1,52 @@
+"""`logtrick derive MDP`: the seven lines of the derivation and its identities, as numbers."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Derive:
+    """Evaluate the derivation of the policy gradient line by line, and say where it is loose.
+
+    Example: logtrick derive two_state_loop --reading stationary
+    """
+
+    mdp: Annotated[str, tyro.conf.Positional]
+    """A problem (corridor, two_state_loop …), a Gymnasium id with a transition table, or a file
+    (.tra, .umb, .npz)."""
+    reading: Literal["start", "stationary", "average"] = "start"
+    """What weighs the states: their visits from the start (J discounted), or the stationary
+    distribution, with V (the printed form) or with the average reward."""
+    gamma: float | None = None
+    """The discount factor; the problem's own where not given."""
+    policy: str = "uniform"
+    """uniform, a run folder, or a file (.npy, .npz, .json) of positive probabilities [S, A]."""
+    restarting: bool = False
+    """Send every end back to a start, so that there is a stationary distribution."""
+    json: bool = False
+    """Print everything as JSON."""
+
+
+def run(options: Derive) -> None:
+    """Derive and print."""
+    from dataclasses import asdict
+
+    from logtrick.commands.inputs import read_mdp
+    from logtrick.commands.output import derivation_tables, print_json
+    from logtrick.derivation import derive
+    from logtrick.policy_files import read_parametrised
+
+    mdp = read_mdp(
+        options.mdp,
+        options.gamma,
+        restarting=options.restarting,
+        needs_average=options.reading != "start",
+    )
+    policy, source = read_parametrised(mdp, options.policy)
+    found = derive(mdp, policy, options.reading)
+    if options.json:
+        print_json({"mdp": options.mdp, "policy_source": source, **asdict(found)})
+    else:
+        derivation_tables(options.mdp, source, found)
