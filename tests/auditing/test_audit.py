@@ -11,6 +11,7 @@ import pytest
 from trees import random_softmax, random_tree
 
 import logtrick as lt
+from logtrick.auditing.report import exceeds_sampling_error
 from logtrick.errors import ConfigError, EstimatorError, MDPError, ShapeError
 from logtrick.psi.registry import ESTIMATORS
 
@@ -206,6 +207,7 @@ def test_a_table_of_probabilities():
         report.mean, evaluation.visitation[:, None] * evaluation.advantages, atol=1e-13
     )
     assert report.gradient_of == "J discounted"
+    assert report.curl < 1e-8
 
     def of_entries(table, batch):  # unconstrained derivatives ψ/π, projected by the audit
         to_go = lt.psi.reward_to_go(batch.reward, batch.terminated, batch.truncated, gamma=0.7)
@@ -306,11 +308,21 @@ def test_json_knows_no_nan():
     assert json.loads(report.to_json())["curl"] is None
 
 
-@pytest.mark.parametrize("ending", ["png", "svg"])
-def test_the_plot(tmp_path, ending):
+@pytest.mark.parametrize("estimator", ["gae", "rloo"])
+def test_batches_are_drawn_from_what_the_report_says(estimator):
+    mdp = lt.problems.sequences(2)
+    report = lt.audit(estimator, mdp, random_softmax(mdp, 0), method="auto")
+    drawn = report.draw(batches=2000, batch_size=16)
+    assert drawn.shape == (2000, 9)
+    covariance = report.covariance / 16
+    assert not exceeds_sampling_error(drawn.mean(axis=0) - report.flat.mean, covariance / 2000)
+    assert np.trace(np.cov(drawn.T)) == pytest.approx(np.trace(covariance), rel=0.1)
+
+
+def test_the_plot(tmp_path):
     for name, mdp in (("a", lt.problems.sequences(2)), ("b", lt.problems.gamma_t_fixture())):
         policy = OneLogit(jnp.zeros(())) if name == "b" else lt.SoftmaxTable(mdp)
-        path = tmp_path / f"{name}.{ending}"
+        path = tmp_path / f"{name}.{'png' if name == 'a' else 'svg'}"
         lt.audit("gae", mdp, policy).plot(path)
         assert path.stat().st_size > 5000
     with pytest.raises(ConfigError, match="a figure is a"):

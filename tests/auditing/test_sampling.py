@@ -61,8 +61,8 @@ def test_the_bits_do_not_depend_on_the_threads_but_on_the_key():
     assert sampled_moments(recursion, 300_000, 8).mean[0] != runs[0].mean[0]
 
 
-def test_blocks_are_independent():
-    """The mean of many blocks errs as √(1/n) says; streams that overlap would err more."""
+def test_keys_are_independent():
+    """Means under many keys err as √(1/n) says; streams that overlap would err otherwise."""
     mdp = lt.problems.sequences(2)
     recursion = equations("reward_to_go", mdp, random_softmax(mdp, 0))
     exact = recursion.moments()

@@ -45,7 +45,7 @@ def test_every_claim_on_the_page_holds():
     assert set(holds) == {"yes"}
 
 
-@pytest.mark.parametrize("mdp", ["sequences(2, gamma=0.8)", "two_state_loop"])
+@pytest.mark.parametrize("mdp", ["gamma_t_fixture", "two_state_loop"])
 def test_the_page_is_up_to_date(mdp):
     check([mdp])
 

@@ -1,9 +1,11 @@
 """`lt.audit`: what is this estimator's expectation, its covariance, and whose gradient is it?"""
 
 import difflib
+from functools import partial
 from typing import Any
 
 from logtrick.auditing.closed_form import ESTIMATORS as CLOSED_FORMS
+from logtrick.auditing.methods import sampled_batches
 from logtrick.auditing.plans import METHODS, Case, Plan
 from logtrick.auditing.policies import read_policy
 from logtrick.auditing.report import Flat, Report, exceeds_sampling_error
@@ -88,8 +90,8 @@ def audit(
         (-2.0, 'undecidable (one parameter)')
 
     Source:
-        The mathematics is that of MATH ids G1 to G5; claims and references are in
-        `logtrick.psi.registry`.
+        The claims and their references are in `logtrick.psi.registry`; that dropping γ^t leaves no
+        gradient at all: Nota and Thomas, arXiv 1906.07073.
     """
     if batch_size < 1:
         raise ConfigError(f"batch_size = {batch_size}; it must be at least 1")
@@ -120,10 +122,11 @@ def audit(
 def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) -> Report:
     """Carry a plan out."""
     moments, estimates = plan.method.measure(case.policy)
-    samples = None if estimates is None else estimates * plan.group_size
+    group_size = plan.estimator.group_size
+    samples = None if estimates is None else estimates * group_size
     exact = gradient(case.policy)
     # That of one trajectory is that of a group times its size: a batch of B has it over B.
-    flat = Flat(moments.mean, exact, moments.covariance * plan.group_size)
+    flat = Flat(moments.mean, exact, moments.covariance * group_size)
     if plan.judge is not None:
         verdict = plan.judge.decide(case.policy)
     else:
@@ -141,6 +144,14 @@ def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) ->
         batch_size=batch_size,
         samples=samples,
         flat=flat,
+        draw=partial(
+            sampled_batches,
+            plan.estimator,
+            case.policy,
+            case.actor,
+            key=case.key,
+            horizon=case.settings.horizon,
+        ),
     )
 
 

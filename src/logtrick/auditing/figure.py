@@ -1,4 +1,4 @@
-"""The cloud of gradients that batches give, around the exact arrow."""
+"""The cloud of sampled gradients around the exact arrow."""
 
 import io
 from os import PathLike
@@ -14,16 +14,15 @@ from logtrick.files import write_bytes_atomic
 if TYPE_CHECKING:
     from logtrick.auditing.report import Report
 
-POINTS = 500
+BATCHES = 200
 INK, CLOUD, EXACT, MEAN = "#1c2330", "#a9bfd6", "#0b5fa5", "#c4511a"
 
 
-def draw(report: "Report", path: str | PathLike[str]) -> None:
+def cloud(report: "Report", path: str | PathLike[str]) -> None:
     """Write the figure.
 
-    The plane is that of the two largest principal axes of the covariance. Points are draws of a
-    batch's estimate from the normal distribution with the mean and the covariance of the report;
-    arrows are ∇J and the expected update, projected on the plane.
+    The plane is that of the two largest principal axes of the covariance. Points are the estimates
+    of sampled batches, arrows ∇J and the expected update, all projected on the plane.
 
     Args:
         report: of an audit.
@@ -32,18 +31,18 @@ def draw(report: "Report", path: str | PathLike[str]) -> None:
     Raises:
         ConfigError: another ending.
         RunError: the file cannot be written.
+        EstimatorError: trajectories that never end cannot be sampled; give a horizon.
     """
     kind = Path(path).suffix.removeprefix(".")
     if kind not in ("png", "svg", "pdf"):
         raise ConfigError(f"{path}: a figure is a .png, .svg or .pdf")
     from matplotlib.figure import Figure
 
-    plane, spread = _plane(report)
-    noise = np.random.default_rng(0).normal(size=(POINTS, plane.shape[1]))
-    cloud = report.flat.mean @ plane + noise * spread
+    plane = np.linalg.eigh(report.covariance)[1][:, ::-1][:, :2]
+    points = report.draw(batches=BATCHES, batch_size=report.batch_size) @ plane
     figure = Figure(figsize=(5.2, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    axes.scatter(*_both(cloud), s=6, color=CLOUD, label=f"batches of {report.batch_size}")
+    axes.scatter(*_both(points), s=6, color=CLOUD, label=f"batches of {report.batch_size}")
     for vector, color, style, name in (
         (report.flat.mean, MEAN, "--", "expected update"),
         (report.flat.gradient, EXACT, "-", "∇J"),
@@ -64,14 +63,6 @@ def draw(report: "Report", path: str | PathLike[str]) -> None:
     data = io.BytesIO()
     figure.savefig(data, format=kind, dpi=150)
     write_bytes_atomic(path, data.getvalue())
-
-
-def _plane(
-    report: "Report",
-) -> tuple[Float64[np.ndarray, "N k"], Float64[np.ndarray, " k"]]:
-    """The principal axes (one, if there is one parameter), and a batch's spread along them."""
-    values, vectors = np.linalg.eigh(report.covariance / report.batch_size)
-    return vectors[:, ::-1][:, :2], np.sqrt(np.maximum(values[::-1][:2], 0.0))
 
 
 def _both(points: Float64[np.ndarray, "n k"]) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,6 @@ class JaxRunner:
         self.estimator = estimator
         self.batched = True
         self.resolution = float(np.finfo(np.float64).eps)
-        self._compiled = eqx.filter_jit(_mapped)
 
     def __call__(
         self, policy: "ScoredPolicy", trajectories: Trajectory
@@ -53,7 +52,7 @@ class JaxRunner:
         if self.batched:
             try:
                 on_device = Trajectory(*map(jnp.asarray, trajectories))
-                return self._read(self._compiled(self.estimator, model, on_device))
+                return self._read(_mapped(self.estimator, model, on_device))
             except EstimatorError:
                 raise
             except Exception:
@@ -79,6 +78,7 @@ class JaxRunner:
         return [np.asarray(leaf, np.float64) for leaf in leaves]
 
 
+@eqx.filter_jit
 def _mapped(estimator: Callable[..., Any], model: Any, trajectories: Trajectory) -> list[Any]:
     return jax.vmap(lambda batch: _called(estimator, model, batch))(trajectories)
 

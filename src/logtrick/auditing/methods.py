@@ -147,6 +147,23 @@ def sampled_groups(
     )  # fmt: skip
 
 
+def sampled_batches(
+    estimator: OnPaths,
+    policy: ScoredPolicy,
+    actor: ScoredPolicy,
+    batches: int,
+    batch_size: int,
+    key: int,
+    horizon: int | None,
+) -> Float64[np.ndarray, "U N"]:
+    """The estimates of some sampled batches of B trajectories (of one group at least)."""
+    groups = max(1, batch_size // estimator.group_size)
+    rng = np.random.Generator(np.random.Philox(key=[key, 2**32]))
+    paths = sampled_groups(actor, estimator, batches * groups, rng, horizon)
+    estimates = estimator.at(policy)(paths)
+    return estimates.reshape(batches, groups, -1).mean(axis=1)
+
+
 @dataclass(frozen=True)
 class Foreign:
     """Somebody else's estimator: a function of the policy and a batch of trajectories."""

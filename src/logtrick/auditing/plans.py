@@ -36,8 +36,7 @@ class Plan(NamedTuple):
     claim: str
     told: dict[str, Any]
     """The settings that matter to it."""
-    group_size: int
-    """Trajectories that one estimate is made of."""
+    estimator: OnPaths
     method: Method
     judge: Judge | None
     """None where there are samples only."""
@@ -74,7 +73,7 @@ class Case:
         if rule.is_group_rule:
             self._check_complete(row)
         method, judge = self._method_of(rule)
-        return Plan(row.name, str(row.claim), rule.told(), rule.group_size, method, judge)
+        return Plan(row.name, str(row.claim), rule.told(), rule, method, judge)
 
     def _method_of(self, rule: Rule) -> tuple[Method, Judge | None]:
         row, settings = rule.row, rule.settings
@@ -110,7 +109,7 @@ class Case:
         method = found or self._padded(foreign)
         name = getattr(estimator, "__name__", type(estimator).__name__)
         told = {"horizon": self.settings.horizon, "group_size": foreign.group_size}
-        return Plan(name, "", told, foreign.group_size, method, judge)
+        return Plan(name, "", told, foreign, method, judge)
 
     def _enumerated(self, estimator: OnPaths, most: int) -> Enumerated | None:
         if self.method == "sampling":

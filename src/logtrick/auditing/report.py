@@ -1,6 +1,7 @@
 """What an audit found, as numbers, as text and as JSON."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
@@ -68,6 +69,8 @@ class Report:
     samples: int | None
     """Trajectories that were sampled; None where the numbers are exact."""
     flat: Flat = field(repr=False)
+    draw: Callable[..., Float64[np.ndarray, "U N"]] = field(repr=False)
+    """Estimates of sampled batches: `draw(batches=200, batch_size=64)`, one a row."""
 
     @property
     def covariance(self) -> Float64[np.ndarray, "N N"]:
@@ -186,10 +189,10 @@ class Report:
         write_bytes_atomic(path, (self.to_json() + "\n").encode())
 
     def plot(self, path: str | PathLike[str]) -> None:
-        """Draw batches' gradients around ∇J, in the plane of the largest variance (PNG or SVG)."""
-        from logtrick.auditing.figure import draw
+        """Draw sampled batches around ∇J, in the plane of the largest variance (PNG, SVG, PDF)."""
+        from logtrick.auditing.figure import cloud
 
-        draw(self, path)
+        cloud(self, path)
 
     def __str__(self) -> str:
         from logtrick.auditing.text import table

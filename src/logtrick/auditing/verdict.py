@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from logtrick.auditing.flow import Flow
 from logtrick.auditing.policies import ScoredPolicy
 from logtrick.auditing.truth import gradients
 
@@ -94,7 +95,7 @@ class Judge:
     def _scale(
         self, means: Float64[np.ndarray, " M"], exact: Float64[np.ndarray, " M"]
     ) -> float | None:
-        """C with means = c · exact, 0 and 1 exactly where they are meant; None if there is none."""
+        """The c with means = c · exact, 0 or 1 where that is meant; None if there is none."""
         sizes = float(np.linalg.norm(means)), float(np.linalg.norm(exact))
         near = self.tolerance * max(sizes)
         if np.linalg.norm(means - exact) <= near:
@@ -132,9 +133,10 @@ class Judge:
 
 
 def free_directions(policy: ScoredPolicy) -> int:
-    """In how many directions θ changes the policy: the rank of its scores.
+    """In how many directions θ changes the policy where it gets: the rank of its scores.
 
     Two logits of one softmax are one direction: every vector field on a line is a gradient.
     """
-    used = policy.scores[policy.probabilities > 0]
-    return int(np.linalg.matrix_rank(used)) if used.size else 0
+    flow = Flow.of(policy.mdp, policy.probabilities, policy.scores)
+    taken = np.asarray(flow.policy.sum(axis=0)).ravel() > 0  # in states that come to pass
+    return int(np.linalg.matrix_rank(flow.scores[taken]))
