@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import Array, Float, Float32, Float64, Int, Int64, PRNGKeyArray
+from jaxtyping import Array, Float, Float32, Float64, Int, PRNGKeyArray
 
 from logtrick.envs.protocol import DeviceEnv, Outcomes, Starts, Step
 from logtrick.envs.spec import EnvRow
@@ -192,7 +192,7 @@ class FiniteMDPEnv(DeviceEnv):
 
     @cached_property
     def _start(self) -> np.ndarray:
-        return cumulative(self.mdp.start[None], np.array([self.mdp.num_states]))[0]
+        return cumulative(self.mdp.start[None])[0]
 
     @cached_property
     def _cumulative(self) -> np.ndarray:
@@ -200,25 +200,20 @@ class FiniteMDPEnv(DeviceEnv):
         counts = np.diff(self.mdp.outcome_offsets)
         padded = np.zeros((self.mdp.num_pairs, self._width))
         padded[np.arange(self._width) < counts[:, None]] = self.mdp.probabilities
-        return cumulative(padded, counts)
+        return cumulative(padded)
 
     @cached_property
     def _observations(self) -> np.ndarray:
         return _float32(self.mdp.observations)
 
 
-def cumulative(
-    probabilities: Float64[np.ndarray, "N K"], counts: Int64[np.ndarray, " N"]
-) -> Float32[np.ndarray, "N K"]:
+def cumulative(probabilities: Float64[np.ndarray, "N K"]) -> Float32[np.ndarray, "N K"]:
     """Rows such that the number drawn is how many entries a uniform number in [0, 1) reaches.
 
-    From the last outcome with a probability on they are infinite: whatever rounding left below
-    one, nothing impossible is ever drawn.
+    What rounding leaves below one is less than float32 can tell from it, so a row ends in 1 and
+    neither padding nor an outcome of probability 0 is ever drawn.
     """
-    possible = (probabilities > 0) & (np.arange(probabilities.shape[1]) < counts[:, None])
-    last = probabilities.shape[1] - 1 - np.argmax(possible[:, ::-1], axis=1)
-    sums = np.cumsum(probabilities, axis=1).astype(np.float32)
-    return np.where(np.arange(probabilities.shape[1]) >= last[:, None], np.float32(np.inf), sums)
+    return np.cumsum(probabilities, axis=1).astype(np.float32)
 
 
 def _drawn(key: PRNGKeyArray, sums: Float[Array, " K"]) -> Int[Array, ""]:
