@@ -31,11 +31,58 @@ _PRESETS = {
         ),
         steps=150_000,
     ),
+    # A short horizon, since what an action does shows within a second; rewards reach −16.
+    ("Pendulum-v1", "ppo"): Preset(
+        PPO(
+            num_steps=64,
+            epochs=10,
+            minibatches=8,
+            gamma=0.95,
+            entropy_coef=0.0,
+            observations="normalised",
+            rewards="normalised",
+        ),
+        steps=200_000,
+    ),
+    # The goal is 200 steps away and pays once: a long horizon, and a reason to keep exploring.
+    ("MountainCarContinuous-v0", "ppo"): Preset(
+        PPO(
+            num_steps=256,
+            epochs=10,
+            minibatches=16,
+            learning_rate=3e-4,
+            gamma=0.999,
+            observations="normalised",
+            rewards="normalised",
+        ),
+        steps=300_000,
+    ),
     ("CartPole-v1", "a2c"): Preset(A2C(learning_rate=1e-3, gamma=0.98), steps=500_000),
     ("CartPole-v1", "reinforce"): Preset(
         REINFORCE(psi="baselined_return", max_grad_norm=0.5), steps=1_000_000
     ),
 }
+# Observations and rewards differ in scale by orders of magnitude: normalised, as CleanRL's
+# ppo_continuous_action.py has them, whose other settings these are.
+_MUJOCO_PPO = Preset(
+    PPO(
+        num_envs=1,
+        num_steps=2048,
+        epochs=10,
+        minibatches=32,
+        learning_rate=3e-4,
+        entropy_coef=0.0,
+        value_clip_eps=0.2,
+        observations="normalised",
+        rewards="normalised",
+    ),
+    steps=1_000_000,
+)
+_MUJOCO = (
+    "Ant", "HalfCheetah", "Hopper", "Humanoid", "InvertedDoublePendulum", "InvertedPendulum",
+    "Reacher", "Swimmer", "Walker2d",
+)  # fmt: skip
+_PRESETS |= {(f"{name}-{v}", "ppo"): _MUJOCO_PPO for name in _MUJOCO for v in ("v4", "v5")}
 _DEFAULT_STEPS = 500_000
 
 

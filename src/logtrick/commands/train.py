@@ -23,8 +23,8 @@ class Train:
     env: Annotated[str, tyro.conf.Positional] = ""
     """The environment; `logtrick envs` lists what there is."""
     algo: str = "ppo"
-    """ppo, a2c, reinforce; rloo, grpo, dr_grpo, dapo, gspo, cispo, reinforce_plus_plus. The flags
-    below are its settings, preset for the environment."""
+    """ppo, trpo, npg, a2c, impala, reinforce; rloo, grpo, dr_grpo, dapo, gspo, cispo,
+    reinforce_plus_plus. The flags below are its settings, preset for the environment."""
     steps: int | None = None
     """Transitions to learn from, for each seed; the preset's number where not given."""
     seed: int = 0

@@ -1,0 +1,153 @@
+"""What becomes of an observation, and of a network's outputs, space by space."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.signal
+from gymnasium import spaces
+
+from logtrick.distributions import Beta, MultiCategorical, Normal, Product, TanhNormal
+from logtrick.encoders import encoder
+from logtrick.errors import ConfigError, SpaceError
+from logtrick.heads import head
+from logtrick.policies import MLPPolicy
+
+BOX = spaces.Box(-1, 1, (3,))
+
+
+def encoded(space, obs, images="auto"):
+    return np.asarray(encoder(space, np.random.default_rng(0), images=images)(obs, jnp.float32))
+
+
+def test_numbers_are_one_hot_and_boxes_are_flat():
+    np.testing.assert_array_equal(encoded(spaces.Discrete(3), 2), [0, 0, 1])
+    two = spaces.MultiDiscrete([2, 3])
+    np.testing.assert_array_equal(encoded(two, np.array([1, 0])), [0, 1, 1, 0, 0])
+    np.testing.assert_array_equal(encoded(spaces.MultiBinary(3), np.array([1, 0, 1])), [1, 0, 1])
+    grid = spaces.Box(-1, 1, (2, 2))
+    np.testing.assert_array_equal(encoded(grid, np.eye(2)), [1, 0, 0, 1])
+
+
+def test_parts_stand_side_by_side_without_the_mask():
+    space = spaces.Dict(
+        {
+            "a": spaces.Tuple([spaces.Discrete(2), spaces.Box(-1, 1, (2,))]),
+            "action_mask": spaces.MultiBinary(4),
+            "z": spaces.Discrete(3),
+        }
+    )
+    obs = {"a": (1, np.array([0.5, -0.5])), "action_mask": np.ones(4), "z": 0}
+    np.testing.assert_array_equal(encoded(space, obs), [0, 1, 0.5, -0.5, 1, 0, 0])
+    with pytest.raises(SpaceError, match="no part besides 'action_mask'"):
+        encoded(spaces.Dict({"action_mask": spaces.MultiBinary(4)}), {})
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_small_images_meet_one_convolution(channels_last):
+    """MinAtar's sizes, against SciPy's correlation; either axis may hold the channels."""
+    rng = np.random.default_rng(1)
+    image = rng.random((10, 10, 4)) < 0.3
+    shape = (10, 10, 4) if channels_last else (4, 10, 10)
+    made = encoder(spaces.Box(0, 1, shape, bool), np.random.default_rng(0))
+    assert made.width == 16 * 8 * 8
+    found = made(image if channels_last else np.moveaxis(image, -1, 0), jnp.float32)
+    weight = np.asarray(made.convolutions[0].weight)
+    expected = [
+        sum(
+            scipy.signal.correlate2d(image[..., c].astype(float), weight[f, c], mode="valid")
+            for c in range(4)
+        )
+        for f in range(16)
+    ]
+    np.testing.assert_allclose(found, np.maximum(np.ravel(expected), 0), rtol=1e-4, atol=1e-5)
+    gram = weight.reshape(16, -1) @ weight.reshape(16, -1).T
+    np.testing.assert_allclose(gram, 2 * np.eye(16), atol=1e-5)
+
+
+def test_large_images_meet_three_and_bytes_are_scaled():
+    """Mnih et al. (2015): 84 × 84 × 4 becomes 20 × 20 × 32, 9 × 9 × 64, 7 × 7 × 64."""
+    space = spaces.Box(0, 255, (4, 84, 84), np.uint8)
+    made = encoder(space, np.random.default_rng(0))
+    assert [c.weight.shape for c in made.convolutions] == [
+        (32, 4, 8, 8),
+        (64, 32, 4, 4),
+        (64, 64, 3, 3),
+    ]
+    assert made.width == 7 * 7 * 64
+    white = made(np.full(space.shape, 255, np.uint8), jnp.float32)
+    same = encoder(spaces.Box(0, 1, space.shape), np.random.default_rng(0))
+    np.testing.assert_allclose(white, same(np.ones(space.shape), jnp.float32), rtol=1e-5, atol=1e-5)
+    assert encoder(space, np.random.default_rng(0), images="flat").width == 4 * 84 * 84
+
+
+def test_boxes_that_are_no_images_are_flat():
+    assert encoder(spaces.Box(0, 1, (3, 4, 9)), np.random.default_rng(0)).width == 108
+    with pytest.raises(ConfigError, match="images='cnn'"):
+        encoded(BOX, np.zeros(3), images="cnn")
+    with pytest.raises(SpaceError, match="does not start at 0"):
+        encoded(spaces.MultiDiscrete([2, 2], start=[1, 0]), np.array([1, 0]))
+
+
+def test_convolutions_learn():
+    policy = MLPPolicy(spaces.Box(0, 1, (10, 10, 4), bool), spaces.Discrete(3), hidden=(8,))
+    obs = jnp.ones((10, 10, 4), bool)
+    gradient = jax.grad(lambda p: p(obs).log_prob(jnp.array(1)))(policy)
+    assert np.any(gradient.network.encoder.convolutions[0].weight != 0)
+
+
+@pytest.mark.parametrize(
+    ("actions", "distribution", "kind", "width"),
+    [
+        (spaces.Box(-2, 2, (3,)), "normal", Normal, 3),
+        (spaces.Box(-2, 2, (3,)), "tanh_normal", TanhNormal, 3),
+        (spaces.Box(-2, 2, (3,)), "beta", Beta, 6),
+        (spaces.MultiDiscrete([2, 4]), "normal", MultiCategorical, 6),
+        (spaces.MultiBinary(2), "normal", MultiCategorical, 4),
+        (spaces.Dict({"a": spaces.Discrete(2), "b": BOX}), "beta", Product, 8),
+    ],
+)
+def test_the_action_space_picks_the_distribution(actions, distribution, kind, width):
+    policy = MLPPolicy(BOX, actions, distribution=distribution, hidden=(4,))
+    made = policy(np.zeros(3))
+    assert isinstance(made, kind)
+    assert policy.head.width == width
+    action = jax.tree.map(lambda x, y: np.asarray(x, y.dtype), made.mode, actions.sample())
+    assert actions.contains(action)
+    assert np.isfinite(made.log_prob(made.sample(jax.random.key(0))))
+
+
+def test_masks_reach_their_coordinates():
+    space = spaces.Dict({"x": BOX, "action_mask": spaces.MultiBinary(5)})
+    policy = MLPPolicy(space, spaces.MultiDiscrete([2, 3]), hidden=(4,))
+    mask = np.array([0, 1, 1, 0, 1])
+    probs = policy({"x": np.zeros(3), "action_mask": mask}).coordinates.probs
+    np.testing.assert_array_equal(probs > 0, [[False, True, False], [True, False, True]])
+
+
+@pytest.mark.parametrize(
+    ("mask", "actions", "match"),
+    [
+        (spaces.MultiBinary(3), spaces.Discrete(4), "needs 4 entries"),
+        (spaces.MultiBinary(2), spaces.MultiDiscrete([2, 3]), "needs 5 entries"),
+        (spaces.MultiBinary(2), BOX, "Box actions have none"),
+        (spaces.MultiBinary(2), spaces.Dict({"a": spaces.Discrete(2)}), "a Dict of masks"),
+        (
+            spaces.Dict({"c": spaces.MultiBinary(2)}),
+            spaces.Dict({"a": spaces.Discrete(2)}),
+            "some of their keys",
+        ),
+    ],
+)
+def test_masks_that_do_not_fit_are_refused(mask, actions, match):
+    with pytest.raises(SpaceError, match=match):
+        head(spaces.Dict({"x": BOX, "action_mask": mask}), actions)
+
+
+def test_bounds_that_are_needed_are_asked_for():
+    unbounded = spaces.Box(-np.inf, np.inf, (2,))
+    for distribution in ("tanh_normal", "beta"):
+        with pytest.raises(SpaceError, match="needs finite bounds"):
+            head(None, unbounded, distribution=distribution)
+    with pytest.raises(ConfigError, match="'gauss' is unknown"):
+        head(None, unbounded, distribution="gauss")
