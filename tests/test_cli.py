@@ -75,6 +75,18 @@ def test_train_evaluates_stops_and_keeps_the_best(capfd, tmp_path):
     assert json.loads(out)["policy"] == "best"
 
 
+def test_sweep_prints_its_points(capfd, tmp_path):
+    varied = ["--set", "hidden=4,8", "--set", "num_envs=4", "--set", "num_steps=8"]
+    sizes = ["--seeds", "1", "--steps", "640", "--out", tmp_path]
+    code, out, err = run(capfd, "sweep", "CartPole-v1", *varied, *sizes)
+    assert code == 0, err
+    assert "point-001" in out
+    (path,) = tmp_path.iterdir()
+    code, out, _ = run(capfd, "sweep", "--resume", path, "--json")
+    assert code == 0
+    assert [row["n"] for row in json.loads(out)["results"]] == [1, 1]
+
+
 def test_eval_prints_a_table(capfd, folder):
     code, out, _ = run(capfd, "eval", folder, "--episodes", "3", "--greedy")
     assert code == 0
@@ -114,6 +126,10 @@ def test_envs_lists_and_filters(capfd):
         (["train", "CartPole-v1", "--resume", "/nowhere"], "ENV cannot be given"),
         (["train", "--resume", "/nowhere", "--gamma", "0.5"], "an algorithm's settings"),
         (["eval", "/nowhere"], "so it is no run"),
+        (["sweep", "CartPole-v1", "--set", "gama=.9"], "no setting 'gama'"),
+        (["sweep"], "Which environment"),
+        (["sweep", "--resume", "/nowhere"], "it is no sweep"),
+        (["sweep", "CartPole-v1", "--resume", "/nowhere"], "give nothing else"),
         (["solve", "coridor"], "did you mean corridor?"),
         (["solve", "corridor", "--gamma", "2"], "lies in [0, 1]"),
         (["solve", "corridor", "--kind", "average"], "--restarting"),

@@ -27,6 +27,7 @@ _HOME = {
     "REINFORCE": "algorithms.configs",
     "REINFORCEPlusPlus": "algorithms.group_configs",
     "RLOO": "algorithms.group_configs",
+    "Range": "searching",
     "RecurrentPolicy": "recurrent",
     "RecurrentValue": "recurrent",
     "Run": "runs",
@@ -39,7 +40,10 @@ _HOME = {
     "check_env": "envs.checks",
     "load": "runs",
     "resume": "training",
+    "resume_sweep": "sweeping",
     "rollout": "rollouts",
+    "search": "searching",
+    "sweep": "sweeping",
     "train": "training",
 }
 _MODULES = (

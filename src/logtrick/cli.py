@@ -21,12 +21,14 @@ from logtrick.commands.evaluate import Eval
 from logtrick.commands.learn import Learn
 from logtrick.commands.report import Report
 from logtrick.commands.solve import Solve
+from logtrick.commands.sweep import Sweep
 from logtrick.commands.train import Train
 from logtrick.errors import LogtrickError
 from logtrick.presets import preset
 
 _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "logtrick.commands.train"),
+    "sweep": (Sweep, "logtrick.commands.sweep"),
     "eval": (Eval, "logtrick.commands.evaluate"),
     "report": (Report, "logtrick.commands.report"),
     "solve": (Solve, "logtrick.commands.solve"),

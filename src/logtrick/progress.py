@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from logtrick.runs import Run
 
+Rows = list[dict[str, Any]]
 VISIBLE_AFTER = 0.5
 """Seconds for which a search may go on without a bar."""
 
@@ -17,23 +19,23 @@ VISIBLE_AFTER = 0.5
 class Observer:
     """Watches a run. This one is silent, but for what the user must know; subclass it."""
 
-    def begin(self, run: Run, updates_done: int, steps_done: int) -> None:
-        """Training starts, or goes on."""
+    def begin(self, runs: Sequence[Run], updates_done: int, steps_done: int) -> None:
+        """Training starts, or goes on: of one run, or of several side by side."""
 
     def compiled(self, seconds: float) -> None:
         """The programs are compiled."""
 
-    def visit(self, rows: list[dict[str, Any]], steps: int, seconds: float) -> None:
-        """New metrics; the steps learned from so far (the slowest seed's); the seconds run."""
+    def visit(self, rows: Sequence[Rows], steps: int, seconds: float) -> None:
+        """New metrics of each run; the steps learned from (the slowest seed's); the seconds run."""
 
-    def evaluated(self, rows: list[dict[str, Any]]) -> None:
+    def evaluated(self, rows: Rows) -> None:
         """An evaluation was played: a row for each seed."""
 
     def note(self, message: str) -> None:
         """Something that the user should read."""
         _say(Console(stderr=True), message)
 
-    def end(self, run: Run) -> None:
+    def end(self, runs: Sequence[Run]) -> None:
         """Training is over, or was interrupted."""
 
 
@@ -47,22 +49,25 @@ class ProgressBar(Observer):
         self.console = Console(stderr=True)
         self.bar: Progress | None = None
         self.task = TaskID(0)
-        self.lines = 0
 
-    def begin(self, run: Run, updates_done: int, steps_done: int) -> None:
+    def begin(self, runs: Sequence[Run], updates_done: int, steps_done: int) -> None:
         """Draw the empty bar; the first visit comes after compilation."""
-        config = run.config
-        self.total, self.first, self.seeds = config.steps, steps_done, config.seeds
+        config, path = runs[0].config, runs[0].path
+        self.total, self.first, self.lines = config.steps, steps_done, 0
+        self.members = config.seeds * len(runs)
         self.start = time.perf_counter()
-        self.recent: dict[int, float] = {}
+        self.recent: dict[tuple[int, int], float] = {}
         seeds = (
             f", seeds {config.seed}–{config.seed + config.seeds - 1}" if config.seeds > 1 else ""
         )
+        if len(runs) > 1:
+            seeds += f" of each of {len(runs)} settings, side by side"
+            path = path.parent
         where = "on the device" if config.kind == "device" else "on the host"
         again = f", resumed at step {steps_done:,}" if steps_done else ""
         self.console.print(
             f"[bold]{config.env}[/] ({where}) · {config.algorithm.name} · {config.steps:,} steps"
-            f"{seeds}{again}\n[dim]{run.path}[/]",
+            f"{seeds}{again}\n[dim]{path}[/]",
             highlight=False,
         )
         if self.console.is_terminal:
@@ -86,14 +91,15 @@ class ProgressBar(Observer):
             self.bar.update(self.task, description="training ")
         self.console.print(f"[dim]compiled in {seconds:.1f} s[/]", highlight=False)
 
-    def visit(self, rows: list[dict[str, Any]], steps: int, seconds: float) -> None:
+    def visit(self, rows: Sequence[Rows], steps: int, seconds: float) -> None:
         """Move the bar."""
-        for row in rows:
-            if row["episodes"]:
-                self.recent[row["seed"]] = row["episode_return"]
+        for place, of_run in enumerate(rows):
+            for row in of_run:
+                if row["episodes"]:
+                    self.recent[place, row["seed"]] = row["episode_return"]
         values = [value for value in self.recent.values() if math.isfinite(value)]
         score = f"{sum(values) / len(values):.1f}" if values else "–"
-        rate = (steps - self.first) * self.seeds / max(seconds, 1e-9)
+        rate = (steps - self.first) * self.members / max(seconds, 1e-9)
         speed = f"{rate:,.0f} steps/s"
         if self.bar is not None:
             done = min(steps, self.total)
@@ -103,7 +109,7 @@ class ProgressBar(Observer):
             percent = min(100, steps * 100 // self.total)
             self.console.print(f"{percent:3d}%  {speed}  return {score}", highlight=False)
 
-    def evaluated(self, rows: list[dict[str, Any]]) -> None:
+    def evaluated(self, rows: Rows) -> None:
         """Say how the policies did."""
         mean = sum(row["return"] for row in rows) / len(rows)
         steps = min(row["steps"] for row in rows)
@@ -116,7 +122,7 @@ class ProgressBar(Observer):
         """Tell the user, above the bar."""
         _say(self.console, message)
 
-    def end(self, run: Run) -> None:
+    def end(self, runs: Sequence[Run]) -> None:
         """Leave the bar as it is."""
         if self.bar is not None:
             self.bar.stop()

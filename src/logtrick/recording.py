@@ -13,11 +13,10 @@ import numpy as np
 from logtrick import runs
 from logtrick.checkpoints import CheckpointFolder, Restored
 from logtrick.logs import AppendLog
+from logtrick.progress import Rows
 from logtrick.runs import Run
 from logtrick.tensorboard import TENSORBOARD, EventFiles
 from logtrick.tree_files import FromMetadata, write_arrays_atomic
-
-Rows = list[dict[str, Any]]
 
 
 class Recorder:

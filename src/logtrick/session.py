@@ -1,11 +1,11 @@
-"""One process's work on one run: the visits between chunks of training.
+"""One process's work on runs: the visits between chunks of training.
 
 At every visit the metrics are written, progress is shown, and now and then the whole state is
 saved. A run that was killed at any moment goes on from its latest checkpoint and ends with the
 same bits as if nothing had happened.
 """
 
-import signal
+import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -18,11 +18,12 @@ import numpy as np
 from logtrick.callbacks import Callback, Visit
 from logtrick.envs import EnvSpec
 from logtrick.errors import ConfigError, NonFiniteError
-from logtrick.progress import Observer
-from logtrick.recording import Recorder, Rows
+from logtrick.interruption import stop_on_signal
+from logtrick.progress import Observer, Rows
+from logtrick.recording import Recorder
+from logtrick.restoring import restore, save
 from logtrick.run_config import RunConfig
 from logtrick.runs import Run, has_reached
-from logtrick.tree_files import made_by
 
 VISIT_SECONDS = 0.25
 """How long the device is left alone between two visits, about."""
@@ -40,34 +41,36 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Session:
-    """One process's work on one run."""
+    """One process's work on one run, or on several side by side.
+
+    Args:
+        configs: what each run was told. Several differ in the numbers of their algorithms only,
+            and are on a device environment; they have no evaluations, and no callbacks.
+        spec: the environment.
+        observer: watches.
+        checkpoint_seconds: seconds between two checkpoints.
+        callbacks: what the user wants to be called.
+        policy: a user's own, where the run is trained with one.
+    """
 
     def __init__(
         self,
-        config: RunConfig,
+        configs: Sequence[RunConfig],
         spec: EnvSpec,
         observer: Observer,
         checkpoint_seconds: float,
         callbacks: Sequence[Callback] = (),
         policy: Any = None,
     ) -> None:
-        from logtrick.algorithms.loop import Loop
         from logtrick.compilation import use_compilation_cache
 
         use_compilation_cache()
-        self.config, self.observer, self.callbacks = config, observer, callbacks
+        self.config = config = configs[0]
+        self.observer, self.callbacks = observer, callbacks
         self.checkpoint_seconds = checkpoint_seconds
         self.policy = policy
         self.evaluator = _evaluator(config, spec)
-        self.loop = Loop(
-            config.algorithm,
-            spec,
-            seed=config.seed,
-            num_seeds=config.seeds,
-            steps=config.steps,
-            workers=config.workers,
-            policy=policy,
-        )
+        self.loop = _loop(configs, spec, policy)
 
     def __enter__(self) -> "Session":
         return self
@@ -77,20 +80,31 @@ class Session:
         if self.evaluator is not None:
             self.evaluator.close()
 
-    def run(self, path: Path) -> Run:
-        """Train to the end from the latest checkpoint, or from the start."""
-        with Recorder(path, policy=self.policy) as self.recorder, _stop_on_signal() as interrupted:
+    def run(self, paths: Sequence[Path]) -> list[Run]:
+        """Train to the end from the latest checkpoint, or from the start.
+
+        Args:
+            paths: the run folders, one for each configuration.
+        """
+        with contextlib.ExitStack() as stack:
+            seeds = self.config.seeds
+            self.recorders = [
+                stack.enter_context(Recorder(path, place * seeds, self.policy))
+                for place, path in enumerate(paths)
+            ]
+            self.recorder = self.recorders[0]
+            interrupted = stack.enter_context(stop_on_signal())
             self.stop = threading.Event()
             state = self._restore()
-            run = self.recorder.run
-            self.observer.begin(run, self.updates, _slowest(state))
+            found = [recorder.run for recorder in self.recorders]
+            self.observer.begin(found, self.updates, _slowest(state))
             try:
                 self._train(state, interrupted)
             finally:
-                self.observer.end(run)
+                self.observer.end(found)
         if interrupted.is_set():
-            raise Interrupted(run)
-        return run
+            raise Interrupted(found[0])
+        return found
 
     def _train(self, state: Any, interrupted: threading.Event) -> None:
         loop, limit = self.loop, 1
@@ -102,7 +116,7 @@ class Session:
             seconds = time.perf_counter() - begin - (loop.compile_seconds - compiled)
             training += seconds
             if loop.compile_seconds > told:
-                self.recorder.time({"compile_seconds": loop.compile_seconds - told})
+                self._time({"compile_seconds": loop.compile_seconds - told})
                 told = loop.compile_seconds
                 self.observer.compiled(told)
             made = len(metrics["steps"])
@@ -124,25 +138,44 @@ class Session:
     def _record(self, metrics: dict[str, np.ndarray], seconds: float, total: float) -> Rows:
         """Write what the last updates measured; stop at a number that is not finite."""
         finite, active = metrics.pop("finite"), metrics.pop("active")
+        diverged, first_bad = metrics.pop("diverged", None), metrics.pop("first_bad", None)
         bad = np.argwhere(~finite.all(axis=2))
         good = len(finite) if not len(bad) else int(bad[0, 0])
         columns = {name: values.tolist() for name, values in metrics.items()}
-        rows = self.recorder.record(columns, active[:good], self.updates + 1)
+        begin = self.updates + 1
+        rows = [recorder.record(columns, active[:good], begin) for recorder in self.recorders]
         self.updates += good
         steps = int(metrics["steps"][-1].min())
-        self.recorder.time({"update": self.updates, "steps": steps, "seconds": seconds})
+        self._time({"update": self.updates, "steps": steps, "seconds": seconds})
         self.observer.visit(rows, steps, total)
+        if diverged is not None and first_bad is not None:
+            for u, member in np.argwhere(diverged):
+                self._say_diverged(begin + int(u), int(member), int(first_bad[u, member]))
         if len(bad):
             update, s = bad[0]
-            first = self.loop.arrays[int(np.argmin(finite[update, s]))]
-            raise NonFiniteError(
-                f"Update {self.updates + 1} of seed {self.config.seed + s} produced NaN or "
-                f"infinity; the first array that went bad is: {first}. Training has stopped. The "
-                f"last good checkpoint, {self._last_checkpoint()}, is kept. A smaller learning "
-                "rate, a gradient norm limit (max_grad_norm) or a look at the environment's "
-                "rewards may help."
-            )
-        return rows
+            self._refuse_to_go_on(int(s), int(np.argmin(finite[update, s])))
+        return rows[0]
+
+    def _time(self, row: dict[str, Any]) -> None:
+        for recorder in self.recorders:
+            recorder.time(row)
+
+    def _say_diverged(self, update: int, member: int, array: int) -> None:
+        place, s = divmod(member, self.config.seeds)
+        self.observer.note(
+            f"{self.recorders[place].path.name}, seed {self.config.seed + s}: update {update} "
+            f"produced NaN or infinity; the first array that went bad is: {self.loop.arrays[array]}"
+            ". It stands still from here; the others go on."
+        )
+
+    def _refuse_to_go_on(self, s: int, array: int) -> None:
+        raise NonFiniteError(
+            f"Update {self.updates + 1} of seed {self.config.seed + s} produced NaN or infinity; "
+            f"the first array that went bad is: {self.loop.arrays[array]}. Training has stopped. "
+            f"The last good checkpoint, {self._last_checkpoint()}, is kept. A smaller learning "
+            "rate, a gradient norm limit (max_grad_norm) or a look at the environment's rewards "
+            "may help."
+        )
 
     def _last_checkpoint(self) -> str:
         steps = self.recorder.checkpoints.steps()
@@ -220,44 +253,37 @@ class Session:
     # --- saving and restoring -------------------------------------------------------------------
 
     def _save(self, state: Any) -> None:
-        host = self.loop.host
-        arrays = host.state() if host is not None and host.envs.replayable else None
-        self.recorder.save(self.updates, state, self.loop.program.model, arrays)
+        save(self.recorders, self.updates, state, self.loop)
 
     def _restore(self) -> Any:
         """The state to go on from, with the logs cut back to it."""
         state = self.loop.initial()
-        if not self.recorder.checkpoints.steps():
-            self.recorder.cut_back(None)
-            self.updates = 0
-            self._save(state)
+        self.updates = 0
+        if all(recorder.checkpoints.steps() for recorder in self.recorders):
+            self.updates, state = restore(self.recorders, state, self.loop, self.observer.note)
             return state
-        restored = self.recorder.latest(state)
-        for reason in restored.rejected:
-            self.observer.note(f"A checkpoint was passed over: {reason}")
-        now, then = made_by(), restored.metadata["made_by"]
-        if changed := [k for k in now if now[k] != then.get(k)]:
-            differences = ", ".join(f"{k} {then.get(k)} → {now[k]}" for k in changed)
-            self.observer.note(
-                f"This run was saved under other conditions ({differences}). It goes on from the "
-                "same state, but what follows need not be what would have followed there."
-            )
-        self.recorder.cut_back(restored)
-        self.updates = restored.step
-        if self.loop.host is not None:
-            if "host" in restored.tree:
-                self.loop.host.restore(restored.tree["host"])
-            else:
-                self.observer.note(
-                    "These environments cannot replay an episode from a seed, so fresh episodes "
-                    "were started: the run goes on, but not bit for bit."
-                )
-        return restored.tree["state"]
+        for recorder in self.recorders:
+            recorder.cut_back(None)
+        self._save(state)
+        return state
 
 
 def _slowest(state: Any) -> int:
     """Transitions that the slowest seed has learned from."""
     return int(np.asarray(state.steps).min())
+
+
+def _loop(configs: Sequence[RunConfig], spec: EnvSpec, policy: Any) -> Any:
+    """What trains these runs."""
+    config = configs[0]
+    settings = {"seed": config.seed, "num_seeds": config.seeds, "steps": config.steps}
+    if len(configs) > 1:
+        from logtrick.side_by_side import SideBySide
+
+        return SideBySide([c.algorithm for c in configs], spec, **settings)
+    from logtrick.algorithms.loop import Loop
+
+    return Loop(config.algorithm, spec, workers=config.workers, policy=policy, **settings)
 
 
 def _evaluator(config: RunConfig, spec: EnvSpec) -> Any:
@@ -278,27 +304,3 @@ def _evaluator(config: RunConfig, spec: EnvSpec) -> Any:
         max_steps=evaluation.max_steps,
         workers=config.workers,
     )
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """Set an event at the first Ctrl-C or SIGTERM; a second one interrupts at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    signals = signal.SIGINT, signal.SIGTERM
-    before = {number: signal.getsignal(number) for number in signals}
-
-    def handle(number: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    for number in signals:
-        signal.signal(number, handle)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

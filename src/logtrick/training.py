@@ -9,7 +9,7 @@ from typing import Any
 from logtrick import extras, runs
 from logtrick.algorithms.base import Algorithm
 from logtrick.callbacks import Callback
-from logtrick.envs import resolve
+from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_to_dict
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
@@ -88,46 +88,28 @@ def train(
         ...     len(run.metrics), run.metrics[-1]["steps"]
         (2, 4096)
     """
-    from logtrick.presets import preset
-
     spec = resolve(env)
-    if algorithm is None or steps is None:
-        chosen = preset(spec.id, "ppo" if algorithm is None else algorithm.name)
-        algorithm = chosen.algorithm if algorithm is None else algorithm
-        steps = chosen.steps if steps is None else steps
-    check_sizes(steps, seed, seeds)
-    if workers not in ("sync", "async"):
-        raise ConfigError(f"workers={workers!r}; it must be 'sync' or 'async'.")
-    if tensorboard:
-        extras.load("tensorboardX", "log")  # before anything is made
-    config = RunConfig(
-        env=spec.id,
-        kind=spec.kind,
-        observation_space=spec.observation_space,
-        action_space=spec.action_space,
-        max_episode_steps=spec.max_episode_steps,
-        env_settings=env_settings(spec),
-        algorithm=algorithm,
+    config = configure(
+        spec,
+        algorithm,
         steps=steps,
         seed=seed,
         seeds=seeds,
         workers=workers,
-        made_by=made_by(),
-        policy=None if policy is None else policy_name(policy),
         evaluation=evaluation,
+        policy=policy,
     )
-    space_to_dict(config.observation_space), space_to_dict(config.action_space)
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    safe = re.sub(r"[^A-Za-z0-9.-]+", "-", spec.id).strip("-.") or "env"
+    if tensorboard:
+        extras.load("tensorboardX", "log")  # before anything is made
     with Session(
-        config, spec, observer(progress), checkpoint_seconds, callbacks, policy
+        [config], spec, observer(progress), checkpoint_seconds, callbacks, policy
     ) as session:
-        path = runs.new_folder(out, f"{safe[:60]}-{algorithm.name}-{stamp}")
+        path = runs.new_folder(out, folder_name(config))
         with lock_folder(path):
             write_json_atomic(path / CONFIG, config.to_dict())
             if tensorboard:
                 (path / TENSORBOARD).mkdir()
-            return session.run(path)
+            return session.run([path])[0]
 
 
 def resume(
@@ -162,10 +144,59 @@ def resume(
     with (
         lock_folder(run.path),
         Session(
-            run.config, spec, observer(progress), checkpoint_seconds, callbacks, policy
+            [run.config], spec, observer(progress), checkpoint_seconds, callbacks, policy
         ) as session,
     ):
-        return session.run(run.path)
+        return session.run([run.path])[0]
+
+
+def configure(
+    spec: EnvSpec,
+    algorithm: Algorithm | None,
+    *,
+    steps: int | None,
+    seed: int,
+    seeds: int,
+    workers: Workers,
+    evaluation: Evaluation | None = None,
+    policy: Any = None,
+) -> RunConfig:
+    """What a run is told, checked: the arguments are those of `train`."""
+    from logtrick.presets import preset
+
+    if algorithm is None or steps is None:
+        chosen = preset(spec.id, "ppo" if algorithm is None else algorithm.name)
+        algorithm = chosen.algorithm if algorithm is None else algorithm
+        steps = chosen.steps if steps is None else steps
+    check_sizes(steps, seed, seeds)
+    if workers not in ("sync", "async"):
+        raise ConfigError(f"workers={workers!r}; it must be 'sync' or 'async'.")
+    config = RunConfig(
+        env=spec.id,
+        kind=spec.kind,
+        observation_space=spec.observation_space,
+        action_space=spec.action_space,
+        max_episode_steps=spec.max_episode_steps,
+        env_settings=env_settings(spec),
+        algorithm=algorithm,
+        steps=steps,
+        seed=seed,
+        seeds=seeds,
+        workers=workers,
+        made_by=made_by(),
+        policy=None if policy is None else policy_name(policy),
+        evaluation=evaluation,
+    )
+    # Spaces that no file can describe are refused before anything is made.
+    space_to_dict(config.observation_space), space_to_dict(config.action_space)
+    return config
+
+
+def folder_name(config: RunConfig) -> str:
+    """What a new run's folder is called: environment, algorithm and time."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    safe = re.sub(r"[^A-Za-z0-9.-]+", "-", config.env).strip("-.") or "env"
+    return f"{safe[:60]}-{config.algorithm.name}-{stamp}"
 
 
 def observer(progress: bool | Observer | None) -> Observer:

@@ -87,6 +87,10 @@ class Loop:
         if self.host is not None:
             self.host.envs.close()
 
+    def adopt(self, other: "Loop") -> None:
+        """Take over what another loop compiled, whose algorithm differs in numbers only."""
+        self._programs = {k: v for k, v in other._programs.items() if k != "start"}
+
     def initial(self) -> TrainState:
         """The state before the first update."""
         return self._run("start", self._over_seeds(self.program.start), self.seeds, self.params)

@@ -15,6 +15,7 @@ from logtrick.derivation import Derivation
 from logtrick.runs import Run, Scores
 from logtrick.statistics import summarise
 from logtrick.summaries import run_summary
+from logtrick.sweeps import Sweep
 
 
 def print_json(value: Any) -> None:
@@ -69,6 +70,32 @@ def evaluation_table(run: Run, scores: Scores, *, greedy: bool) -> None:
     if len(scores.returns) > 1:
         score = summarise(scores.returns.mean(axis=1))._asdict()
         console.print(f"mean {score['mean']:.1f}{_interval(score)}", highlight=False)
+
+
+def sweep_table(found: Sweep) -> None:
+    """Print a sweep's points, the best first."""
+    rows, names = found.results, list(found.told["values"])
+    table = Table(title=f"{found.told['base']['env']}, final returns")
+    for name in ("point", *names, "mean ± std", "IQM", "95 % interval"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        settings = (escape(str(row[name])) for name in names)
+        if row["iqm"] is None:
+            why = "diverged" if row["diverged_or_unfinished"] else "no episode ended"
+            table.add_row(row["point"], *settings, why, "–", "–")
+            continue
+        std = "" if row["std"] is None else f" ± {row['std']:.1f}"
+        ends = "–" if row["low"] is None else f"[{row['low']:.1f}, {row['high']:.1f}]"
+        table.add_row(
+            row["point"], *settings, f"{row['mean']:.1f}{std}", f"{row['iqm']:.1f}", escape(ends)
+        )
+    console = Console()
+    console.print(table)
+    console.print(
+        f"[dim]{found.path}: results.json, results.md, and a run folder each[/]",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def envs_table(rows: Sequence[Any], filter_: str) -> None:
