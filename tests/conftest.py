@@ -1,8 +1,10 @@
 """The test session is stricter than a user's: see pyproject.toml for the warnings."""
 
 import os
+from pathlib import Path
 
 import jax
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -18,3 +20,14 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("commit", derandomize=True)
 settings.register_profile("fresh")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "commit"))
+
+ENOUGH_BYTES = 3 * 2**30
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bounded_memory():
+    """Thousands of compiled programs would fill the memory of a small machine."""
+    yield
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    if pages * os.sysconf("SC_PAGE_SIZE") > ENOUGH_BYTES:
+        jax.clear_caches()
