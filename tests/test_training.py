@@ -233,7 +233,6 @@ def test_training_in_a_thread_leaves_signals_alone(tmp_path):
         ({"steps": 2**33}, errors.ConfigError, "4.2 billion"),
         ({"seeds": 0}, errors.ConfigError, "seeds=0"),
         ({"seed": -1}, errors.ConfigError, "seed=-1"),
-        ({"env": "Blackjack-v1"}, errors.SpaceError, "Tuple"),
         ({"env": "Taxi-v4", "algorithm": lt.REINFORCE(num_steps=5)}, None, None),
     ],
 )

@@ -88,6 +88,7 @@ class RecurrentPolicy(eqx.Module):
         key: an integer seed or a JAX key.
 
     Example:
+        >>> import numpy as np
         >>> from gymnasium.spaces import Box, Discrete
         >>> policy = RecurrentPolicy(Box(-1, 1, (4,)), Discrete(2), key=0)
         >>> distribution, carry = policy(np.zeros(4), policy.initial_carry())

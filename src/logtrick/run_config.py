@@ -42,7 +42,7 @@ class Evaluation:
         ConfigError: a number that cannot be meant.
 
     Example:
-        >>> Evaluation(every=50_000, stop_at=475).episodes
+        >>> Evaluation(every=50_000, stop_at=475.0).episodes
         10
     """
 

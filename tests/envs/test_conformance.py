@@ -18,6 +18,8 @@ from logtrick import envs
 from logtrick.envs import CartPole, DeviceEnv, HostStep, TwoState, TwoStateGym
 
 N, T = 3, 200
+WITH_MDPS = ("mdp", "sequences")
+"""Exact: tests/envs/test_finite.py and tests/test_sequences.py hold them to their MDPs."""
 ECOSYSTEMS = Path(__file__).parent / "ecosystems"
 
 
@@ -360,5 +362,5 @@ def test_every_adapter_is_here():
     from logtrick.envs.registry import _ADAPTERS
 
     own = {path.stem.removeprefix("test_") for path in ECOSYSTEMS.glob("test_*.py")}
-    assert set(_ADAPTERS) == {"gym", "gymnax"} | own
+    assert set(_ADAPTERS) == {"gym", "gymnax", *WITH_MDPS} | own
     assert issubclass(TwoState, DeviceEnv)

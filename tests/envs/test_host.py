@@ -407,7 +407,6 @@ def test_an_async_vector_environment_of_the_callers_can_hang_too():
     [
         (lambda: 1, EnvError, "is a builtins.int, and no gymnasium.Env"),
         (lambda: 1 / 0, EnvError, "could not be made: ZeroDivisionError"),
-        ("gym:Blackjack-v1", SpaceError, "FlattenObservation"),
         (3, EnvError, "3 is no environment"),
         (envs.CartPole, EnvError, "is no environment"),
     ],

@@ -134,10 +134,8 @@ def test_spaces_that_cannot_be_served():
             super().__init__()
             self.action_space = spaces.Text(3)
 
-    with pytest.raises(SpaceError, match="action space is Text"):
+    with pytest.raises(SpaceError, match="action space has the part Text"):
         envs.resolve(Talks)
-    with pytest.raises(SpaceError, match="observation space is Tuple"):
-        envs.resolve("gym:Blackjack-v1")
 
 
 def test_multi_discrete_actions_pass_through():
@@ -201,10 +199,7 @@ def test_everything_listed_can_be_found():
         if row.id == "mdp:puterman_two_state":
             continue  # see test_finite: a state lacks an action
         if row.install:
-            with pytest.raises(MissingExtraError, match="gymnasium"):
-                envs.resolve(row.id)
-        elif row.id == "gym:Blackjack-v1":
-            with pytest.raises(SpaceError):
+            with pytest.raises(MissingExtraError, match="gymnasium|logtrick"):
                 envs.resolve(row.id)
         else:
             spec = envs.resolve(row.id)

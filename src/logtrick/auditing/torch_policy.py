@@ -59,23 +59,24 @@ def from_torch(
         EstimatorError: when called: the loss is no single number, moved the parameters, or left
             none with a gradient.
 
-    Example:
-        >>> import logtrick as lt, torch
-        >>> mdp = lt.problems.sequences(1, task="sort")  # three prompts, answers of two tokens
-        >>> class Table(torch.nn.Module):
-        ...     def __init__(self):
-        ...         super().__init__()
-        ...         self.logits = torch.nn.Parameter(torch.zeros(mdp.num_states, 4))
-        ...     def forward(self, states):
-        ...         return self.logits[states]
-        >>> def reinforce(module, t):
-        ...     log_pi = module(t.obs).log_softmax(-1).gather(-1, t.action[..., None])[..., 0]
-        ...     returns = (t.reward * t.valid).sum(-1, keepdim=True)
-        ...     return -(returns * log_pi * t.valid).sum(-1).mean()
-        >>> policy, estimator = from_torch(mdp, Table(), reinforce)
-        >>> report = lt.audit(estimator, mdp, policy, samples=200, method="sampling")
-        >>> report.estimator, report.bias_is_significant
-        ('reinforce', False)
+    Example, with torch installed::
+
+        class Table(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.logits = torch.nn.Parameter(torch.zeros(mdp.num_states, 4))
+
+            def forward(self, states):
+                return self.logits[states]
+
+        def reinforce(module, t):
+            log_pi = module(t.obs).log_softmax(-1).gather(-1, t.action[..., None])[..., 0]
+            returns = (t.reward * t.valid).sum(-1, keepdim=True)
+            return -(returns * log_pi * t.valid).sum(-1).mean()
+
+        mdp = lt.problems.sequences(1, task="sort")  # three prompts, answers of two tokens
+        policy, estimator = from_torch(mdp, Table(), reinforce)
+        lt.audit(estimator, mdp, policy).gradient_of  # 'J discounted'
     """
     policy = TorchPolicy(mdp, module, log_probs=log_probs, precision=precision)
     return policy, descent(loss)

@@ -93,7 +93,7 @@ class SequenceTask:
     eos: int
     limit: int
     reward: RewardTable | Verifier | ArrayVerifier
-    prompts: tuple[Tokens, ...] = ((),)
+    prompts: tuple[Any, ...] = ((),)
     probabilities: tuple[float, ...] | None = None
     name: str | None = None
 
