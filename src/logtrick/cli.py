@@ -14,6 +14,7 @@ import tyro
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import ALGORITHMS
+from logtrick.commands.enjoy import Enjoy
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
 from logtrick.commands.learn import Learn
@@ -28,6 +29,7 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "logtrick.commands.train"),
     "sweep": (Sweep, "logtrick.commands.sweep"),
     "eval": (Eval, "logtrick.commands.evaluate"),
+    "enjoy": (Enjoy, "logtrick.commands.enjoy"),
     "report": (Report, "logtrick.commands.report"),
     "solve": (Solve, "logtrick.commands.solve"),
     "learn": (Learn, "logtrick.commands.learn"),
