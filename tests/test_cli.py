@@ -87,6 +87,17 @@ def test_sweep_prints_its_points(capfd, tmp_path):
     assert [row["n"] for row in json.loads(out)["results"]] == [1, 1]
 
 
+def test_enjoy_writes_a_film_where_there_is_no_display(capfd, folder, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    code, out, err = run(capfd, "enjoy", folder, "--max-steps", "3")
+    assert code == 0, err
+    assert "return 3.0" in out
+    assert (folder / "episode.gif").read_bytes().startswith(b"GIF89a")
+    code, _, _ = run(capfd, "enjoy", folder, "--max-steps", "3", "--out", folder / "frames")
+    assert len(list((folder / "frames").iterdir())) == 4
+
+
 def test_eval_prints_a_table(capfd, folder):
     code, out, _ = run(capfd, "eval", folder, "--episodes", "3", "--greedy")
     assert code == 0

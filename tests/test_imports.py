@@ -36,6 +36,7 @@ LAYERS = [
     {"algorithms", "presets"},
     {"evaluation", "auditing", "audit"},
     {"plots", "report"},
+    {"filming"},
     {"run_config", "runs", "summaries", "sweeps", "presentation", "progress", "compilation"},
     {"callbacks", "tensorboard", "recording", "restoring", "interruption", "side_by_side"},
     {"session", "training", "sweeping", "searching"},

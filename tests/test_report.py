@@ -98,7 +98,7 @@ def test_a_page_loads_nothing_and_runs_nothing(tmp_path, text):
     assert "url(" not in style
     assert "@import" not in style
     policies = [value for _, value in page.attributes if value and "default-src" in value]
-    assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
+    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
 
 
 def test_the_page_serves_light_dark_print_and_phone(tmp_path):

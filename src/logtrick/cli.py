@@ -16,6 +16,7 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.commands.audit import Audit
 from logtrick.commands.derive import Derive
+from logtrick.commands.enjoy import Enjoy
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
 from logtrick.commands.learn import Learn
@@ -30,6 +31,7 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (Train, "logtrick.commands.train"),
     "sweep": (Sweep, "logtrick.commands.sweep"),
     "eval": (Eval, "logtrick.commands.evaluate"),
+    "enjoy": (Enjoy, "logtrick.commands.enjoy"),
     "report": (Report, "logtrick.commands.report"),
     "solve": (Solve, "logtrick.commands.solve"),
     "audit": (Audit, "logtrick.commands.audit"),

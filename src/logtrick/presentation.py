@@ -18,6 +18,8 @@ from logtrick.summaries import Series, best_evaluations, run_summary, series, so
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from logtrick.filming import Film
+
 DIAGNOSTICS = {
     "episode_length": ("Episode length", "mean over the episodes that ended in an update"),
     "entropy": ("Entropy", "of the policy; it falls as the policy makes up its mind"),
@@ -34,8 +36,13 @@ DIAGNOSTICS = {
 """Metrics that are drawn, in this order, if a run has them: title and what they mean."""
 
 
-def write_run_report(run: Run) -> Path:
-    """Write a run's `learning_curve.png` and `report.html`; the report's path."""
+def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
+    """Write a run's `learning_curve.png` and `report.html`; the report's path.
+
+    Args:
+        run: the run.
+        film: an episode to be shown in the report.
+    """
     rows, summary = run.metrics, run_summary(run)
     title = f"{summary['env']} · {summary['algorithm'].upper()}"
     returns = series(rows, "episode_return")
@@ -49,6 +56,7 @@ def write_run_report(run: Run) -> Path:
         Section("", [report.tiles(_headline(summary))]),
         Section("Learning curve", [_learning_curve(returns, threshold)]),
         *_evaluations(run),
+        *_episode(run, film),
         Section("Which gradient this run ascended", [report.paragraph(_estimand(run))]),
         Section("While it learned", [report.gallery(_diagnostics(run, rows))]),
         Section("Seeds", _seeds(run, summary)),
@@ -146,6 +154,16 @@ def _evaluations(run: Run) -> list[Section]:
     }
     words = "The best evaluation of each seed; `best_policy.safetensors` holds these policies."
     return [Section("Evaluations", [drawn, report.paragraph(words), report.facts(best)])]
+
+
+def _episode(run: Run, film: "Film | None") -> list[Section]:
+    if film is None:
+        return []
+    words = (
+        f"One episode of seed {run.config.seed}, return {film.episode_return:.1f}: one episode, "
+        "not a score."
+    )
+    return [Section("An episode", [report.animation(film.gif(), words)])]
 
 
 def _diagnostics(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[Html]:

@@ -5,6 +5,7 @@ named `<script>` is a name and nothing else. Only `Html` goes in as it is, and o
 `plots.to_svg` make it.
 """
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Literal, NamedTuple
@@ -119,6 +120,13 @@ def figure(svg: str, caption: Html | str, *, label: str, narrow: str | None = No
     return element("figure", *drawings, element("figcaption", caption))
 
 
+def animation(gif: bytes, caption: str) -> Html:
+    """An animated picture, inside the page."""
+    data = base64.b64encode(gif).decode()
+    picture = Html(f'<img src="data:image/gif;base64,{data}" alt="{escape(caption)}">')
+    return element("figure", picture, element("figcaption", caption))
+
+
 def _drawing(svg: str, label: str, width: str) -> Html:
     given = f'<svg role="img" aria-label="{escape(label)}" class="{width}" '
     return Html(svg.replace("<svg ", given, 1))
@@ -143,7 +151,7 @@ def write_report(
     Raises:
         RunError: It cannot be written.
     """
-    body = [
+    parts = [
         element(
             "section",
             *([element("h2", section.heading)] if section.heading else []),
@@ -152,17 +160,21 @@ def write_report(
         for section in sections
     ]
     header = element("header", element("h1", title), element("p", subtitle))
-    page = _PAGE.format(title=escape(title), style=_STYLE, body=header + element("main", *body))
+    page = _PAGE.format(
+        title=escape(title), policy=_POLICY, style=_STYLE, body=header + element("main", *parts)
+    )
     # A lone surrogate (from a folder's name) is no text; "?" stands for it.
     write_bytes_atomic(path, page.encode("utf-8", "replace"))
 
 
-# The policy lets the page load nothing at all, whatever is in it.
+# The page can load nothing, whatever is in it; its pictures are inside.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
@@ -210,6 +222,7 @@ dl, dd { margin: 0; }
 }
 figure { margin: .25rem 0 0; }
 figcaption { color: var(--muted); font-size: .88rem; line-height: 1.45; }
+img { display: block; max-width: 100%; }
 svg { display: block; width: 100%; height: auto; stroke-linejoin: round; stroke-linecap: butt; }
 svg.narrow { display: none; }
 .gallery {

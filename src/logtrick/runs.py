@@ -16,7 +16,7 @@ import functools
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -34,6 +34,9 @@ from logtrick.run_config import (
     read_config,
 )
 from logtrick.tree_files import read_arrays, write_arrays_atomic
+
+if TYPE_CHECKING:
+    from logtrick.filming import Film
 
 METRICS, TIMINGS, EVALUATIONS = "metrics.jsonl", "timings.jsonl", "evaluations.jsonl"
 CHECKPOINTS, DESCRIPTION = "checkpoints", "policy.json"
@@ -190,6 +193,31 @@ class Run:
         played = evaluate(models, spec, episodes, seed=seed, greedy=greedy, max_steps=max_steps)
         return Scores(*played)
 
+    def film(
+        self,
+        *,
+        seed: int = 0,
+        greedy: bool = True,
+        policy: Which = "latest",
+        max_steps: int | None = None,
+        mode: Literal["rgb_array", "human"] = "rgb_array",
+        env: Any = None,
+    ) -> "Film":
+        """Play one episode with the first seed's policy, recorded or shown: see `filming.film`.
+
+        Args:
+            seed: of the episode.
+            greedy: take the most probable action instead of a sample.
+            policy: "latest" or "best".
+            max_steps: where the episode is cut.
+            mode: "rgb_array" records, "human" shows a window.
+            env: the environment, where it has no id: a class or function that takes `render_mode`.
+        """
+        from logtrick.filming import film
+
+        model, spec = self.models_of(policy)[0], self.env_spec(env)
+        return film(model, spec, seed=seed, greedy=greedy, max_steps=max_steps, mode=mode, env=env)
+
     def env_spec(self, env: Any = None) -> EnvSpec:
         """The environment that the run was trained on, checked against its spaces."""
         spec = resolve(self.config.env if env is None else env)
@@ -207,11 +235,15 @@ class Run:
             )
         return spec
 
-    def report(self) -> Path:
-        """Write `learning_curve.png` and `report.html`; the report's path."""
+    def report(self, *, video: bool = False) -> Path:
+        """Write `learning_curve.png` and `report.html`; the report's path.
+
+        Args:
+            video: play an episode and put its GIF into the report.
+        """
         from logtrick.presentation import write_run_report
 
-        return write_run_report(self)
+        return write_run_report(self, film=self.film() if video else None)
 
 
 def load(path: PathLike, *, policy: Any = None) -> Run:

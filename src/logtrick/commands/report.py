@@ -15,6 +15,8 @@ class Report:
 
     run: Annotated[str, tyro.conf.Positional]
     """The run folder."""
+    video: bool = False
+    """Play an episode with the first seed's policy, and put its GIF into the report."""
     json: bool = False
     """Print the summary as JSON."""
 
@@ -26,7 +28,7 @@ def run(options: Report) -> None:
     from logtrick.summaries import run_summary
 
     result = load(options.run)
-    result.report()
+    result.report(video=options.video)
     if options.json:
         print_json(run_summary(result))
     else:

@@ -1,0 +1,61 @@
+"""`logtrick enjoy RUN`: watch an episode of a run's policy."""
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enjoy:
+    """Watch an episode: in a window where there is a display, else as a GIF.
+
+    Example: logtrick enjoy runs/CartPole-v1-ppo-20260101-120000 --out episode.gif
+    """
+
+    run: Annotated[str, tyro.conf.Positional]
+    """The run folder."""
+    out: str | None = None
+    """Write the episode there instead: NAME.gif, or a folder for one PNG file a frame."""
+    policy: Literal["latest", "best"] = "latest"
+    """The first seed's latest policy, or that of its best evaluation."""
+    seed: int = 0
+    """Of the episode."""
+    greedy: bool = True
+    """Take the most probable actions instead of sampled ones."""
+    max_steps: int | None = None
+    """Where the episode is cut; needed where the environment has no time limit that is known."""
+
+
+def run(options: Enjoy) -> None:
+    """Play, and show or write."""
+    from rich.console import Console
+
+    from logtrick.compilation import use_compilation_cache
+    from logtrick.runs import load
+
+    use_compilation_cache()
+    result = load(options.run)
+    shown = options.out is None and has_display() and not result.config.env.startswith("mdp:")
+    film = result.film(
+        seed=options.seed,
+        greedy=options.greedy,
+        policy=options.policy,
+        max_steps=options.max_steps,
+        mode="human" if shown else "rgb_array",
+    )
+    console = Console()
+    console.print(f"return {film.episode_return:.1f}", highlight=False)
+    if not shown:
+        path = options.out or result.path / "episode.gif"
+        film.save(path)
+        console.print(f"{len(film.frames)} frames in {path}", highlight=False, soft_wrap=True)
+
+
+def has_display() -> bool:
+    """Whether a window can be opened here."""
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
