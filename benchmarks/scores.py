@@ -19,11 +19,48 @@ CLEANRL = lt.PPO(
     lambda_=0.95, clip_eps=0.2, value_clip_eps=0.2, entropy_coef=0.01, max_grad_norm=0.5,
 )  # fmt: skip
 CLEANRL_PPO = "CleanRL PPO {}, 3 seeds, training return"
+# CleanRL's ppo_continuous_action.py: observations and rewards normalised and cut off at 10.
+CLEANRL_CONTINUOUS = lt.PPO(
+    num_envs=1, num_steps=2048, epochs=10, minibatches=32, learning_rate=3e-4, gamma=0.99,
+    lambda_=0.95, clip_eps=0.2, value_clip_eps=0.2, entropy_coef=0.0, max_grad_norm=0.5,
+    observations="normalised", rewards="normalised",
+)  # fmt: skip
+# RL Baselines3 Zoo's ppo.yml for LunarLander.
+ZOO_LANDER = lt.PPO(
+    num_envs=16, num_steps=1024, epochs=4, minibatches=256, learning_rate=3e-4, schedule="constant",
+    gamma=0.999, lambda_=0.98, clip_eps=0.2, entropy_coef=0.01, max_grad_norm=0.5,
+)  # fmt: skip
+# RL Baselines3 Zoo's ppo.yml for Pendulum, with independent noise in the place of gSDE.
+ZOO_PENDULUM = lt.PPO(
+    num_envs=4, num_steps=1024, epochs=10, minibatches=64, learning_rate=1e-3, schedule="constant",
+    gamma=0.9, lambda_=0.95, clip_eps=0.2, entropy_coef=0.0, max_grad_norm=0.5,
+)  # fmt: skip
 
 ROWS = {
     "cartpole-ppo": ("CartPole-v1", CLEANRL, 500_000, CLEANRL_PPO.format("490.04 ± 6.12")),
     "acrobot-ppo": ("Acrobot-v1", CLEANRL, 500_000, CLEANRL_PPO.format("-86.36 ± 1.32")),
     "cartpole-ppo-gym": ("gym:CartPole-v1", CLEANRL, 500_000, CLEANRL_PPO.format("490.04 ± 6.12")),
+    "pendulum-ppo": (
+        "Pendulum-v1", ZOO_PENDULUM, 100_000, "Zoo PPO -172.2 ± 104.2, 1 seed, deterministic"
+    ),
+    "lunarlander-ppo": (
+        "gym:LunarLander-v3", ZOO_LANDER, 1_000_000,
+        "none for v3; Zoo PPO 270.9 ± 32.1 on LunarLanderContinuous-v2, 1 seed, deterministic",
+    ),
+    "halfcheetah-ppo": (
+        "gym:HalfCheetah-v4", CLEANRL_CONTINUOUS, 1_000_000, CLEANRL_PPO.format("1442.64 ± 46.03")
+    ),
+    "hopper-ppo": (
+        "gym:Hopper-v4", CLEANRL_CONTINUOUS, 1_000_000, CLEANRL_PPO.format("2382.86 ± 271.74")
+    ),
+    "inverteddoublependulum-ppo": (
+        "gym:InvertedDoublePendulum-v4", CLEANRL_CONTINUOUS, 1_000_000,
+        "CleanRL PPO 5626 ± 289 at 8 M, 10 seeds; Tianshou PPO 9231.3 ± 270.4 at 1 M, best point",
+    ),
+    "ant-ppo": (
+        "gym:Ant-v4", CLEANRL_CONTINUOUS, 1_000_000,
+        "Zoo PPO 1327 ± 452 at 1 M, 1 seed, deterministic; CleanRL PPO 1824 ± 906 at 8 M",
+    ),
     "cartpole-preset": ("CartPole-v1", None, None, ""),
     "cartpole-a2c": ("CartPole-v1", "a2c", None, ""),
     "cartpole-reinforce": ("CartPole-v1", "reinforce", None, ""),
