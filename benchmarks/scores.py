@@ -41,24 +41,39 @@ ROWS = {
     "acrobot-ppo": ("Acrobot-v1", CLEANRL, 500_000, CLEANRL_PPO.format("-86.36 ± 1.32")),
     "cartpole-ppo-gym": ("gym:CartPole-v1", CLEANRL, 500_000, CLEANRL_PPO.format("490.04 ± 6.12")),
     "pendulum-ppo": (
-        "Pendulum-v1", ZOO_PENDULUM, 100_000, "Zoo PPO -172.2 ± 104.2, 1 seed, deterministic"
+        "Pendulum-v1",
+        ZOO_PENDULUM,
+        100_000,
+        "Zoo PPO -172.2 ± 104.2, 1 seed, deterministic",
     ),
     "lunarlander-ppo": (
-        "gym:LunarLander-v3", ZOO_LANDER, 1_000_000,
+        "gym:LunarLander-v3",
+        ZOO_LANDER,
+        1_000_000,
         "none for v3; Zoo PPO 270.9 ± 32.1 on LunarLanderContinuous-v2, 1 seed, deterministic",
     ),
     "halfcheetah-ppo": (
-        "gym:HalfCheetah-v4", CLEANRL_CONTINUOUS, 1_000_000, CLEANRL_PPO.format("1442.64 ± 46.03")
+        "gym:HalfCheetah-v4",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        CLEANRL_PPO.format("1442.64 ± 46.03"),
     ),
     "hopper-ppo": (
-        "gym:Hopper-v4", CLEANRL_CONTINUOUS, 1_000_000, CLEANRL_PPO.format("2382.86 ± 271.74")
+        "gym:Hopper-v4",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        CLEANRL_PPO.format("2382.86 ± 271.74"),
     ),
     "inverteddoublependulum-ppo": (
-        "gym:InvertedDoublePendulum-v4", CLEANRL_CONTINUOUS, 1_000_000,
+        "gym:InvertedDoublePendulum-v4",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
         "CleanRL PPO 5626 ± 289 at 8 M, 10 seeds; Tianshou PPO 9231.3 ± 270.4 at 1 M, best point",
     ),
     "ant-ppo": (
-        "gym:Ant-v4", CLEANRL_CONTINUOUS, 1_000_000,
+        "gym:Ant-v4",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
         "Zoo PPO 1327 ± 452 at 1 M, 1 seed, deterministic; CleanRL PPO 1824 ± 906 at 8 M",
     ),
     "cartpole-preset": ("CartPole-v1", None, None, ""),
