@@ -30,22 +30,10 @@ def linear(rng: np.random.Generator) -> Any:
 
     def make(inputs: int, outputs: int, gain: float) -> eqx.nn.Linear:
         empty = eqx.filter_eval_shape(eqx.nn.Linear, inputs, outputs, key=jax.random.key(0))
-        arrays = _orthogonal(rng, outputs, inputs, gain), np.zeros(outputs, np.float32)
+        arrays = orthogonal(rng, outputs, inputs, gain), np.zeros(outputs, np.float32)
         return eqx.tree_at(lambda layer: (layer.weight, layer.bias), empty, arrays)
 
     return make
-
-
-def convolution(
-    rng: np.random.Generator, channels: int, filters: int, size: int, stride: int
-) -> eqx.nn.Conv2d:
-    """A square convolution whose filters are orthonormal rows times √2, bias 0."""
-    empty = eqx.filter_eval_shape(
-        eqx.nn.Conv2d, channels, filters, size, stride, key=jax.random.key(0)
-    )
-    weight = _orthogonal(rng, filters, channels * size * size, HIDDEN_GAIN)
-    arrays = weight.reshape(empty.weight.shape), np.zeros(empty.bias.shape, np.float32)
-    return eqx.tree_at(lambda layer: (layer.weight, layer.bias), empty, arrays)
 
 
 def recurrent_cell(kind: Any, inputs: int, width: int, rng: np.random.Generator) -> Any:
@@ -56,12 +44,12 @@ def recurrent_cell(kind: Any, inputs: int, width: int, rng: np.random.Generator)
         if leaf.ndim < 2:
             return np.zeros(leaf.shape, np.float32)
         gates = leaf.shape[0] // width
-        return np.concatenate([_orthogonal(rng, width, leaf.shape[1], 1.0) for _ in range(gates)])
+        return np.concatenate([orthogonal(rng, width, leaf.shape[1], 1.0) for _ in range(gates)])
 
     return jax.tree.map(fill, empty)
 
 
-def _orthogonal(rng: np.random.Generator, rows: int, columns: int, gain: float) -> np.ndarray:
+def orthogonal(rng: np.random.Generator, rows: int, columns: int, gain: float) -> np.ndarray:
     """A random matrix whose rows or columns, the fewer of them, are orthonormal, times `gain`."""
     tall = rng.standard_normal((max(rows, columns), min(rows, columns)))
     q, r = np.linalg.qr(tall)
