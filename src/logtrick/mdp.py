@@ -15,18 +15,17 @@ themselves is left as it is: the step that ends there is taken.)
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32, Int64, Shaped
-from scipy import sparse
+from jaxtyping import Float64, Int32, Shaped
 
-from logtrick import mdp_arrays, validation
+from logtrick import validation
 from logtrick.errors import ConfigError
-from logtrick.mdp_arrays import frozen
+from logtrick.mdp_arrays import MDPArrays, frozen
 
 if TYPE_CHECKING:
     from gymnasium import Env
@@ -38,7 +37,7 @@ DENSE_STATES = 2000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FiniteMDP:
+class FiniteMDP(MDPArrays):
     """States, actions, outcomes, a start distribution ρ and a discount factor γ.
 
     The arrays are read-only. Make one with a constructor (`from_arrays`, `from_outcomes`,
@@ -61,6 +60,7 @@ class FiniteMDP:
         action_names: one for each action, or None.
         layout: state numbers as they lie on a grid, −1 where there is none; or None.
         storage: how systems are solved, "dense" or "sparse"; "auto" decides by size.
+        terminal: derived, bool[S]: the absorbing states that pay nothing.
 
     Raises:
         MDPError: for anything that is not an MDP; the state, action and outcome are named.
@@ -71,13 +71,6 @@ class FiniteMDP:
         FiniteMDP(3 states, 2 actions, 6 pairs, 6 outcomes, gamma=1.0, 1 observation)
     """
 
-    pair_offsets: Int64[np.ndarray, " _S1"]
-    pair_actions: Int32[np.ndarray, " P"]
-    outcome_offsets: Int64[np.ndarray, " _P1"]
-    successors: Int32[np.ndarray, " K"]
-    probabilities: Float64[np.ndarray, " K"]
-    rewards: Float64[np.ndarray, " K"]
-    terminated: Bool[np.ndarray, " K"]
     gamma: float
     start: Float64[np.ndarray, " S"] = None  # type: ignore[assignment]  # filled in
     observations: Shaped[np.ndarray, "S ..."] = None  # type: ignore[assignment]  # filled in
@@ -85,24 +78,9 @@ class FiniteMDP:
     action_names: Sequence[str] | None = None
     layout: Int32[np.ndarray, "rows columns"] | None = None
     storage: Storage = "auto"
-    terminal: Bool[np.ndarray, " S"] = field(init=False)
-    """Derived: the absorbing states that pay nothing."""
 
     def __post_init__(self) -> None:
-        set_ = object.__setattr__
-        set_(self, "pair_offsets", frozen(self.pair_offsets, np.int64))
-        set_(self, "pair_actions", frozen(self.pair_actions, np.int32))
-        set_(self, "outcome_offsets", frozen(self.outcome_offsets, np.int64))
-        set_(self, "successors", frozen(self.successors, np.int32))
-        set_(self, "probabilities", frozen(self.probabilities, np.float64))
-        set_(self, "rewards", frozen(self.rewards, np.float64))
-        set_(self, "terminated", frozen(self.terminated, np.bool_))
-        validation.check_structure(self)
-        terminal = mdp_arrays.absorbing_and_paying_nothing(self)
-        set_(self, "terminal", frozen(terminal, np.bool_))
-        if terminal.any():
-            ends = self.terminated | terminal[self.successors]
-            set_(self, "terminated", frozen(ends, np.bool_))
+        super().__post_init__()
         self._set_labels()
 
     def _set_labels(self) -> None:
@@ -122,39 +100,6 @@ class FiniteMDP:
             set_(self, "layout", frozen(self.layout, np.int32))
         validation.check_labels(self)
 
-    @property
-    def num_states(self) -> int:
-        """S."""
-        return len(self.pair_offsets) - 1
-
-    @property
-    def num_pairs(self) -> int:
-        """Pairs (s, a) of a state and an action that it has."""
-        return len(self.pair_actions)
-
-    @property
-    def num_outcomes(self) -> int:
-        """Outcomes of all pairs together."""
-        return len(self.successors)
-
-    @cached_property
-    def num_actions(self) -> int:
-        """A, one more than the largest action."""
-        return int(self.pair_actions.max()) + 1
-
-    @cached_property
-    def pair_states(self) -> Int32[np.ndarray, " P"]:
-        """The state of each pair."""
-        states = np.arange(self.num_states, dtype=np.int32)
-        return frozen(np.repeat(states, np.diff(self.pair_offsets)), np.int32)
-
-    @cached_property
-    def available(self) -> Bool[np.ndarray, "S A"]:
-        """Which state has which action."""
-        mask = np.zeros((self.num_states, self.num_actions), np.bool_)
-        mask[self.pair_states, self.pair_actions] = True
-        return frozen(mask, np.bool_)
-
     @cached_property
     def num_observations(self) -> int:
         """Distinct observations: one more than the largest where they are integers."""
@@ -164,41 +109,11 @@ class FiniteMDP:
         return len(np.unique(observations.reshape(self.num_states, -1), axis=0))
 
     @cached_property
-    def pair_rewards(self) -> Float64[np.ndarray, " P"]:
-        """R(s, a), the expected immediate reward of each pair."""
-        expected = np.add.reduceat(self.probabilities * self.rewards, self.outcome_offsets[:-1])
-        return frozen(expected, np.float64)
-
-    @cached_property
-    def pair_ends(self) -> Bool[np.ndarray, " P"]:
-        """Which pairs have an outcome that ends the episode."""
-        ends = self.terminated & (self.probabilities > 0)
-        return frozen(np.logical_or.reduceat(ends, self.outcome_offsets[:-1]), np.bool_)
-
-    @cached_property
-    def continuation(self) -> sparse.csr_array:
-        """P(s' | s, a) over pairs [P, S] without the mass that terminates; duplicates merged.
-
-        This is what a value is bootstrapped through: V3 reads Q = R + γ · continuation @ V.
-        """
-        return mdp_arrays.continuation(self)
-
-    @cached_property
     def is_dense(self) -> bool:
         """True where systems are factorised as dense matrices."""
         if self.storage == "auto":
             return self.num_states <= DENSE_STATES
         return self.storage == "dense"
-
-    def dense_rewards(self) -> Float64[np.ndarray, "S A"]:
-        """R(s, a) as a table; 0 at actions that a state does not have (see `available`)."""
-        table = np.zeros((self.num_states, self.num_actions))
-        table[self.pair_states, self.pair_actions] = self.pair_rewards
-        return table
-
-    def dense_transitions(self) -> Float64[np.ndarray, "S A S"]:
-        """P(s' | s, a) as a table, terminated mass included; for small MDPs."""
-        return mdp_arrays.transitions(self)
 
     def replace(self, **changes: Any) -> "FiniteMDP":
         """The same transitions with other γ, ρ, names, observations, layout, storage or rewards.

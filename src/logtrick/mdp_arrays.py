@@ -1,13 +1,14 @@
-"""The arrays under a finite MDP: frozen views, and what is derived from them once."""
+"""The arrays under a finite MDP: pairs and outcomes, checked and frozen, and what they imply."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int32, Int64
 from scipy import sparse
 
-if TYPE_CHECKING:
-    from logtrick.mdp import FiniteMDP
+from logtrick import validation
 
 
 def frozen(array: Any, dtype: Any) -> np.ndarray:
@@ -17,51 +18,137 @@ def frozen(array: Any, dtype: Any) -> np.ndarray:
     return view
 
 
-def absorbing_and_paying_nothing(mdp: "FiniteMDP") -> Bool[np.ndarray, " S"]:
-    """True where every outcome that has probability goes back to the state itself and pays 0.
+@dataclass(frozen=True, eq=False, repr=False)
+class MDPArrays:
+    """States, pairs and outcomes by three levels of offsets.
 
-    Outcomes that are flagged as terminated say themselves where the episode ends: a last step that
-    happens to pay nothing is a step all the same.
+    The fields are described where users meet them, in `logtrick.mdp.FiniteMDP`.
     """
-    first = mdp.outcome_offsets[mdp.pair_offsets]
-    own = np.repeat(np.arange(mdp.num_states, dtype=np.int32), np.diff(first))
-    busy = (mdp.successors != own) | (mdp.rewards != 0) | mdp.terminated
-    busy &= mdp.probabilities > 0
-    return ~np.logical_or.reduceat(busy, first[:-1])
 
+    pair_offsets: Int64[np.ndarray, " _S1"]
+    pair_actions: Int32[np.ndarray, " P"]
+    outcome_offsets: Int64[np.ndarray, " _P1"]
+    successors: Int32[np.ndarray, " K"]
+    probabilities: Float64[np.ndarray, " K"]
+    rewards: Float64[np.ndarray, " K"]
+    terminated: Bool[np.ndarray, " K"]
+    terminal: Bool[np.ndarray, " S"] = field(init=False)
+    """Derived: the absorbing states that pay nothing."""
 
-def continuation(mdp: "FiniteMDP") -> sparse.csr_array:
-    """See `FiniteMDP.continuation`."""
-    shape = (mdp.num_pairs, mdp.num_states)
-    if _is_already_continuation(mdp):
-        parts = (mdp.probabilities, mdp.successors, _narrow(mdp.outcome_offsets))
-        return sparse.csr_array(parts, shape, copy=False)
-    goes_on = ~mdp.terminated & (mdp.probabilities > 0)
-    counts = np.add.reduceat(goes_on, mdp.outcome_offsets[:-1], dtype=np.int64)
-    offsets = _narrow(np.concatenate([[0], np.cumsum(counts)]))
-    matrix = sparse.csr_array((mdp.probabilities[goes_on], mdp.successors[goes_on], offsets), shape)
-    matrix.sum_duplicates()
-    return matrix
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "pair_offsets", frozen(self.pair_offsets, np.int64))
+        set_(self, "pair_actions", frozen(self.pair_actions, np.int32))
+        set_(self, "outcome_offsets", frozen(self.outcome_offsets, np.int64))
+        set_(self, "successors", frozen(self.successors, np.int32))
+        set_(self, "probabilities", frozen(self.probabilities, np.float64))
+        set_(self, "rewards", frozen(self.rewards, np.float64))
+        set_(self, "terminated", frozen(self.terminated, np.bool_))
+        validation.check_structure(self)
+        terminal = self._absorbing_and_paying_nothing()
+        set_(self, "terminal", frozen(terminal, np.bool_))
+        if terminal.any():
+            ends = self.terminated | terminal[self.successors]
+            set_(self, "terminated", frozen(ends, np.bool_))
 
+    @property
+    def num_states(self) -> int:
+        """S."""
+        return len(self.pair_offsets) - 1
 
-def _is_already_continuation(mdp: "FiniteMDP") -> bool:
-    """True where the outcomes are that matrix as they stand, so that it needs no memory."""
-    if mdp.terminated.any() or not (mdp.probabilities > 0).all():
-        return False
-    increases = np.diff(mdp.successors) > 0
-    increases[mdp.outcome_offsets[1:-1] - 1] = True
-    return bool(increases.all())
+    @property
+    def num_pairs(self) -> int:
+        """Pairs (s, a) of a state and an action that it has."""
+        return len(self.pair_actions)
+
+    @property
+    def num_outcomes(self) -> int:
+        """Outcomes of all pairs together."""
+        return len(self.successors)
+
+    @cached_property
+    def num_actions(self) -> int:
+        """A, one more than the largest action."""
+        return int(self.pair_actions.max()) + 1
+
+    @cached_property
+    def pair_states(self) -> Int32[np.ndarray, " P"]:
+        """The state of each pair."""
+        states = np.arange(self.num_states, dtype=np.int32)
+        return frozen(np.repeat(states, np.diff(self.pair_offsets)), np.int32)
+
+    @cached_property
+    def available(self) -> Bool[np.ndarray, "S A"]:
+        """Which state has which action."""
+        mask = np.zeros((self.num_states, self.num_actions), np.bool_)
+        mask[self.pair_states, self.pair_actions] = True
+        return frozen(mask, np.bool_)
+
+    @cached_property
+    def pair_rewards(self) -> Float64[np.ndarray, " P"]:
+        """R(s, a), the expected immediate reward of each pair."""
+        expected = np.add.reduceat(self.probabilities * self.rewards, self.outcome_offsets[:-1])
+        return frozen(expected, np.float64)
+
+    @cached_property
+    def pair_ends(self) -> Bool[np.ndarray, " P"]:
+        """Which pairs have an outcome that ends the episode."""
+        ends = self.terminated & (self.probabilities > 0)
+        return frozen(np.logical_or.reduceat(ends, self.outcome_offsets[:-1]), np.bool_)
+
+    @cached_property
+    def continuation(self) -> sparse.csr_array:
+        """P(s' | s, a) over pairs [P, S] without the mass that terminates; duplicates merged.
+
+        This is what a value is bootstrapped through: V3 reads Q = R + γ · continuation @ V.
+        """
+        shape = (self.num_pairs, self.num_states)
+        if self._is_already_continuation():
+            parts = (self.probabilities, self.successors, _narrow(self.outcome_offsets))
+            return sparse.csr_array(parts, shape, copy=False)
+        goes_on = ~self.terminated & (self.probabilities > 0)
+        counts = np.add.reduceat(goes_on, self.outcome_offsets[:-1], dtype=np.int64)
+        offsets = _narrow(np.concatenate([[0], np.cumsum(counts)]))
+        parts = (self.probabilities[goes_on], self.successors[goes_on], offsets)
+        matrix = sparse.csr_array(parts, shape)
+        matrix.sum_duplicates()
+        return matrix
+
+    def dense_rewards(self) -> Float64[np.ndarray, "S A"]:
+        """R(s, a) as a table; 0 at actions that a state does not have (see `available`)."""
+        table = np.zeros((self.num_states, self.num_actions))
+        table[self.pair_states, self.pair_actions] = self.pair_rewards
+        return table
+
+    def dense_transitions(self) -> Float64[np.ndarray, "S A S"]:
+        """P(s' | s, a) as a table, terminated mass included; for small MDPs."""
+        table = np.zeros((self.num_states, self.num_actions, self.num_states))
+        pairs = np.repeat(np.arange(self.num_pairs), np.diff(self.outcome_offsets))
+        where = (self.pair_states[pairs], self.pair_actions[pairs], self.successors)
+        np.add.at(table, where, self.probabilities)
+        return table
+
+    def _absorbing_and_paying_nothing(self) -> Bool[np.ndarray, " S"]:
+        """True where every outcome that has probability goes back to the state itself and pays 0.
+
+        Outcomes that are flagged as terminated say themselves where the episode ends: a last step
+        that happens to pay nothing is a step all the same.
+        """
+        first = self.outcome_offsets[self.pair_offsets]
+        own = np.repeat(np.arange(self.num_states, dtype=np.int32), np.diff(first))
+        busy = (self.successors != own) | (self.rewards != 0) | self.terminated
+        busy &= self.probabilities > 0
+        return ~np.logical_or.reduceat(busy, first[:-1])
+
+    def _is_already_continuation(self) -> bool:
+        """True where the outcomes are that matrix as they stand, so that it needs no memory."""
+        if self.terminated.any() or not (self.probabilities > 0).all():
+            return False
+        increases = np.diff(self.successors) > 0
+        increases[self.outcome_offsets[1:-1] - 1] = True
+        return bool(increases.all())
 
 
 def _narrow(offsets: np.ndarray) -> np.ndarray:
     """int32 where it suffices: scipy gives offsets and columns one type, the wider of the two."""
     return offsets.astype(np.int32 if offsets[-1] < 2**31 else np.int64)
-
-
-def transitions(mdp: "FiniteMDP") -> Float64[np.ndarray, "S A S"]:
-    """See `FiniteMDP.dense_transitions`."""
-    table = np.zeros((mdp.num_states, mdp.num_actions, mdp.num_states))
-    pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(mdp.outcome_offsets))
-    where = (mdp.pair_states[pairs], mdp.pair_actions[pairs], mdp.successors)
-    np.add.at(table, where, mdp.probabilities)
-    return table

@@ -9,6 +9,7 @@ from logtrick.errors import ConfigError, MDPError, ShapeError
 
 if TYPE_CHECKING:
     from logtrick.mdp import FiniteMDP
+    from logtrick.mdp_arrays import MDPArrays
 
 #: How far from one a distribution may sum. Beyond it the numbers are not float64 probabilities.
 ROW_SUM_TOLERANCE = 1e-9
@@ -22,7 +23,7 @@ def checked_gamma(gamma: Any) -> float:
     return float(gamma)
 
 
-def check_structure(mdp: "FiniteMDP") -> None:
+def check_structure(mdp: "MDPArrays") -> None:
     """Offsets, action sets, successors, probabilities and rewards."""
     _check_offsets("pair_offsets", mdp.pair_offsets, mdp.num_pairs)
     empty = np.flatnonzero(np.diff(mdp.pair_offsets) == 0)
@@ -54,7 +55,7 @@ def _check_offsets(name: str, offsets: np.ndarray, total: int) -> None:
         raise ShapeError(f"{name} must increase from 0 to {total}; it goes {offsets[:5]} ...")
 
 
-def _check_actions(mdp: "FiniteMDP") -> None:
+def _check_actions(mdp: "MDPArrays") -> None:
     actions = mdp.pair_actions
     if (actions < 0).any():
         pair = int(np.argmax(actions < 0))
@@ -72,7 +73,7 @@ def _check_actions(mdp: "FiniteMDP") -> None:
         raise MDPError(f"{_pair(mdp, childless[0])} has no outcomes")
 
 
-def _check_successors(mdp: "FiniteMDP") -> None:
+def _check_successors(mdp: "MDPArrays") -> None:
     dangling = (mdp.successors < 0) | (mdp.successors >= mdp.num_states)
     if dangling.any():
         outcome = int(np.argmax(dangling))
@@ -82,7 +83,7 @@ def _check_successors(mdp: "FiniteMDP") -> None:
         )
 
 
-def _check_probabilities(mdp: "FiniteMDP") -> None:
+def _check_probabilities(mdp: "MDPArrays") -> None:
     wrong = ~((mdp.probabilities >= 0) & (mdp.probabilities <= 1 + ROW_SUM_TOLERANCE))
     if wrong.any():
         outcome = int(np.argmax(wrong))
@@ -97,7 +98,7 @@ def _check_probabilities(mdp: "FiniteMDP") -> None:
         )
 
 
-def check_rewards(mdp: "FiniteMDP") -> None:
+def check_rewards(mdp: "MDPArrays") -> None:
     """One finite reward for each outcome."""
     if mdp.rewards.shape != (mdp.num_outcomes,):
         raise ShapeError(
@@ -171,11 +172,11 @@ def start_field(start: Any, num_states: int) -> dict[str, Any]:
     return {"start": np.eye(1, num_states, int(array))[0]}
 
 
-def _pair(mdp: "FiniteMDP", pair: Any) -> str:
+def _pair(mdp: "MDPArrays", pair: Any) -> str:
     return f"state {mdp.pair_states[pair]}, action {mdp.pair_actions[pair]}"
 
 
-def _outcome(mdp: "FiniteMDP", outcome: int) -> str:
+def _outcome(mdp: "MDPArrays", outcome: int) -> str:
     pair = int(np.searchsorted(mdp.outcome_offsets, outcome, side="right")) - 1
     number = outcome - int(mdp.outcome_offsets[pair])
     return f"{_pair(mdp, pair)}, outcome {number}"

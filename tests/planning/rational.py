@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from logtrick.mdp import FiniteMDP
+from rationals import solve
 
 Policy = tuple[int, ...]
 """The pair that each state chooses."""
@@ -56,20 +57,6 @@ def evaluate(mdp: FiniteMDP, policy: Policy, gamma: Fraction) -> list[Fraction]:
         [Fraction(i == j) - gamma * transitions[i][j] for j in range(size)] for i in range(size)
     ]
     return solve(matrix, rewards)
-
-
-def solve(matrix: list[list[Fraction]], right: list[Fraction]) -> list[Fraction]:
-    """Gauss–Jordan elimination."""
-    rows = [[*row, b] for row, b in zip(matrix, right, strict=True)]
-    size = len(rows)
-    for i in range(size):
-        pivot = next(k for k in range(i, size) if rows[k][i] != 0)
-        rows[i], rows[pivot] = rows[pivot], rows[i]
-        rows[i] = [x / rows[i][i] for x in rows[i]]
-        for k in range(size):
-            if k != i and rows[k][i] != 0:
-                rows[k] = [x - rows[k][i] * y for x, y in zip(rows[k], rows[i], strict=True)]
-    return [row[-1] for row in rows]
 
 
 def never_ending(mdp: FiniteMDP, policy: Policy) -> list[list[int]]:

@@ -95,9 +95,13 @@ def test_gauss_seidel_sweep_uses_new_values_within_a_block(team):
     np.testing.assert_allclose(out, expected, rtol=1e-12)
 
 
-def test_what_ends_is_left_out(team):
-    mdp = mixed(50)
-    operator = Operator.from_mdp(mdp, mdp.gamma, team)
+@pytest.mark.parametrize("gamma", [0.9, 1.0])
+def test_what_ends_has_no_weight(team, gamma):
+    mdp = mixed(50).replace(gamma=gamma)
+    operator = Operator.from_mdp(mdp, gamma, team)
+    assert len(operator.successors) == (mdp.num_outcomes if gamma < 1 else (~mdp.terminated).sum())
+    np.testing.assert_allclose(operator.rewards, mdp.pair_rewards, rtol=1e-14)
+    assert operator.reward_scale == np.abs(mdp.rewards).max()
     np.testing.assert_allclose(operator.pair_masses, mdp.continuation.sum(axis=1), atol=1e-15)
     values = np.random.default_rng(1).normal(size=50)
     np.testing.assert_allclose(
@@ -116,7 +120,7 @@ def test_the_chain_of_a_policy(team):
     chain, rewards = chain_of(mdp, team, choice)
     rows = mdp.pair_offsets[1:] - 1
     np.testing.assert_allclose(chain.matrix().toarray(), mdp.continuation[rows].toarray())
-    np.testing.assert_array_equal(rewards, mdp.pair_rewards[rows])
+    np.testing.assert_allclose(rewards, mdp.pair_rewards[rows], rtol=1e-15)
     np.testing.assert_array_equal(chain.transposed().matrix().toarray(), chain.matrix().T.toarray())
 
 

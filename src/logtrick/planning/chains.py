@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float64, UInt32, UInt64
 from scipy import sparse
 
 from logtrick.mdp import FiniteMDP
-from logtrick.planning import kernels
+from logtrick.planning import kernels, row_kernels
 from logtrick.planning.threads import BLOCK, Team, num_blocks
 
 #: Float64, but in inner solves of which few digits are wanted.
@@ -103,13 +103,13 @@ class Chain:
         """These rows, copied one after the other: sweeps then read nothing else."""
         offsets = np.zeros(len(rows) + 1, np.uint64)
         self.team.run(
-            kernels.row_lengths, len(rows), len(rows), frozen(rows), self.offsets, offsets
+            row_kernels.row_lengths, len(rows), len(rows), frozen(rows), self.offsets, offsets
         )
         offsets = frozen(np.cumsum(offsets, out=offsets))
         successors = np.empty(int(offsets[-1]), np.uint32)
         probabilities = np.empty(int(offsets[-1]), dtype)
         self.team.run(
-            kernels.copy_rows,
+            row_kernels.copy_rows,
             len(rows),
             len(successors),
             frozen(rows),
@@ -126,7 +126,7 @@ class Chain:
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64)
         successors = np.empty(len(self.successors), np.uint32)
         probabilities = np.empty(len(self.successors))
-        kernels.transpose(*self._arrays, offsets.copy(), successors, probabilities)
+        row_kernels.transpose(*self._arrays, offsets.copy(), successors, probabilities)
         return Chain(frozen(offsets), frozen(successors), frozen(probabilities), self.team)
 
     @property
@@ -152,7 +152,7 @@ def policy_chain(mdp: FiniteMDP, weights: Float64[np.ndarray, " P"], team: Team)
     pair_offsets = mdp.pair_offsets.view(np.uint64)
     mixed = np.empty(len(probabilities))
     team.run(
-        kernels.mix_rows,
+        row_kernels.mix_rows,
         mdp.num_states,
         len(mixed),
         frozen(pair_offsets),

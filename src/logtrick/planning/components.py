@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from logtrick import graphs
-from logtrick.planning import kernels
+from logtrick.planning import row_kernels
 from logtrick.planning.chains import Chain, frozen
 from logtrick.planning.operators import Operator
 
@@ -60,7 +60,7 @@ def paths(
     frontier = np.flatnonzero(reached)
     queue[: len(frontier)] = frontier
     entries = chain.transposed()
-    kernels.attract(
+    row_kernels.attract(
         entries.offsets,
         entries.successors,
         frozen(row_states),
@@ -107,7 +107,7 @@ def end_components(operator: Operator, candidates: Bool[np.ndarray, " P"]) -> En
     leaves = np.empty(len(internal), np.bool_)
     while True:
         labels = _strong_components(operator, internal)
-        kernels.leaving(
+        row_kernels.leaving(
             frozen(operator.pair_states),
             operator.outcome_offsets,
             operator.successors,

@@ -35,6 +35,7 @@ class Step:
         pinned: True where one state's value stands for the gain (V7).
         floating: True where T(v + c) = T v + γc for constants c: nothing ends, and γ < 1.
         largest: values beyond this size could not be certified to the tolerance that is wanted.
+        enough: the fraction of the present spread that the certificate would accept.
     """
 
     operator: Operator
@@ -47,6 +48,7 @@ class Step:
     pinned: bool = False
     floating: bool = False
     largest: float = np.inf
+    enough: float = 0.0
 
     @property
     def spread(self) -> float:
@@ -131,7 +133,9 @@ class ModifiedPolicyIteration(Method):
 
 
 #: Sweeps that leave less than this of a residual are quicker than a Krylov method.
-QUICK = 0.9
+QUICK = 0.95
+#: How far sweeps go on, as long as they are quick: a fraction of the tolerance.
+FURTHER = 0.25
 #: Rounding of float32.
 SINGLE_ROUNDOFF = 2.0**-24
 #: From a step and the fraction of its spread that may remain, to values or None.
@@ -154,7 +158,7 @@ class PolicyIteration(Method):
     """
 
     evaluate: Evaluator
-    forcing: float = 0.05
+    forcing: float = 0.2
     sweeps: int = 50
     follows_policy: ClassVar[bool] = True
     _policies: int = field(default=0, repr=False)
@@ -165,7 +169,9 @@ class PolicyIteration(Method):
         """Values whose residual for the greedy policy is small."""
         self._policies += 1
         if self._wait == 0:
-            answer = self.evaluate(step, max(self.forcing * 0.1 ** (self._policies // 20), 1e-12))
+            forced = max(self.forcing * 0.1 ** (self._policies // 20), 1e-12)
+            last = min(0.25 * step.enough, 0.5)  # what would do if this policy were the last
+            answer = self.evaluate(step, max(forced, last))
             if answer is not None:
                 return answer
             self._wait, self._pause = self._pause, 2 * self._pause
@@ -185,7 +191,7 @@ def by_krylov(preference: krylov.Preference, step: Step, fraction: float) -> Vec
     single = 0.01 * fraction * (1 - operator.gamma) >= SINGLE_ROUNDOFF
     chain, _ = operator.chain(step.choice, np.float32 if single else np.float64)
     missing = (step.backed_up - step.values).astype(chain.probabilities.dtype)
-    correction, residual = _swept_while_quick(step, chain, missing, tolerance)
+    correction, residual = _swept_while_quick(step, chain, missing, FURTHER * tolerance)
     if residual > tolerance:
         answer = krylov.solve(
             chain,

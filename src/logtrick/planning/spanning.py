@@ -113,6 +113,7 @@ def search(
                 pinned=criterion.pinned,
                 floating=floating,
                 largest=largest,
+                enough=tol / bound,
             )
         )
         spare, values = values if improved is spare else spare, improved
