@@ -1,16 +1,17 @@
 """Scores beside published ones: `python benchmarks/scores.py [NAME …] [--seeds 10] [--out runs/]`.
 
 Every row is a training of all its seeds at once; the score of a seed is its mean training return
-over the last episodes (at least 100, whole updates). Rows already in the table are kept, so that
-long ones can be done one at a time.
+over the last episodes (at least 100, whole updates). Rows already in the table are kept, and a row
+that was interrupted goes on from `OUT/NAME`, so that long ones can be done in pieces.
 """
 
 import argparse
-import json
-import time
+from pathlib import Path
 
 import logtrick as lt
 import results
+from logtrick.presets import preset
+from logtrick.runs import Run
 from logtrick.statistics import summarise
 
 # CleanRL's ppo.py, value clipping included; its time limits are taken for terminations, ours not.
@@ -88,32 +89,38 @@ PROTOCOL = (
 )
 
 
-def train(name: str, seeds: int, out: str) -> dict[str, object]:
-    """One row of the table."""
-    from logtrick.presets import preset
-
-    env, algorithm, steps, published = ROWS[name]
+def trained(name: str, seeds: int, out: Path) -> Run:
+    """The run of a row: begun anew, or gone on with where its folder holds one."""
+    env, algorithm, steps, _ = ROWS[name]
     if not isinstance(algorithm, lt.PPO):
         chosen = preset(env, algorithm or "ppo")
         algorithm, steps = chosen.algorithm, chosen.steps
-    begin = time.perf_counter()
-    run = lt.train(env, algorithm, steps=steps, seeds=seeds, out=out, progress=True)
-    seconds = time.perf_counter() - begin
+    for config in sorted(out.glob(f"{name}/*/config.json"), reverse=True):
+        begun = lt.load(config.parent).config
+        if (begun.algorithm, begun.steps, begun.seeds) == (algorithm, steps, seeds):
+            return lt.resume(config.parent)
+    return lt.train(env, algorithm, steps=steps, seeds=seeds, out=out / name)
+
+
+def row_of(name: str, run: Run) -> dict[str, object]:
+    """One row of the table."""
+    env, _, _, published = ROWS[name]
     final = run.final_returns
     score = summarise(final)
     compiling = sum(row.get("compile_seconds", 0.0) for row in run.timings)
+    seconds = sum(row.get("seconds", 0.0) for row in run.timings)
     return {
         "row": name,
         "environment": env,
-        "algorithm": algorithm.name,
-        "steps": steps,
-        "seeds": seeds,
+        "algorithm": run.config.algorithm.name,
+        "steps": run.config.steps,
+        "seeds": run.config.seeds,
         "mean": f"{score.mean:.2f} ± {score.std:.2f}",
         "IQM": f"{score.iqm:.2f}",
         "95 % interval": f"[{score.low:.2f}, {score.high:.2f}]",
         "worst seed": f"{final.min():.2f}",
         "published": published,
-        "seconds": f"{seconds - compiling:.0f} + {compiling:.0f} compiling",
+        "seconds": f"{seconds:.0f} + {compiling:.0f} compiling",
     }
 
 
@@ -121,12 +128,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*ROWS, []], default=list(ROWS))
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--out", default="runs/")
+    parser.add_argument("--out", type=Path, default=Path("runs/scores"))
     options = parser.parse_args()
-    path = results.FOLDER / "scores.json"
-    rows = {r["row"]: r for r in json.loads(path.read_text())["rows"]} if path.exists() else {}
+    rows = {row["row"]: row for row in results.rows("scores")}
     for name in options.names:
-        rows[name] = train(name, options.seeds, options.out)
+        rows[name] = row_of(name, trained(name, options.seeds, options.out))
         print(results.write("scores", PROTOCOL, list(rows.values())).read_text())
 
 
