@@ -19,6 +19,7 @@ from logtrick.commands.derive import Derive
 from logtrick.commands.enjoy import Enjoy
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
+from logtrick.commands.export import Export
 from logtrick.commands.learn import Learn
 from logtrick.commands.report import Report
 from logtrick.commands.solve import Solve
@@ -32,6 +33,7 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "sweep": (Sweep, "logtrick.commands.sweep"),
     "eval": (Eval, "logtrick.commands.evaluate"),
     "enjoy": (Enjoy, "logtrick.commands.enjoy"),
+    "export": (Export, "logtrick.commands.export"),
     "report": (Report, "logtrick.commands.report"),
     "solve": (Solve, "logtrick.commands.solve"),
     "audit": (Audit, "logtrick.commands.audit"),

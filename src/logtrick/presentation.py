@@ -11,7 +11,8 @@ import numpy as np
 from logtrick import plots, report
 from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
-from logtrick.runs import CURVE, FINAL_EPISODES, REPORT, Run
+from logtrick.run_folder import CURVE, REPORT
+from logtrick.runs import FINAL_EPISODES, Run
 from logtrick.statistics import Summary
 from logtrick.summaries import Series, best_evaluations, run_summary, series, solved_at
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from logtrick import runs
+from logtrick import run_folder
 from logtrick.checkpoints import CheckpointFolder, Restored
 from logtrick.logs import AppendLog
 from logtrick.progress import Rows
@@ -32,10 +32,10 @@ class Recorder:
         self.path, self.run = path, Run(path, policy=policy)
         self.config = self.run.config
         self.members = slice(first, first + self.config.seeds)
-        self.checkpoints = CheckpointFolder(path / runs.CHECKPOINTS)
-        names = [runs.METRICS, runs.TIMINGS]
+        self.checkpoints = CheckpointFolder(path / run_folder.CHECKPOINTS)
+        names = [run_folder.METRICS, run_folder.TIMINGS]
         if self.config.evaluation is not None:
-            names.append(runs.EVALUATIONS)
+            names.append(run_folder.EVALUATIONS)
         self.logs = {name: AppendLog(path / name) for name in names}
         self.scalars: EventFiles | None = None
         self.last_evaluation: Rows = []
@@ -68,14 +68,14 @@ class Recorder:
             for s, member in enumerate(range(self.members.start, self.members.stop))
             if active[u, member]
         ]
-        self.logs[runs.METRICS].append(rows)
+        self.logs[run_folder.METRICS].append(rows)
         if self.scalars is not None:
             self.scalars.write("training", rows)
         return rows
 
     def time(self, row: Mapping[str, Any]) -> None:
         """Write a row of `timings.jsonl`."""
-        self.logs[runs.TIMINGS].append([row])
+        self.logs[run_folder.TIMINGS].append([row])
 
     def evaluated(
         self, update: int, steps: np.ndarray, returns: np.ndarray, lengths: np.ndarray, params: Any
@@ -104,7 +104,7 @@ class Recorder:
             }
             for s in range(self.config.seeds)
         ]
-        self.logs[runs.EVALUATIONS].append(rows)
+        self.logs[run_folder.EVALUATIONS].append(rows)
         if self.scalars is not None:
             self.scalars.write("evaluation", rows)
         self.last_evaluation = rows
@@ -141,9 +141,9 @@ class Recorder:
             tree["host"] = dict(host)
             metadata["host"] = {k: [str(v.dtype), *v.shape] for k, v in host.items()}
         self.checkpoints.save(updates, tree, metadata)
-        runs.write_policy(self.path, self.config, model(state.params))
+        run_folder.write_policy(self.path, self.config, model(state.params))
         if self.best is not None:
-            write_arrays_atomic(self.path / runs.BEST, model(self.best), {})
+            write_arrays_atomic(self.path / run_folder.BEST, model(self.best), {})
 
     def _begin_scalars(self) -> None:
         """Write TensorBoard's files, if there is a folder for them, anew from the logs."""

@@ -7,13 +7,13 @@
     checkpoints/         the last three states, each verified by its SHA-256 sums
     policy.safetensors   the latest policies and value functions, all seeds; policy.json says how
     best_policy.safetensors   the same, as they were at each seed's best evaluation
+    README.md            a model card, once training has ended
     learning_curve.png   report.html
 
 All of it is data: loading a run executes nothing that it contains.
 """
 
 import functools
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,27 +21,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spaces import space_to_dict
 from logtrick.errors import ConfigError, RunError
-from logtrick.files import PathLike, write_json_atomic
+from logtrick.files import PathLike
 from logtrick.logs import read_jsonl
-from logtrick.run_config import (
-    CONFIG,
-    FORMAT,
-    Evaluation,
-    RunConfig,
-    env_settings,
-    read_config,
-)
-from logtrick.tree_files import read_arrays, write_arrays_atomic
+from logtrick.run_config import Evaluation, RunConfig, env_settings, read_config
+from logtrick.run_folder import BEST, EVALUATIONS, METRICS, POLICY, TIMINGS, model_template
+from logtrick.tree_files import read_arrays
 
 if TYPE_CHECKING:
     from logtrick.filming import Film
 
-METRICS, TIMINGS, EVALUATIONS = "metrics.jsonl", "timings.jsonl", "evaluations.jsonl"
-CHECKPOINTS, DESCRIPTION = "checkpoints", "policy.json"
-POLICY, BEST = "policy.safetensors", "best_policy.safetensors"
-CURVE, REPORT = "learning_curve.png", "report.html"
 Which = Literal["latest", "best"]
 FINAL_EPISODES = 100
 """Episodes at the end of training over which each seed's score is a mean, at least."""
@@ -218,6 +207,20 @@ class Run:
         model, spec = self.models_of(policy)[0], self.env_spec(env)
         return film(model, spec, seed=seed, greedy=greedy, max_steps=max_steps, mode=mode, env=env)
 
+    def export(self, path: PathLike, *, policy: Which = "latest") -> Path:
+        """Write the first seed's policy as a function that JAX alone loads; the folder.
+
+        Args:
+            path: the folder to write.
+            policy: "latest" or "best".
+
+        Raises:
+            MissingExtraError: flatbuffers is not installed: `pip install "logtrick[export]"`.
+        """
+        from logtrick.exporting import export_policy
+
+        return export_policy(self.models_of(policy)[0].policy, self.config, path)
+
     def env_spec(self, env: Any = None) -> EnvSpec:
         """The environment that the run was trained on, checked against its spaces."""
         spec = resolve(self.config.env if env is None else env)
@@ -257,53 +260,6 @@ def load(path: PathLike, *, policy: Any = None) -> Run:
         RunError: it is not a run folder, or a file in it is damaged.
     """
     return Run(path, policy=policy)
-
-
-def model_template(config: RunConfig, policy: Any = None) -> Any:
-    """The structure of the stacked models, from the configuration alone."""
-    import jax
-
-    from logtrick.algorithms.models import build_model
-
-    spaces = config.observation_space, config.action_space
-    model = build_model(config.algorithm, *spaces, seed=0, policy=policy)
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((config.seeds, *x.shape), x.dtype), model)
-
-
-def write_policy(path: Path, config: RunConfig, params: Any) -> None:
-    """Write the models' arrays (a host snapshot works too) and what they are."""
-    write_arrays_atomic(path / POLICY, params, {})
-    description = {
-        "format": FORMAT,
-        "contains": "ActorCritic models of all seeds, stacked; load them with logtrick.load",
-        "seeds": config.seeds,
-        "algorithm": config.algorithm.to_dict(),
-        "observation_space": space_to_dict(config.observation_space),
-        "action_space": space_to_dict(config.action_space),
-    }
-    write_json_atomic(path / DESCRIPTION, description)
-
-
-def new_folder(parent: PathLike, name: str) -> Path:
-    """Make a folder of this name, numbered if it is taken, in a parent that is made if need be."""
-    parent = Path(parent)
-    if (parent / CONFIG).exists():
-        raise RunError(
-            f"{parent} is itself a run; --out names the folder in which new runs are made. To go "
-            f"on with it: logtrick train --resume {parent}"
-        )
-    for number in itertools.count(1):
-        path = parent / (name if number == 1 else f"{name}-{number}")
-        try:
-            path.mkdir(parents=True)
-            return path
-        except FileExistsError:
-            if not parent.is_dir():
-                raise RunError(f"{parent} is a file; --out must name a folder.") from None
-        except OSError as error:
-            reason = error.strerror or error
-            raise RunError(f"{parent} cannot take a new run: {reason}. Choose --out.") from error
-    raise AssertionError
 
 
 def has_reached(last: list[dict[str, Any]], evaluation: Evaluation | None) -> bool:

@@ -63,6 +63,7 @@ class Session:
         policy: Any = None,
     ) -> None:
         from logtrick.compilation import use_compilation_cache
+        from logtrick.side_by_side import loop_of
 
         use_compilation_cache()
         self.config = config = configs[0]
@@ -70,7 +71,7 @@ class Session:
         self.checkpoint_seconds = checkpoint_seconds
         self.policy = policy
         self.evaluator = _evaluator(config, spec)
-        self.loop = _loop(configs, spec, policy)
+        self.loop = loop_of(configs, spec, policy)
 
     def __enter__(self) -> "Session":
         return self
@@ -271,19 +272,6 @@ class Session:
 def _slowest(state: Any) -> int:
     """Transitions that the slowest seed has learned from."""
     return int(np.asarray(state.steps).min())
-
-
-def _loop(configs: Sequence[RunConfig], spec: EnvSpec, policy: Any) -> Any:
-    """What trains these runs."""
-    config = configs[0]
-    settings = {"seed": config.seed, "num_seeds": config.seeds, "steps": config.steps}
-    if len(configs) > 1:
-        from logtrick.side_by_side import SideBySide
-
-        return SideBySide([c.algorithm for c in configs], spec, **settings)
-    from logtrick.algorithms.loop import Loop
-
-    return Loop(config.algorithm, spec, workers=config.workers, policy=policy, **settings)
 
 
 def _evaluator(config: RunConfig, spec: EnvSpec) -> Any:

@@ -17,6 +17,7 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.loop import Loop
 from logtrick.algorithms.program import TrainState
 from logtrick.envs import EnvSpec
+from logtrick.run_config import RunConfig
 
 
 def shape(algorithm: Algorithm) -> Hashable:
@@ -87,3 +88,21 @@ class SideBySide(Loop):
             "finite": jnp.ones_like(metrics["finite"]),
         }
         return following, metrics
+
+
+def loop_of(configs: Sequence[RunConfig], spec: EnvSpec, policy: Any = None) -> Loop:
+    """What trains these runs, which differ in numbers only; one alone may have its own policy."""
+    config = configs[0]
+    seed, num_seeds, steps = config.seed, config.seeds, config.steps
+    if len(configs) > 1:
+        algorithms = [c.algorithm for c in configs]
+        return SideBySide(algorithms, spec, seed=seed, num_seeds=num_seeds, steps=steps)
+    return Loop(
+        config.algorithm,
+        spec,
+        seed=seed,
+        num_seeds=num_seeds,
+        steps=steps,
+        workers=config.workers,
+        policy=policy,
+    )

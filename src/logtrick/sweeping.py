@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from logtrick import runs
 from logtrick.algorithms.base import Algorithm
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import Workers
@@ -23,11 +22,12 @@ from logtrick.files import (
 )
 from logtrick.progress import Observer
 from logtrick.run_config import CONFIG, RunConfig
+from logtrick.run_folder import new_folder
 from logtrick.runs import Run
 from logtrick.session import Session
 from logtrick.side_by_side import shape
 from logtrick.sweeps import SWEEP, Sweep
-from logtrick.training import configure, folder_name, observer
+from logtrick.training import configure, finish, folder_name, observer
 
 ON_ACCELERATORS = 64
 """Points that an accelerator trains side by side, at most, if nobody says otherwise."""
@@ -150,7 +150,7 @@ def _from_json(value: Any) -> Any:
 
 def new_sweep(out: PathLike, base: RunConfig, values: Mapping[str, Any], **more: Any) -> Path:
     """Make a sweep's folder, with what it was told in it."""
-    path = runs.new_folder(out, f"sweep-{folder_name(base)}")
+    path = new_folder(out, f"sweep-{folder_name(base)}")
     told = {"base": base.to_dict(), "values": {k: list(v) for k, v in values.items()}, **more}
     write_json_atomic(path / SWEEP, told)
     return path
@@ -197,7 +197,7 @@ class Points:
         with Session(configs, self.spec, self.watcher, self.checkpoint_seconds) as session:
             if key in self._compiled:
                 session.loop.adopt(self._compiled[key])
-            session.run(paths)
+            finish(session.run(paths))
         self._compiled[key] = session.loop
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from logtrick import extras, runs
+from logtrick import extras
 from logtrick.algorithms.base import Algorithm
 from logtrick.callbacks import Callback
 from logtrick.envs import EnvSpec, resolve
@@ -23,6 +23,7 @@ from logtrick.run_config import (
     env_settings,
     policy_name,
 )
+from logtrick.run_folder import new_folder
 from logtrick.runs import Run
 from logtrick.session import Session
 from logtrick.tensorboard import TENSORBOARD
@@ -104,12 +105,12 @@ def train(
     with Session(
         [config], spec, observer(progress), checkpoint_seconds, callbacks, policy
     ) as session:
-        path = runs.new_folder(out, folder_name(config))
+        path = new_folder(out, folder_name(config))
         with lock_folder(path):
             write_json_atomic(path / CONFIG, config.to_dict())
             if tensorboard:
                 (path / TENSORBOARD).mkdir()
-            return session.run([path])[0]
+            return finish(session.run([path]))[0]
 
 
 def resume(
@@ -147,7 +148,16 @@ def resume(
             [run.config], spec, observer(progress), checkpoint_seconds, callbacks, policy
         ) as session,
     ):
-        return session.run([run.path])[0]
+        return finish(session.run([run.path]))[0]
+
+
+def finish(trained: list[Run]) -> list[Run]:
+    """Write the model cards of runs whose training has ended."""
+    from logtrick.model_card import write_model_card
+
+    for run in trained:
+        write_model_card(run)
+    return trained
 
 
 def configure(
