@@ -33,7 +33,7 @@ LAYERS = [
     {"envs"},
     {"rollouts", "host_rollouts"},
     {"normalisation"},
-    {"algorithms", "presets"},
+    {"algorithms", "preset_table", "presets"},
     {"evaluation", "auditing", "audit"},
     {"plots", "report"},
     {"filming"},
