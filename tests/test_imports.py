@@ -34,6 +34,7 @@ LAYERS = [
     {"rollouts", "host_rollouts"},
     {"normalisation"},
     {"algorithms", "presets"},
+    {"histories"},
     {"evaluation", "auditing", "audit"},
     {"plots", "report"},
     {"filming"},
