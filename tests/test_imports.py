@@ -34,6 +34,7 @@ LAYERS = [
     {"rollouts", "host_rollouts"},
     {"normalisation"},
     {"algorithms", "preset_table", "presets"},
+    {"histories"},
     {"evaluation", "auditing", "audit"},
     {"plots", "report"},
     {"filming"},

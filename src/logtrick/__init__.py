@@ -17,6 +17,7 @@ _HOME = {
     "FiniteMDP": "mdp",
     "GRPO": "algorithms.group_configs",
     "GSPO": "algorithms.group_configs",
+    "Histories": "histories",
     "IMPALA": "algorithms.configs",
     "LinearPolicy": "policies",
     "LogtrickError": "errors",

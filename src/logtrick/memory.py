@@ -18,6 +18,12 @@ def initial_carry(module: Any) -> Any:
     return None if make is None else make()
 
 
+def has_memory(module: Any) -> bool:
+    """Whether it is called with a carry."""
+    with jax.enable_x64(True):  # its parameters may be float64 anywhere
+        return initial_carry(module) is not None
+
+
 def call(module: Any, obs: Any, carry: Any) -> tuple[Any, Any]:
     """(output, carry) for one observation."""
     return (module(obs), None) if carry is None else module(obs, carry)
