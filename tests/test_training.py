@@ -105,6 +105,23 @@ def test_running_moments_and_memories_resume_too(env, memory, tmp_path):
     assert digest(lt.resume(caught.value.run.path, progress=False)) == digest(whole)
 
 
+def test_a_run_remembers_that_it_was_resumed(tmp_path):
+    settings = {"steps": 2560, "checkpoint_seconds": 0.0}
+    with pytest.raises(Interrupted) as caught:
+        lt.train("CartPole-v1", SMALL, out=tmp_path, progress=interrupt_at(2), **settings)
+    path = caught.value.run.path
+    before = caught.value.run.metrics[-1]
+    with pytest.raises(Interrupted):
+        lt.resume(path, progress=interrupt_at(1))
+    assert not lt.load(path).resumptions[1:]
+    run = lt.resume(lt.resume(path, progress=False).path, progress=False)  # the last has no work
+    first, second = run.resumptions
+    assert (first["update"], first["steps"]) == (before["update"], before["steps"])
+    assert first["made_by"] == run.config.made_by
+    assert first["update"] < second["update"] < run.metrics[-1]["update"]
+    assert first["resumed"] <= second["resumed"]
+
+
 @pytest.mark.parametrize("env", ["sequences:sort:2", "gym:FrozenLake-v1"])
 def test_groups_and_their_reference_resume_too(env, tmp_path):
     algorithm = lt.GRPO(num_envs=8, group_size=4, minibatches=2, epochs=2, hidden=(8,))

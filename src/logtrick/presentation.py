@@ -1,6 +1,7 @@
 """How a run is presented: its learning curve and its report."""
 
 import dataclasses
+import datetime
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from logtrick.run_folder import CURVE, REPORT
 from logtrick.runs import FINAL_EPISODES, Run
 from logtrick.statistics import Summary
 from logtrick.summaries import Series, best_evaluations, run_summary, series, solved_at
+from logtrick.tree_files import changed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +65,7 @@ def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
         Section("Seeds", _seeds(run, summary)),
         Section("Settings", [report.facts(_settings(run))]),
         Section("Made with", [report.facts(_readable(run.config.made_by))]),
+        *_resumptions(run),
         Section("Run it again", _again(run)),
     ]
     path = run.path / REPORT
@@ -214,6 +217,26 @@ def _settings(run: Run) -> dict[str, Any]:
 
 def _readable(made_by: Mapping[str, Any]) -> dict[str, Any]:
     return {name.replace("_", " "): value for name, value in made_by.items()}
+
+
+def _resumptions(run: Run) -> list[Section]:
+    """When the run went on after an interruption, if it ever did."""
+    made_by, history = run.config.made_by, {}
+    for row in run.resumptions:
+        at = f"after update {row['update']:,}, {row['steps']:,} steps per seed"
+        time = datetime.datetime.fromisoformat(row["resumed"])
+        history[f"{time:%Y-%m-%d %H:%M %Z}"] = (
+            f"{at}; {changed(made_by, row['made_by']) or 'as before'}"
+        )
+        made_by = row["made_by"]
+    if not history:
+        return []
+    words = (
+        "Training stopped before its end, and went on from a checkpoint: to the same bits as "
+        "without the stop where versions, device and environment allow it, else to another sample "
+        "of the same experiment."
+    )
+    return [Section("Resumed", [report.paragraph(words), report.facts(history)])]
 
 
 def _again(run: Run) -> list[Html]:

@@ -1,5 +1,6 @@
 """The state of what is trained side by side, saved in each run's folder and put together again."""
 
+import datetime
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 
 from logtrick.checkpoints import Restored
 from logtrick.recording import Recorder
-from logtrick.tree_files import made_by
+from logtrick.tree_files import changed, made_by
 
 Note = Callable[[str], None]
 """Tells the user something."""
@@ -61,6 +62,19 @@ def restore(recorders: Sequence[Recorder], state: Any, loop: Any, note: Note) ->
     return found[0].step, joined
 
 
+def resumption(updates: int, steps: int) -> dict[str, Any]:
+    """A row of `timings.jsonl` that says when a run went on, from where, and under which versions.
+
+    It stays as long as work that was done after it does: the logs are cut back at the next resume.
+
+    Args:
+        updates: made before.
+        steps: learned from before, by the slowest seed.
+    """
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"resumed": now, "update": updates, "steps": steps, "made_by": made_by()}
+
+
 def _common_checkpoints(recorders: Sequence[Recorder], state: Any) -> list[Restored]:
     """Each run's newest checkpoint of a step of which all have one: a kill may come between."""
     at_most: int | None = None
@@ -76,9 +90,7 @@ def _tell(restored: Restored, note: Note) -> None:
     """What of a checkpoint is not as it was."""
     for reason in restored.rejected:
         note(f"A checkpoint was passed over: {reason}")
-    now, then = made_by(), restored.metadata["made_by"]
-    if changed := [k for k in now if now[k] != then.get(k)]:
-        differences = ", ".join(f"{k} {then.get(k)} → {now[k]}" for k in changed)
+    if differences := changed(restored.metadata["made_by"], made_by()):
         note(
             f"This run was saved under other conditions ({differences}). It goes on from the same "
             "state, but what follows need not be what would have followed there."

@@ -129,8 +129,13 @@ class Run:
 
     @property
     def timings(self) -> list[dict[str, Any]]:
-        """Wall-clock of each stretch of training."""
+        """Wall-clock of each stretch of training, and the moments at which it was resumed."""
         return read_jsonl(self.path / TIMINGS)
+
+    @property
+    def resumptions(self) -> list[dict[str, Any]]:
+        """When the run went on after an interruption, from which update, and made by what."""
+        return [row for row in self.timings if "resumed" in row]
 
     @property
     def evaluations(self) -> list[dict[str, Any]]:

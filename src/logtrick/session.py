@@ -21,7 +21,7 @@ from logtrick.errors import ConfigError, NonFiniteError
 from logtrick.interruption import stop_on_signal
 from logtrick.progress import Observer, Rows
 from logtrick.recording import Recorder
-from logtrick.restoring import restore, save
+from logtrick.restoring import restore, resumption, save
 from logtrick.run_config import RunConfig
 from logtrick.runs import Run, has_reached
 
@@ -262,6 +262,8 @@ class Session:
         self.updates = 0
         if all(recorder.checkpoints.steps() for recorder in self.recorders):
             self.updates, state = restore(self.recorders, state, self.loop, self.observer.note)
+            if self.updates and not self._is_over(state):
+                self._time(resumption(self.updates, _slowest(state)))
             return state
         for recorder in self.recorders:
             recorder.cut_back(None)

@@ -76,6 +76,10 @@ def run_summary(run: Run) -> dict[str, Any]:
         "final_returns": final.tolist(),
         "best_evaluations": best_evaluations(run),
         "score": summarise(final)._asdict() if np.isfinite(final).all() else None,
+        "resumed": [
+            {"time": row["resumed"], "update": row["update"], "steps": row["steps"]}
+            for row in run.resumptions
+        ],
         "seconds": training,
         "compile_seconds": compiling,
         "steps_per_second": sum(steps.values()) / training if training else None,

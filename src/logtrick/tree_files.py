@@ -57,6 +57,16 @@ def made_by() -> dict[str, Any]:
     }
 
 
+def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What of `made_by` differs, in words.
+
+    Example:
+        >>> changed({"jax": "0.10.2", "python": "3.11"}, {"jax": "0.11.0", "python": "3.11"})
+        'jax 0.10.2 → 0.11.0'
+    """
+    return ", ".join(f"{k} {then.get(k)} → {now[k]}" for k in now if now[k] != then.get(k))
+
+
 def save_tree(folder: PathLike, tree: Any, metadata: Mapping[str, Any]) -> None:
     """Write a tree into a folder as `arrays.safetensors` and `manifest.json`, fsynced.
 
