@@ -36,6 +36,12 @@ ZOO_PENDULUM = lt.PPO(
     num_envs=4, num_steps=1024, epochs=10, minibatches=64, learning_rate=1e-3, schedule="constant",
     gamma=0.9, lambda_=0.95, clip_eps=0.2, entropy_coef=0.0, max_grad_norm=0.5,
 )  # fmt: skip
+# PureJaxRL's settings for MinAtar, a perceptron on the flattened image, without value clipping.
+MINATAR = lt.PPO(
+    num_envs=64, num_steps=128, epochs=4, minibatches=8, learning_rate=5e-3, gamma=0.99,
+    lambda_=0.95, clip_eps=0.2, entropy_coef=0.01, max_grad_norm=0.5,
+    hidden=(64, 64), activation="relu", images="flat",
+)  # fmt: skip
 
 ROWS = {
     "cartpole-ppo": ("CartPole-v1", CLEANRL, 500_000, CLEANRL_PPO.format("490.04 ± 6.12")),
@@ -76,6 +82,30 @@ ROWS = {
         CLEANRL_CONTINUOUS,
         1_000_000,
         "Zoo PPO 1327 ± 452 at 1 M, 1 seed, deterministic; CleanRL PPO 1824 ± 906 at 8 M",
+    ),
+    "minatar-breakout-ppo": (
+        "gymnax:Breakout-MinAtar",
+        MINATAR,
+        10_000_000,
+        "gymnax-blines PPO 28 at 10 M, 1 checkpoint",
+    ),
+    "minatar-asterix-ppo": (
+        "gymnax:Asterix-MinAtar",
+        MINATAR,
+        10_000_000,
+        "gymnax-blines PPO 15 at 10 M, 1 checkpoint",
+    ),
+    "cartpoleswingup-ppo": (
+        "envpool:CartpoleSwingup-v1",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        "CleanRL PPO 590.21 ± 16.72 at 8 M, 10 seeds, training return",
+    ),
+    "reachereasy-ppo": (
+        "envpool:ReacherEasy-v1",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        "CleanRL PPO 773.01 ± 56.70 at 8 M, 10 seeds, training return",
     ),
     "cartpole-preset": ("CartPole-v1", None, None, ""),
     "cartpole-a2c": ("CartPole-v1", "a2c", None, ""),
