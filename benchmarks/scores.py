@@ -2,15 +2,18 @@
 
 Every row is a training of all its seeds at once; the score of a seed is its mean training return
 over the last episodes (at least 100, whole updates). Rows already in the table are kept, and a row
-that was interrupted goes on from `OUT/NAME`, so that long ones can be done in pieces.
+that was interrupted goes on from `OUT/NAME`, so that long ones can be done in pieces. What a preset
+reached is kept inside the package too, for `logtrick presets`.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import logtrick as lt
 import results
-from logtrick.presets import preset
+from logtrick import presets
+from logtrick.presets import Preset, preset
 from logtrick.runs import Run
 from logtrick.statistics import summarise
 
@@ -20,29 +23,13 @@ CLEANRL = lt.PPO(
     lambda_=0.95, clip_eps=0.2, value_clip_eps=0.2, entropy_coef=0.01, max_grad_norm=0.5,
 )  # fmt: skip
 CLEANRL_PPO = "CleanRL PPO {}, 3 seeds, training return"
-# CleanRL's ppo_continuous_action.py: observations and rewards normalised and cut off at 10.
-CLEANRL_CONTINUOUS = lt.PPO(
-    num_envs=1, num_steps=2048, epochs=10, minibatches=32, learning_rate=3e-4, gamma=0.99,
-    lambda_=0.95, clip_eps=0.2, value_clip_eps=0.2, entropy_coef=0.0, max_grad_norm=0.5,
-    observations="normalised", rewards="normalised",
-)  # fmt: skip
-# RL Baselines3 Zoo's ppo.yml for LunarLander.
-ZOO_LANDER = lt.PPO(
-    num_envs=16, num_steps=1024, epochs=4, minibatches=256, learning_rate=3e-4, schedule="constant",
-    gamma=0.999, lambda_=0.98, clip_eps=0.2, entropy_coef=0.01, max_grad_norm=0.5,
-)  # fmt: skip
+CLEANRL_CONTINUOUS = preset("gym:HalfCheetah-v4", "ppo").algorithm
+ZOO_LANDER = preset("gym:LunarLander-v3", "ppo").algorithm
 # RL Baselines3 Zoo's ppo.yml for Pendulum, with independent noise in the place of gSDE.
 ZOO_PENDULUM = lt.PPO(
     num_envs=4, num_steps=1024, epochs=10, minibatches=64, learning_rate=1e-3, schedule="constant",
     gamma=0.9, lambda_=0.95, clip_eps=0.2, entropy_coef=0.0, max_grad_norm=0.5,
 )  # fmt: skip
-# PureJaxRL's settings for MinAtar, a perceptron on the flattened image, without value clipping.
-MINATAR = lt.PPO(
-    num_envs=64, num_steps=128, epochs=4, minibatches=8, learning_rate=5e-3, gamma=0.99,
-    lambda_=0.95, clip_eps=0.2, entropy_coef=0.01, max_grad_norm=0.5,
-    hidden=(64, 64), activation="relu", images="flat",
-)  # fmt: skip
-
 ROWS = {
     "cartpole-ppo": ("CartPole-v1", CLEANRL, 500_000, CLEANRL_PPO.format("490.04 ± 6.12")),
     "acrobot-ppo": ("Acrobot-v1", CLEANRL, 500_000, CLEANRL_PPO.format("-86.36 ± 1.32")),
@@ -85,14 +72,14 @@ ROWS = {
     ),
     "minatar-breakout-ppo": (
         "gymnax:Breakout-MinAtar",
-        MINATAR,
-        10_000_000,
+        None,
+        None,
         "gymnax-blines PPO 28 at 10 M, 1 checkpoint",
     ),
     "minatar-asterix-ppo": (
         "gymnax:Asterix-MinAtar",
-        MINATAR,
-        10_000_000,
+        None,
+        None,
         "gymnax-blines PPO 15 at 10 M, 1 checkpoint",
     ),
     "cartpoleswingup-ppo": (
@@ -108,6 +95,10 @@ ROWS = {
         "CleanRL PPO 773.01 ± 56.70 at 8 M, 10 seeds, training return",
     ),
     "cartpole-preset": ("CartPole-v1", None, None, ""),
+    "acrobot-preset": ("Acrobot-v1", None, None, ""),
+    "mountaincar-preset": ("MountainCar-v0", None, None, ""),
+    "mountaincarcontinuous-preset": ("MountainCarContinuous-v0", None, None, ""),
+    "pendulum-preset": ("Pendulum-v1", None, None, ""),
     "cartpole-a2c": ("CartPole-v1", "a2c", None, ""),
     "cartpole-reinforce": ("CartPole-v1", "reinforce", None, ""),
 }
@@ -154,6 +145,25 @@ def row_of(name: str, run: Run) -> dict[str, object]:
     }
 
 
+def remember(run: Run) -> None:
+    """Keep a run's score inside the package too, if its settings are a preset's."""
+    config = run.config
+    if preset(config.env, config.algorithm.name) != Preset(config.algorithm, config.steps):
+        return
+    path = Path(presets.__file__).with_name(presets.REACHED)
+    told = {"environment": config.env, "algorithm": config.algorithm.to_dict()}
+    others = [
+        row
+        for row in json.loads(path.read_text())
+        if (row["environment"], row["algorithm"]["name"]) != (config.env, config.algorithm.name)
+    ]
+    score = summarise(run.final_returns)
+    numbers = {"iqm": score.iqm, "low": score.low, "high": score.high}
+    rows = [*others, {**told, "steps": config.steps, "seeds": config.seeds, **numbers}]
+    rows.sort(key=lambda row: (row["environment"], row["algorithm"]["name"]))
+    path.write_text(json.dumps(rows, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*ROWS, []], default=list(ROWS))
@@ -162,7 +172,9 @@ def main() -> None:
     options = parser.parse_args()
     rows = {row["row"]: row for row in results.rows("scores")}
     for name in options.names:
-        rows[name] = row_of(name, trained(name, options.seeds, options.out))
+        run = trained(name, options.seeds, options.out)
+        rows[name] = row_of(name, run)
+        remember(run)
         print(results.write("scores", PROTOCOL, list(rows.values())).read_text())
 
 

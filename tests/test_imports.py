@@ -33,7 +33,7 @@ LAYERS = [
     {"envs"},
     {"rollouts", "programs", "acting", "host_rollouts"},
     {"normalisation"},
-    {"algorithms", "presets"},
+    {"algorithms", "preset_table", "presets"},
     {"histories"},
     {"evaluation", "auditing", "audit"},
     {"plots", "report"},

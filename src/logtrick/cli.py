@@ -21,6 +21,7 @@ from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
 from logtrick.commands.export import Export
 from logtrick.commands.learn import Learn
+from logtrick.commands.presets import Presets
 from logtrick.commands.report import Report
 from logtrick.commands.solve import Solve
 from logtrick.commands.sweep import Sweep
@@ -39,6 +40,7 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "audit": (Audit, "logtrick.commands.audit"),
     "derive": (Derive, "logtrick.commands.derive"),
     "learn": (Learn, "logtrick.commands.learn"),
+    "presets": (Presets, "logtrick.commands.presets"),
     "envs": (Envs, "logtrick.commands.envs"),
 }
 

@@ -16,6 +16,7 @@ from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
 from logtrick.files import PathLike, lock_folder
+from logtrick.presets import env_id
 from logtrick.progress import Observer
 from logtrick.run_config import RunConfig
 from logtrick.sweeping import Points, check_at_once, finished, make_point, new_sweep, points
@@ -83,7 +84,7 @@ def search(
         raise ConfigError(f"trials={trials!r}; it must be a whole number, at least 1.")
     if not values:
         raise ConfigError("A search needs a setting that varies.")
-    spec = resolve(env)
+    spec = resolve(env_id(env))
     base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
     ends = [
         {name: pick(v) for name, v in values.items()}

@@ -20,6 +20,7 @@ from logtrick.files import (
     lock_folder,
     write_json_atomic,
 )
+from logtrick.presets import env_id
 from logtrick.progress import Observer
 from logtrick.run_config import CONFIG, RunConfig
 from logtrick.run_folder import new_folder
@@ -79,7 +80,7 @@ def sweep(
         ...     [row["n"] for row in found.results]
         [2, 2]
     """
-    spec = resolve(env)
+    spec = resolve(env_id(env))
     base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
     points(base, grid(values or {}))  # refused before anything is made
     path = new_sweep(out, base, values or {}, at_once=check_at_once(at_once))

@@ -14,6 +14,7 @@ from logtrick.envs.spaces import space_to_dict
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
 from logtrick.files import PathLike, lock_folder, write_json_atomic
+from logtrick.presets import env_id, preset
 from logtrick.progress import Observer, ProgressBar
 from logtrick.run_config import (
     CONFIG,
@@ -51,8 +52,8 @@ def train(
     Which gradient is ascended is the algorithm's to say: see its `estimates`.
 
     Args:
-        env: an id (`logtrick envs` lists them), a device environment, a Gymnasium environment
-            class, factory or vector environment.
+        env: an id (`logtrick envs` lists them), a preset's short name (`logtrick presets`), a
+            device environment, a Gymnasium environment class, factory or vector environment.
         algorithm: a configuration such as `lt.PPO()`; None takes the preset for this environment.
         steps: transitions to learn from, for each seed, rounded up to whole updates; None takes
             the preset's.
@@ -89,7 +90,7 @@ def train(
         ...     len(run.metrics), run.metrics[-1]["steps"]
         (2, 4096)
     """
-    spec = resolve(env)
+    spec = resolve(env_id(env))
     config = configure(
         spec,
         algorithm,
@@ -172,8 +173,6 @@ def configure(
     policy: Any = None,
 ) -> RunConfig:
     """What a run is told, checked: the arguments are those of `train`."""
-    from logtrick.presets import preset
-
     if algorithm is None or steps is None:
         chosen = preset(spec.id, "ppo" if algorithm is None else algorithm.name)
         algorithm = chosen.algorithm if algorithm is None else algorithm

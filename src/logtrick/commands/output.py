@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,6 +120,34 @@ def envs_table(rows: Sequence[Any], filter_: str) -> None:
         console.print("[dim]?  known once it is made: logtrick train ID says so[/]")
     for number, line in enumerate(lines, 1):
         console.print(f"[dim]{escape(f'[{number}]')} {escape(line)}[/]", highlight=False)
+
+
+def presets_table(rows: Sequence[Mapping[str, Any]], filter_: str) -> None:
+    """Print the presets, and what was reached with them."""
+    console = Console()
+    if not rows:
+        console.print(f"No preset's environment has {filter_!r} in its name.", highlight=False)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("environment", "algo"):
+        table.add_column(title, no_wrap=True)
+    for title in ("steps", "seeds", "IQM [95 % interval]"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        seeds, reached = "", "–"
+        if (score := row["reached"]) is not None:
+            seeds = str(score["seeds"])
+            reached = f"{score['iqm']:.1f} [{score['low']:.1f}, {score['high']:.1f}]"
+        steps = f"{row['steps'] / 1e6:g} M"
+        cells = row["environment"], row["algorithm"]["name"], steps, seeds, reached
+        table.add_row(*map(escape, cells))
+    console.print(table, highlight=False)
+    console.print(
+        "\n[dim]Training returns over the last episodes; –: not measured.\n"
+        "A short name is an id without prefix and version: logtrick train hopper.[/]",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def derivation_tables(name: str, source: str, found: Derivation) -> None:

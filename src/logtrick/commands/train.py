@@ -21,7 +21,7 @@ class Train:
     """
 
     env: Annotated[str, tyro.conf.Positional] = ""
-    """The environment; `logtrick envs` lists what there is."""
+    """The environment: an id (`logtrick envs`) or a preset's short name (`logtrick presets`)."""
     algo: str = "ppo"
     """ppo, trpo, npg, a2c, impala, reinforce; rloo, grpo, dr_grpo, dapo, gspo, cispo,
     reinforce_plus_plus. The flags below are its settings, preset for the environment."""
