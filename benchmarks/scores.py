@@ -30,7 +30,6 @@ ZOO_PENDULUM = lt.PPO(
     num_envs=4, num_steps=1024, epochs=10, minibatches=64, learning_rate=1e-3, schedule="constant",
     gamma=0.9, lambda_=0.95, clip_eps=0.2, entropy_coef=0.0, max_grad_norm=0.5,
 )  # fmt: skip
-
 ROWS = {
     "cartpole-ppo": ("CartPole-v1", CLEANRL, 500_000, CLEANRL_PPO.format("490.04 ± 6.12")),
     "acrobot-ppo": ("Acrobot-v1", CLEANRL, 500_000, CLEANRL_PPO.format("-86.36 ± 1.32")),
@@ -70,6 +69,30 @@ ROWS = {
         CLEANRL_CONTINUOUS,
         1_000_000,
         "Zoo PPO 1327 ± 452 at 1 M, 1 seed, deterministic; CleanRL PPO 1824 ± 906 at 8 M",
+    ),
+    "minatar-breakout-ppo": (
+        "gymnax:Breakout-MinAtar",
+        None,
+        None,
+        "gymnax-blines PPO 28 at 10 M, 1 checkpoint",
+    ),
+    "minatar-asterix-ppo": (
+        "gymnax:Asterix-MinAtar",
+        None,
+        None,
+        "gymnax-blines PPO 15 at 10 M, 1 checkpoint",
+    ),
+    "cartpoleswingup-ppo": (
+        "envpool:CartpoleSwingup-v1",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        "CleanRL PPO 590.21 ± 16.72 at 8 M, 10 seeds, training return",
+    ),
+    "reachereasy-ppo": (
+        "envpool:ReacherEasy-v1",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        "CleanRL PPO 773.01 ± 56.70 at 8 M, 10 seeds, training return",
     ),
     "cartpole-preset": ("CartPole-v1", None, None, ""),
     "acrobot-preset": ("Acrobot-v1", None, None, ""),

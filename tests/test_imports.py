@@ -31,7 +31,7 @@ LAYERS = [
     {"natural", "files", "logs", "trees", "extras"},
     {"exact", "planning", "derivation", "tree_files", "checkpoints"},
     {"envs"},
-    {"rollouts", "host_rollouts"},
+    {"rollouts", "programs", "acting", "host_rollouts"},
     {"normalisation"},
     {"algorithms", "preset_table", "presets"},
     {"histories"},

@@ -67,7 +67,7 @@ class SideBySide(Loop):
             return dataclasses.replace(self.program, algorithm=algorithm).start(seed, params)
 
         over = self._over_seeds(start)
-        return self._run("start", over, self.settings, self.seeds, self.params)
+        return self.programs.run("start", over, self.settings, self.seeds, self.params)
 
     def _advance_seeds(self, state: TrainState, settings: Any, total: Array) -> Any:
         following, metrics = self._over_seeds(self.program.advance, (0, 0, None))(

@@ -7,6 +7,7 @@ from scipy import sparse
 from logtrick import problems
 from logtrick.planning import kernels, krylov, threads
 from logtrick.planning.chains import Chain, frozen, policy_chain
+from logtrick.planning.following import Followed
 from logtrick.planning.operators import Operator
 from logtrick.planning.threads import Team
 
@@ -101,8 +102,11 @@ def test_what_ends_has_no_weight(team, gamma):
     operator = Operator.from_mdp(mdp, gamma, team)
     assert len(operator.successors) == (mdp.num_outcomes if gamma < 1 else (~mdp.terminated).sum())
     np.testing.assert_allclose(operator.rewards, mdp.pair_rewards, rtol=1e-14)
-    assert operator.reward_scale == np.abs(mdp.rewards).max()
-    np.testing.assert_allclose(operator.pair_masses, mdp.continuation.sum(axis=1), atol=1e-15)
+    masses = mdp.continuation.sum(axis=1)
+    assert operator.limits == pytest.approx(
+        (np.abs(mdp.rewards).max(), np.diff(mdp.outcome_offsets).max(), masses.min(), masses.max()),
+        rel=1e-14,
+    )
     values = np.random.default_rng(1).normal(size=50)
     np.testing.assert_allclose(
         operator.action_values(values), action_values(mdp, values), rtol=1e-12, atol=1e-14
@@ -238,3 +242,29 @@ def test_kernels_see_read_only_views():
     view = frozen(array)
     assert not view.flags.writeable
     assert array.flags.writeable
+
+
+def test_the_chain_that_is_followed_is_that_of_the_policy(team):
+    for mdp in (mixed(50), problems.garnet(50, 4, branching=3, gamma=0.9)):
+        operator = Operator.from_mdp(mdp, mdp.gamma, team)
+        followed, rng = Followed(operator), np.random.default_rng(3)
+        counts = np.diff(mdp.pair_offsets)
+        choice = np.zeros(50, np.uint32)
+        for changed, dtype in ((50, np.float64), (3, np.float64), (0, np.float64), (9, np.float32)):
+            some = rng.choice(50, changed, replace=False)
+            choice[some] = rng.integers(counts[some])
+            chain, (fresh, _) = followed.chain(choice, dtype), operator.chain(choice)
+            assert chain.probabilities.dtype == dtype
+            np.testing.assert_array_equal(chain.offsets, fresh.offsets)
+            np.testing.assert_array_equal(chain.successors, fresh.successors)
+            np.testing.assert_array_equal(chain.probabilities, fresh.probabilities.astype(dtype))
+
+
+def test_rows_of_one_length_are_overwritten_where_they_stand(team):
+    mdp = problems.garnet(50, 4, branching=3, gamma=0.9)
+    operator = Operator.from_mdp(mdp, mdp.gamma, team)
+    followed = Followed(operator)
+    there, back = np.full(50, 3, np.uint32), np.zeros(50, np.uint32)
+    chains = [followed.chain(choice) for choice in (back, there, back)]
+    assert all(np.shares_memory(chains[0].successors, chain.successors) for chain in chains)
+    np.testing.assert_array_equal(chains[0].successors, operator.chain(back)[0].successors)

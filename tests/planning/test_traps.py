@@ -195,3 +195,13 @@ def test_values_beyond_float64(arguments):
 def test_a_guess_that_is_none(guess):
     with pytest.raises(ShapeError, match="guess needs 3 finite values"):
         planning.solve(problems.forest(gamma=0.9), guess=guess)
+
+
+def test_policies_that_wander_off_are_given_up(monkeypatch):
+    """Careless evaluations drive Taxi's values up and up; value iteration begins again at 0."""
+    monkeypatch.setattr("logtrick.planning.methods.LOOSEST_UNDISCOUNTED", 0.5)
+    monkeypatch.setattr("logtrick.planning.total.MOST_POLICIES", 40)
+    mdp = problems.taxi()
+    solution = planning.solve(mdp, method="inexact_policy_iteration")
+    assert mdp.start @ solution.values == pytest.approx(7.93, abs=1e-8)
+    assert solution.iterations > 40

@@ -56,15 +56,14 @@ class Rounding:
     @classmethod
     def of(cls, operator: Operator) -> "Rounding":
         """The model for this operator."""
-        terms = operator.longest_pair + 5
+        limits, terms = operator.limits, operator.limits.outcomes + 5
         slack = terms * UNIT_ROUNDOFF
-        least, most = operator.masses
         return cls(
             terms,
-            operator.reward_scale,
+            limits.reward,
             operator.gamma,
-            max(least * (1 - slack), 0.0),
-            most * (1 + slack),
+            max(limits.least_mass * (1 - slack), 0.0),
+            limits.most_mass * (1 + slack),
         )
 
     def backup_error(self, size: float) -> float:

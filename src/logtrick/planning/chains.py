@@ -99,13 +99,20 @@ class Chain:
         parts = (self.probabilities, self.successors.view(np.int32), self.offsets.view(np.int64))
         return sparse.csr_array(parts, (self.rows, self.rows))
 
-    def take(self, rows: UInt64[np.ndarray, " M"], dtype: Any = np.float64) -> "Chain":
-        """These rows, copied one after the other: sweeps then read nothing else."""
+    def take(self, rows: UInt64[np.ndarray, " M"]) -> "Chain":
+        """These rows, one after the other."""
+        offsets, successors, probabilities = self.copied(rows, np.float64)
+        return Chain(frozen(offsets), frozen(successors), frozen(probabilities), self.team)
+
+    def copied(
+        self, rows: UInt64[np.ndarray, " M"], dtype: Any
+    ) -> tuple[UInt64[np.ndarray, " _M1"], UInt32[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+        """Offsets, successors and probabilities of these rows, as arrays of their own."""
         offsets = np.zeros(len(rows) + 1, np.uint64)
         self.team.run(
             row_kernels.row_lengths, len(rows), len(rows), frozen(rows), self.offsets, offsets
         )
-        offsets = frozen(np.cumsum(offsets, out=offsets))
+        np.cumsum(offsets, out=offsets)
         successors = np.empty(int(offsets[-1]), np.uint32)
         probabilities = np.empty(int(offsets[-1]), dtype)
         self.team.run(
@@ -114,11 +121,11 @@ class Chain:
             len(successors),
             frozen(rows),
             *self._arrays,
-            offsets,
+            frozen(offsets),
             successors,
             probabilities,
         )
-        return Chain(offsets, frozen(successors), frozen(probabilities), self.team)
+        return offsets, successors, probabilities
 
     def transposed(self) -> "Chain":
         """The chain's transpose, for systems in visits rather than values."""

@@ -8,13 +8,14 @@ import abc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import UInt32
 
 from logtrick.planning import kernels, krylov
 from logtrick.planning.chains import Chain, Vector
+from logtrick.planning.following import Followed
 from logtrick.planning.operators import Backup, Operator
 
 Choice = UInt32[np.ndarray, " S"]
@@ -29,6 +30,7 @@ class Step:
         values: v.
         backed_up: T v.
         choice: the greedy policy.
+        followed: its chain.
         backup: the extremes of T v − v.
         shift: a constant that is known to be missing from T v (the middle of V5's interval).
         damping: τ of the aperiodicity transform v + τ (T v − v); 1 leaves T as it is.
@@ -42,6 +44,7 @@ class Step:
     values: Vector
     backed_up: Vector
     choice: Choice
+    followed: Followed
     backup: Backup
     shift: float = 0.0
     damping: float = 1.0
@@ -55,6 +58,15 @@ class Step:
         """How far v is from solving the optimality equation, up to a constant where one is free."""
         low, high = self.backup.low, self.backup.high
         return high - low if self.pinned or self.floating else max(high, -low)
+
+    @property
+    def rewards(self) -> Vector:
+        """r_π of the greedy policy."""
+        return self.operator.rewards[self.operator.pairs(self.choice)]
+
+    def chain(self, dtype: Any = np.float64) -> Chain:
+        """P_π of the greedy policy."""
+        return self.followed.chain(self.choice, dtype)
 
     def shifted(self) -> Vector:
         """Compute v + τ (T v − v) + shift in the memory of T v."""
@@ -128,15 +140,19 @@ class ModifiedPolicyIteration(Method):
 
     def improve(self, step: Step) -> Vector:
         """The values after m sweeps of the policy."""
-        chain, rewards = step.operator.chain(step.choice)
-        return _sweep(chain, rewards, step, self.sweeps)
+        return _sweep(step, self.sweeps)
 
 
 #: Sweeps that leave less than this of a residual are quicker than a Krylov method.
 QUICK = 0.95
 #: How far sweeps go on, as long as they are quick: a fraction of the tolerance.
 FURTHER = 0.25
-#: Rounding of float32.
+#: The greatest fraction of a residual that an evaluation may leave. At γ = 1 a policy that is
+#: greedy for careless values need not end, and its own values are worse.
+LOOSEST, LOOSEST_UNDISCOUNTED = 0.5, 0.05
+#: The order of convergence that the fractions of successive policies aim at.
+GOLDEN = (1 + 5**0.5) / 2
+#: Rounding of float32. A correction is up to 1/(1 − γ) times the residual that asks for it.
 SINGLE_ROUNDOFF = 2.0**-24
 #: From a step and the fraction of its spread that may remain, to values or None.
 Evaluator = Callable[[Step, float], Vector | None]
@@ -147,58 +163,74 @@ class PolicyIteration(Method):
     """v ≈ V_π, only as well as the present policy deserves (Howard 1960).
 
     The inner residual is brought to a fraction of the outer one, as in inexact Newton methods
-    (Gargiani et al. 2023). An evaluation that fails is not used: sweeps of T_π take its place,
-    where the chain hardly mixes in any direction or has several closed classes.
+    (Gargiani et al. 2023): less where the last policies gained much, since then the present one
+    is likely to be nearly the last (Eisenstat and Walker 1996, choice 2), and a tenth of it after
+    every 20 policies, which makes this exact policy iteration in the limit. An evaluation that
+    fails is not used: sweeps of T_π take its place, where the chain hardly mixes in any direction
+    or has several closed classes.
 
     Attributes:
         evaluate: solves the policy's system, or returns None.
-        forcing: the fraction at first; a tenth of it after every 20 policies, which makes this
-            exact policy iteration in the limit.
         sweeps: how many replace an evaluation that failed.
     """
 
     evaluate: Evaluator
-    forcing: float = 0.2
     sweeps: int = 50
     follows_policy: ClassVar[bool] = True
     _policies: int = field(default=0, repr=False)
+    _fraction: float = field(default=0.0, repr=False)
+    _spread: float = field(default=0.0, repr=False)
     _wait: int = field(default=0, repr=False)
     _pause: int = field(default=1, repr=False)
 
     def improve(self, step: Step) -> Vector:
         """Values whose residual for the greedy policy is small."""
-        self._policies += 1
+        fraction = self._forcing(step)
         if self._wait == 0:
-            forced = max(self.forcing * 0.1 ** (self._policies // 20), 1e-12)
-            last = min(0.25 * step.enough, 0.5)  # what would do if this policy were the last
-            answer = self.evaluate(step, max(forced, last))
+            answer = self.evaluate(step, fraction)
             if answer is not None:
                 return answer
             self._wait, self._pause = self._pause, 2 * self._pause
         self._wait -= 1
-        return _sweep(*step.operator.chain(step.choice), step, self.sweeps)
+        return _sweep(step, self.sweeps)
+
+    def _forcing(self, step: Step) -> float:
+        """The fraction of the spread that the evaluation may leave."""
+        loosest = LOOSEST if step.operator.gamma < 1 else LOOSEST_UNDISCOUNTED
+        loosest *= 0.1 ** (self._policies // 20)
+        gained = 0.9 * (step.spread / self._spread) ** GOLDEN if self._spread else loosest
+        kept = 0.9 * self._fraction**GOLDEN
+        self._fraction = min(max(gained, kept if kept > 0.1 else 0.0), loosest)
+        self._spread, self._policies = step.spread, self._policies + 1
+        last = min(0.25 * step.enough, 0.5)  # what would do if this policy were the last
+        return max(self._fraction, last, 1e-12)
 
 
 def by_krylov(preference: krylov.Preference, step: Step, fraction: float) -> Vector | None:
     """V_π by BiCGSTAB (Gargiani et al. use GMRES, whose memory grows), or None.
 
     What is sought is the correction d of v, (I − γP) d = T v − v. A few of its digits are wanted,
-    so single precision does, which halves the memory that is read.
+    so single precision does where it has them: for P, and for the sweeps. (BiCGSTAB itself takes
+    twice as many products where its vectors are rounded.) The next backup reads P as it is.
     """
-    operator, tolerance = step.operator, fraction * step.spread
+    operator = step.operator
     if step.pinned:
-        return _pinned_by_krylov(preference, step, tolerance)
-    single = 0.01 * fraction * (1 - operator.gamma) >= SINGLE_ROUNDOFF
-    chain, _ = operator.chain(step.choice, np.float32 if single else np.float64)
-    missing = (step.backed_up - step.values).astype(chain.probabilities.dtype)
-    correction, residual = _swept_while_quick(step, chain, missing, FURTHER * tolerance)
+        return _pinned_by_krylov(preference, step, fraction * step.spread)
+    least = 100 * SINGLE_ROUNDOFF / (1 - operator.gamma) if operator.gamma < 1 else np.inf
+    single = least <= 0.1
+    tolerance = (max(fraction, least) if single else fraction) * step.spread
+    chain = step.chain(np.float32 if single else np.float64)
+    missing = step.backed_up - step.values
+    correction, residual = _swept_while_quick(
+        step, chain, missing.astype(chain.probabilities.dtype), FURTHER * tolerance
+    )
     if residual > tolerance:
         answer = krylov.solve(
             chain,
             missing,
             operator.gamma,
             tolerance=tolerance,
-            start=correction,
+            start=correction.astype(np.float64),
             budget=600,
             preference=preference,
         )
@@ -232,11 +264,11 @@ def _swept_while_quick(
 
 def _pinned_by_krylov(preference: krylov.Preference, step: Step, tolerance: float) -> Vector | None:
     """Bias and gain: the pinned state's value is the gain."""
-    start, (chain, rewards) = step.backed_up, step.operator.chain(step.choice)
+    start = step.backed_up
     start += 0.5 * (step.backup.low + step.backup.high) - start[0]
     answer = krylov.solve(
-        chain,
-        rewards,
+        step.chain(),
+        step.rewards,
         1.0,
         tolerance=tolerance,
         start=start,
@@ -249,9 +281,8 @@ def _pinned_by_krylov(preference: krylov.Preference, step: Step, tolerance: floa
 
 def by_factorisation(step: Step, fraction: float) -> Vector | None:
     """V_π by scipy's SuperLU, or None."""
-    chain, rewards = step.operator.chain(step.choice)
     pin = 0 if step.pinned else None
-    answer = krylov.factorised(chain, rewards, step.operator.gamma, pin)
+    answer = krylov.factorised(step.chain(), step.rewards, step.operator.gamma, pin)
     return _if_useful(step, answer, max(fraction, 0.5) * step.spread)
 
 
@@ -272,9 +303,9 @@ METHODS: dict[str, Callable[[], Method]] = {
 }
 
 
-def _sweep(chain: Chain, rewards: Vector, step: Step, sweeps: int) -> Vector:
+def _sweep(step: Step, sweeps: int) -> Vector:
     """T v, then `sweeps` times v + τ (T_π v − v)."""
-    values, tau = step.shifted(), step.damping
+    chain, rewards, values, tau = step.chain(), step.rewards, step.shifted(), step.damping
     other = np.empty_like(values)
     run, rows = chain.team.run, chain.rows
     for _ in range(sweeps):

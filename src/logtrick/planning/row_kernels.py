@@ -45,6 +45,44 @@ def copy_rows(
 
 
 @kernel
+def replace_rows(
+    first,
+    last,
+    block,
+    choice,
+    present,
+    pair_offsets,
+    outcome_offsets,
+    successors,
+    probabilities,
+    offsets,
+    out_successors,
+    out_probabilities,
+    misfits,
+):
+    """Where `choice` differs from `present`, the new pair's outcomes in place of the old one's.
+
+    A pair with another number of outcomes fits nowhere, and is counted.
+    """
+    for b in range(np.uint64(first), np.uint64(last)):
+        misfits[b] = 0
+        begin = b * np.uint64(block)
+        for s in range(begin, min(begin + np.uint64(block), np.uint64(choice.size))):
+            if choice[s] == present[s]:
+                continue
+            present[s] = choice[s]
+            pair = pair_offsets[s] + np.uint64(choice[s])
+            k, end = outcome_offsets[pair], outcome_offsets[pair + _1]
+            if end - k != offsets[s + _1] - offsets[s]:
+                misfits[b] += 1
+                continue
+            for j in range(offsets[s], offsets[s + _1]):
+                out_successors[j] = successors[k]
+                out_probabilities[j] = probabilities[k]
+                k += _1
+
+
+@kernel
 def mix_rows(
     first, last, block, pair_offsets, outcome_offsets, probabilities, weights, out_probabilities
 ):

@@ -11,6 +11,7 @@ from jaxtyping import Float64, UInt32
 from logtrick.errors import ConvergenceError
 from logtrick.planning import certificates
 from logtrick.planning.certificates import UNIT_ROUNDOFF, Interval, Rounding
+from logtrick.planning.following import Followed
 from logtrick.planning.methods import Method, Step
 from logtrick.planning.operators import Backup, Operator
 
@@ -91,7 +92,7 @@ def search(
     watch = _Watch(criterion, rounding, tol, stuck)
     largest = criterion.largest(rounding, tol)
     choice = np.zeros(operator.num_states, np.uint32)
-    spare = np.empty_like(values)
+    spare, followed = np.empty_like(values), Followed(operator)
     for iteration in count(1):
         backup = operator.backup(values, spare, choice)
         interval = criterion.interval(backup, rounding)
@@ -107,6 +108,7 @@ def search(
                 values,
                 spare,
                 choice,
+                followed,
                 backup,
                 shift=_missing_constant(criterion, backup, interval, floating),
                 damping=criterion.damping,

@@ -25,12 +25,13 @@ from logtrick.planning.components import (
     end_components,
     paths,
 )
+from logtrick.planning.following import Followed
 from logtrick.planning.methods import Method, Step, ValueIteration
 from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Found, Report
 
 Choice = UInt32[np.ndarray, " S"]
-#: Policies after which value iteration takes over: it needs more sweeps, but cannot wander.
+#: Policies after which value iteration takes over, from 0: it needs more sweeps, but cannot wander.
 MOST_POLICIES = 500
 #: Up to so many states a cycle's gain is found by factorisation.
 FACTORISED_STATES = 5000
@@ -126,7 +127,7 @@ class _Search:
     def run(self, method: Method, values: Vector) -> Found:
         """Improve v and π until a proof holds."""
         operator, rounding = self.operator, Rounding.of(self.operator)
-        spare = np.empty_like(values)
+        spare, followed = np.empty_like(values), Followed(operator)
         choice = self._choice(self.to_end.rows)
         target, bound, error = 0.1 * self.tol, np.inf, 0.0
         for iteration in count(1):
@@ -134,7 +135,8 @@ class _Search:
             error = rounding.backup_error(backup.size)
             residual = max(backup.high, -backup.low)
             self.report(iteration, bound)
-            near = residual <= max(target, 2 * error)
+            floored, lost = residual <= 2 * error, iteration == MOST_POLICIES
+            near = floored or residual <= target
             if near or method.follows_policy or iteration.bit_count() == 1:
                 self._make_proper(choice)
             if near:
@@ -144,16 +146,23 @@ class _Search:
                 bound = proof.bound
                 if bound <= self.tol:
                     return Found(values, choice, bound, iteration)
-                self._check_floor(proof, residual <= 2 * error)
+                lost |= floored and bound == np.inf
+                if not (lost and method.follows_policy):
+                    self._check_floor(proof, floored)
                 target = min(0.25 * residual, 0.2 * self.tol / proof.longest)
-            if iteration > MOST_POLICIES and method.follows_policy:
-                method = ValueIteration()
-            improved = method.improve(Step(operator, values, spare, choice, backup))
+            if lost and method.follows_policy:
+                method, values[:], error = ValueIteration(), 0.0, 0.0
+                continue
+            improved = method.improve(Step(operator, values, spare, choice, followed, backup))
             spare, values = values if improved is spare else spare, improved
         raise AssertionError("count() never ends")
 
-    def _check_floor(self, proof: steps.Proof, converged: bool) -> None:
-        floor = max(proof.floor, proof.bound if converged else 0.0)
+    def _check_floor(self, proof: steps.Proof, floored: bool) -> None:
+        floor = max(proof.floor, proof.bound if floored else 0.0)
+        if floor == np.inf:
+            raise ConvergenceError(
+                f"tol={self.tol:g} is below the rounding floor: float64 certifies no bound here"
+            )
         if floor > self.tol:
             raise ConvergenceError(
                 f"tol={self.tol:g} is below the rounding floor: float64 certifies {floor:.2g} at "
@@ -186,7 +195,7 @@ class _Search:
                 f"kept going for ever at {gain.low:.3g} or more a step; use gamma < 1 or "
                 "kind='average'"
             )
-        if gain.high >= 0 and gain.width < 1e-9 * self.operator.reward_scale:
+        if gain.high >= 0 and gain.width < 1e-9 * self.operator.limits.reward:
             raise steps.no_telling(self.describe(members))
 
 
