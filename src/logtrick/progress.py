@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from logtrick.runs import Run
+from logtrick.runs.run import Run
 
 Rows = list[dict[str, Any]]
 VISIBLE_AFTER = 0.5

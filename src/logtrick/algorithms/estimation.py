@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from logtrick import psi
-from logtrick.actor_critic import unroll
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import IMPALA
+from logtrick.policies.actor_critic import unroll
 from logtrick.rollouts import Trajectory
 
 STD_EPS = 1e-8

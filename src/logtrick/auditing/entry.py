@@ -15,7 +15,7 @@ from logtrick.auditing.verdict import Verdict
 from logtrick.errors import ConfigError
 from logtrick.histories import Histories
 from logtrick.mdp import FiniteMDP
-from logtrick.memory import has_memory
+from logtrick.policies.memory import has_memory
 from logtrick.psi.registry import ESTIMATORS, Estimator
 
 

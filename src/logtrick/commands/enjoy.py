@@ -34,7 +34,7 @@ def run(options: Enjoy) -> None:
     from rich.console import Console
 
     from logtrick.compilation import use_compilation_cache
-    from logtrick.runs import load
+    from logtrick.runs.run import load
 
     use_compilation_cache()
     result = load(options.run)

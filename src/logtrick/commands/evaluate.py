@@ -33,7 +33,7 @@ def run(options: Eval) -> None:
     """Evaluate and print."""
     from logtrick.commands.output import evaluation_table, print_json
     from logtrick.compilation import use_compilation_cache
-    from logtrick.runs import load
+    from logtrick.runs.run import load
 
     use_compilation_cache()
     result = load(options.run)

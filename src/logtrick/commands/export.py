@@ -25,7 +25,7 @@ def run(options: Export) -> None:
     """Write, and say where."""
     from rich.console import Console
 
-    from logtrick.runs import load
+    from logtrick.runs.run import load
 
     path = load(options.run).export(options.out, policy=options.policy)
     Console().print(f"{path}/README.md says how to load it", highlight=False, soft_wrap=True)

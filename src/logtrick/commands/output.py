@@ -12,10 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from logtrick.derivation import Derivation
-from logtrick.runs import Run, Scores
+from logtrick.runs.run import Run, Scores
+from logtrick.runs.summaries import run_summary
+from logtrick.runs.sweeps import Sweep
 from logtrick.statistics import summarise
-from logtrick.summaries import run_summary
-from logtrick.sweeps import Sweep
 
 
 def print_json(value: Any) -> None:

@@ -24,8 +24,8 @@ class Report:
 def run(options: Report) -> None:
     """Write and print."""
     from logtrick.commands.output import print_json, run_table
-    from logtrick.runs import load
-    from logtrick.summaries import run_summary
+    from logtrick.runs.run import load
+    from logtrick.runs.summaries import run_summary
 
     result = load(options.run)
     result.report(video=options.video)

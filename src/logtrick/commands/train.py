@@ -59,8 +59,8 @@ def run(options: Train) -> None:
     """Train, show progress, write the report, print the summary."""
     from logtrick.commands.output import print_json, run_table
     from logtrick.progress import ProgressBar
-    from logtrick.summaries import run_summary
-    from logtrick.training import resume, train
+    from logtrick.runs.summaries import run_summary
+    from logtrick.training.entry import resume, train
 
     progress = ProgressBar()
     if options.resume is not None:
@@ -93,7 +93,7 @@ def run(options: Train) -> None:
 
 def _evaluation(options: Train) -> Any:
     """The evaluations that were asked for; None where none were."""
-    from logtrick.run_config import Evaluation
+    from logtrick.runs.config import Evaluation
 
     if options.eval_every is None and options.stop_at is None:
         return None

@@ -22,7 +22,7 @@ from gymnasium import spaces
 from jaxtyping import Array, Float
 
 from logtrick.errors import ConfigError, SpaceError
-from logtrick.initial import HIDDEN_GAIN, orthogonal
+from logtrick.policies.initial import HIDDEN_GAIN, orthogonal
 
 ACTION_MASK = "action_mask"
 """The key of a Dict observation that says which actions can be taken: 1 where one can."""
