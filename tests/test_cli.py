@@ -75,6 +75,16 @@ def test_train_evaluates_stops_and_keeps_the_best(capfd, tmp_path):
     assert json.loads(out)["policy"] == "best"
 
 
+def test_export_says_where_it_wrote(capfd, folder, tmp_path):
+    code, out, _ = run(capfd, "export", folder, "--out", tmp_path / "exported")
+    assert code == 0
+    assert out.strip() == f"{tmp_path}/exported/README.md says how to load it"
+    assert (tmp_path / "exported" / "policy.jaxexport").exists()
+    code, _, err = run(capfd, "export", folder, "--out", tmp_path / "a", "--policy", "best")
+    assert code == 2
+    assert "--eval-every 10000" in err
+
+
 def test_sweep_prints_its_points(capfd, tmp_path):
     varied = ["--set", "hidden=4,8", "--set", "num_envs=4", "--set", "num_steps=8"]
     sizes = ["--seeds", "1", "--steps", "640", "--out", tmp_path]
@@ -106,9 +116,10 @@ def test_eval_prints_a_table(capfd, folder):
 
 def test_resume_of_a_finished_run_changes_nothing(capfd, folder):
     before = (folder / "metrics.jsonl").read_bytes()
-    code, out, _ = run(capfd, "train", "--resume", folder)
+    code, out, err = run(capfd, "train", "--resume", folder)
     assert code == 0
     assert "finished" in out
+    assert "512 steps, seeds 0–1, finished before" in err
     assert (folder / "metrics.jsonl").read_bytes() == before
 
 
@@ -127,6 +138,8 @@ def test_envs_lists_and_filters(capfd):
     [
         (["train", "CartPole-v7"], "CartPole-v1"),
         (["train"], "Which environment"),
+        (["train", "hoper"], "Did you mean"),
+        (["train", "breakout"], "gymnax:Breakout-MinAtar or atari:breakout"),
         (["train", "CartPole-v1", "--algo", "pppo"], "Did you mean ppo?"),
         (["train", "CartPole-v1", "--num-envs", "0"], "num_envs=0"),
         (["train", "CartPole-v1", "--minibatches", "7"], "do not divide"),
@@ -151,6 +164,7 @@ def test_envs_lists_and_filters(capfd):
         (["derive", "two_state_loop", "--policy", "optimal"], "no parameters"),
         (["derive", "two_state_loop", "--gamma", "1"], "never ends"),
         (["report", "/nowhere"], "so it is no run"),
+        (["export", "/nowhere", "--out", "exported"], "so it is no run"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(capfd, tmp_path, arguments, message):

@@ -134,7 +134,7 @@ def test_where_it_cannot_be_written(tmp_path):
         run.export(run.path)
     assert (run.path / "README.md").read_bytes() == card
     (tmp_path / "file").touch()
-    with pytest.raises(errors.RunError, match=r"Could not make .*file: File exists"):
+    with pytest.raises(errors.RunError, match="file is a file, and a folder is needed"):
         run.export(tmp_path / "file")
 
 

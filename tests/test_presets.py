@@ -54,7 +54,9 @@ def test_every_listed_environment_has_a_preset_and_a_short_name_of_its_own():
 
 
 def test_a_name_of_two_environments_is_not_guessed():
-    with pytest.raises(UnknownEnvError, match=r"gymnax:Breakout-MinAtar, atari:breakout; give"):
+    with pytest.raises(
+        UnknownEnvError, match=r"may mean gymnax:Breakout-MinAtar or atari:breakout"
+    ):
         lt.train("breakout", progress=False)
 
 

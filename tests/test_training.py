@@ -196,6 +196,17 @@ class Poisoned(CartPole):
         return step._replace(reward=jnp.where(step.state.steps == 20, jnp.nan, step.reward))
 
 
+def test_a_policy_file_cut_short_is_written_again_by_a_resume(tmp_path):
+    run = lt.train("CartPole-v1", SMALL, steps=128, out=tmp_path, progress=False)
+    file = run.path / "policy.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-7])
+    with pytest.raises(errors.CheckpointError, match=r"is damaged.*train --resume .* writes it"):
+        _ = lt.load(run.path).policy
+    lt.resume(run.path, progress=False)
+    assert file.read_bytes() == whole
+
+
 def test_nan_stops_the_run_and_names_what_went_bad_first(tmp_path):
     algorithm = dataclasses.replace(SMALL, num_steps=8)
     with pytest.raises(errors.NonFiniteError, match=r"Update 3 of seed 7 .*: rewards\.") as caught:

@@ -96,8 +96,7 @@ def env_id(name: Any) -> Any:
         return name
     found = [env for env in ENVIRONMENTS if _letters(name) in map(_letters, short_names(env))]
     if len(found) > 1:
-        choices = ", ".join(found)
-        raise UnknownEnvError(f"{name!r} is the short name of {choices}; give one of these ids.")
+        raise UnknownEnvError(f"{name!r} may mean {' or '.join(found)}: give the id.")
     return found[0] if found else name
 
 

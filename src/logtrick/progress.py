@@ -65,6 +65,8 @@ class ProgressBar(Observer):
             path = path.parent
         where = "on the device" if config.kind == "device" else "on the host"
         again = f", resumed at step {steps_done:,}" if steps_done else ""
+        if steps_done >= config.steps or all(run.stopped_early for run in runs):
+            again = ", finished before"
         self.console.print(
             f"[bold]{config.env}[/] ({where}) · {config.algorithm.name} · {config.steps:,} steps"
             f"{seeds}{again}\n[dim]{path}[/]",

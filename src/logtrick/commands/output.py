@@ -39,8 +39,10 @@ def run_table(run: Run) -> None:
         seeds = f"{summary['seeds']} seed{'s' if summary['seeds'] > 1 else ''}"
         table.add_row(
             "return",
-            f"[bold]{score['mean']:.1f}[/] mean of the last episodes, {seeds}{_interval(score)}",
+            f"[bold]{score['mean']:.1f}[/] mean of the last episodes, {seeds}",
         )
+        if score["n"] > 1:
+            table.add_row("", _interval(score))
     if (best := summary["best_evaluations"]) is not None:
         table.add_row("evaluated", f"best {', '.join(f'{value:.1f}' for value in best)}")
     speed = summary["steps_per_second"]
@@ -69,7 +71,7 @@ def evaluation_table(run: Run, scores: Scores, *, greedy: bool) -> None:
     console.print(table)
     if len(scores.returns) > 1:
         score = summarise(scores.returns.mean(axis=1))._asdict()
-        console.print(f"mean {score['mean']:.1f}{_interval(score)}", highlight=False)
+        console.print(f"mean {score['mean']:.1f} · {_interval(score)}", highlight=False)
 
 
 def sweep_table(found: Sweep) -> None:
@@ -169,11 +171,9 @@ def derivation_tables(name: str, source: str, found: Derivation) -> None:
 
 
 def _interval(score: dict[str, Any]) -> str:
-    if score["n"] < 2:
-        return ""
+    """Of several seeds."""
     return (
-        f" · IQM {score['iqm']:.1f}, 95 % bootstrap interval "
-        f"[{score['low']:.1f}, {score['high']:.1f}]"
+        f"IQM {score['iqm']:.1f}, 95 % bootstrap interval [{score['low']:.1f}, {score['high']:.1f}]"
     )
 
 

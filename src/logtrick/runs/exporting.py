@@ -49,7 +49,9 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
     extras.load("flatbuffers", "export")
     path = Path(path)
     if (path / CONFIG).exists():
-        raise RunError(f"{path} is itself a run, whose files stay as they are; choose another.")
+        raise RunError(
+            f"{path} is itself a run, whose files stay as they are; choose another folder."
+        )
     memory, structure = jax.tree.flatten(initial_carry(policy))
 
     def distribute(obs: Any, memory: Any) -> tuple[Any, Any]:
@@ -77,6 +79,8 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
         "jax": jax.__version__,
     }
     artefact = _lowered(act, row)
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} is a file, and a folder is needed.")
     with one_line_cause(f"Could not make {path}"):
         path.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(path / ARTEFACT, artefact)
@@ -117,9 +121,12 @@ def _card(config: RunConfig, has_memory: bool) -> str:
         after = 'memory = out["memory"]  # for the next step; start anew with each episode\n'
     return f"""# A policy for {config.env}
 
-Trained by logtrick ({config.algorithm.name}, {config.steps:,} steps). Observations:
-{in_words(config.observation_space)}; actions: {in_words(config.action_space)}. To act with it, JAX
-and flatbuffers are enough (`pip install jax flatbuffers`):
+Trained by logtrick ({config.algorithm.name}, {config.steps:,} steps).
+
+- Observations: {in_words(config.observation_space)}
+- Actions: {in_words(config.action_space)}
+
+To act with it, JAX and flatbuffers are enough (`pip install jax flatbuffers`):
 
 ```python
 import json

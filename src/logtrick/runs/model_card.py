@@ -115,5 +115,5 @@ def _sentence(text: str) -> str:
 
 
 def _table(values: Mapping[str, Any]) -> str:
-    rows = [f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items()]
-    return "\n".join(["| setting | value |", "| --- | --- |", *rows])
+    rows = [f"| `{name}` | {value} |" for name, value in values.items()]
+    return "\n".join(["| name | value |", "| --- | --- |", *rows])

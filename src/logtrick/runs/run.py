@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
-from logtrick.errors import ConfigError, RunError
+from logtrick.errors import CheckpointError, ConfigError, RunError
 from logtrick.files import PathLike
 from logtrick.runs.logs import read_jsonl
 from logtrick.runs.config import Evaluation, RunConfig, env_settings, read_config
@@ -82,7 +82,13 @@ class Run:
         import jax
 
         self.check_policy()
-        stacked, _ = read_arrays(self.path / name, model_template(self.config, self._policy))
+        try:
+            stacked, _ = read_arrays(self.path / name, model_template(self.config, self._policy))
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error} `logtrick train --resume {self.path}` writes it again, from the latest "
+                "checkpoint that is whole."
+            ) from error
         return tuple(jax.tree.map(lambda x, s=s: x[s], stacked) for s in range(self.config.seeds))
 
     def check_policy(self) -> None:

@@ -161,7 +161,7 @@ def read_arrays(path: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")].decode())
         text = header["__metadata__"]["manifest"].encode()
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} is damaged: it holds no manifest.") from error
+        raise CheckpointError(f"{path} is damaged: it is cut short, or not logtrick's.") from error
     manifest = _parse_manifest(path, text)
     _check_fit(path, manifest["arrays"], template.specs)
     return template.rebuild(_unpack(path, data, manifest["arrays"])), manifest["metadata"]
