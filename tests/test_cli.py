@@ -1,6 +1,7 @@
 """The command line as its user types it."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -120,6 +121,20 @@ def test_envs_lists_and_filters(capfd):
     assert all("cartpole" in name.lower() for name in ids)
     code, out, _ = run(capfd, "envs", "no such thing")
     assert "No environment" in out
+
+
+def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
+    """Neither as markup, `[/x]`, nor as the name of a picture, `:x:`."""
+    for command in ("envs", "presets"):
+        code, out, _ = run(capfd, command, "[/x] :x:")
+        assert code == 0
+        assert "'[/x] :x:'" in out
+    _, _, err = run(capfd, "audit", "--policy", "random:x:")
+    assert "random:x::" in err
+    odd = folder.with_name("[bold] :x:")
+    shutil.copytree(folder, odd)
+    for output in (run(capfd, "report", odd), run(capfd, "train", "--resume", odd)):
+        assert "[bold] :x: (finished)" in output[1]
 
 
 @pytest.mark.parametrize(

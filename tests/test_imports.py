@@ -13,7 +13,7 @@ SOURCE = Path(lt.__file__).parent
 
 # Each layer may import from itself and from those before it, never from those after it.
 LAYERS = [
-    {"errors"},
+    {"errors", "terminal"},
     {"distributions", "psi", "objectives", "statistics"},
     {"mdp", "mdp_arrays", "mdp_transforms", "graphs", "validation", "readers", "problems"},
     {"gridworlds"},
@@ -26,7 +26,6 @@ LAYERS = [
         "policies",
         "actor_critic",
         "recurrent",
-        "normalisation",
     },
     {"natural", "files", "logs", "trees", "extras"},
     {"exact", "planning", "derivation", "tree_files", "checkpoints"},
@@ -35,7 +34,7 @@ LAYERS = [
     {"normalisation"},
     {"algorithms", "preset_table", "presets"},
     {"histories"},
-    {"evaluation", "auditing", "audit"},
+    {"evaluation", "auditing"},
     {"plots", "report"},
     {"filming"},
     {

@@ -60,10 +60,10 @@ def _main(arguments: list[str]) -> int:
         module = next(m for cls, m in _COMMANDS.values() if isinstance(options, cls))
         importlib.import_module(module).run(options)
     except LogtrickError as error:
-        _say("[bold red]error:[/] ", str(error))
+        _say(str(error), label="error", style="bold red")
         return 2
     except KeyboardInterrupt as error:
-        _say("", str(error) or "Interrupted.")
+        _say(str(error) or "Interrupted.")
         return 130
     except BrokenPipeError:
         return 0  # whoever read our output has seen enough
@@ -125,11 +125,10 @@ def _algorithm_name(arguments: list[str]) -> str:
     return "ppo"
 
 
-def _say(prefix: str, message: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+def _say(message: str, **how: str) -> None:
+    from logtrick.terminal import console, say
 
-    Console(stderr=True).print(prefix + escape(message), highlight=False, soft_wrap=True)
+    say(console(stderr=True), message, **how)
 
 
 if __name__ == "__main__":

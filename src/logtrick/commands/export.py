@@ -23,9 +23,8 @@ class Export:
 
 def run(options: Export) -> None:
     """Write, and say where."""
-    from rich.console import Console
-
     from logtrick.runs import load
+    from logtrick.terminal import console, say
 
     path = load(options.run).export(options.out, policy=options.policy)
-    Console().print(f"{path}/README.md says how to load it", highlight=False, soft_wrap=True)
+    say(console(), f"{path}/README.md says how to load it")
