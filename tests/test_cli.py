@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import logtrick as lt
 from logtrick.cli import main
 
 SMALL = ["--num-envs", "4", "--num-steps", "32", "--minibatches", "2", "--hidden", "8"]
@@ -157,6 +158,7 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
         (["sweep", "--resume", "/nowhere"], "it is no sweep"),
         (["sweep", "CartPole-v1", "--resume", "/nowhere"], "give nothing else"),
         (["solve", "coridor"], "did you mean corridor?"),
+        (["solve", "nothing like it"], "known: chain, "),
         (["solve", "corridor", "--gamma", "2"], "lies in [0, 1]"),
         (["solve", "corridor", "--kind", "average"], "--restarting"),
         (["solve", "corridor", "--policy", "best"], "is not known"),
@@ -250,6 +252,18 @@ def test_the_installed_command_runs():
     assert result.returncode == 0
     for command in ("train", "eval", "report", "solve", "envs"):
         assert command in result.stdout
+
+
+def test_the_version_is_that_of_the_package(capfd):
+    assert run(capfd, "--version") == (0, f"logtrick {lt.__version__}\n", "")
+
+
+def test_help_calls_arguments_by_what_they_are(capfd):
+    names = {"train": "[ENV]", "eval": "RUN", "solve": "MDP", "presets": "[NAME]"}
+    for command, name in names.items():
+        code, out, _ = run(capfd, command, "--help")
+        assert code == 0
+        assert name in out.partition("\n")[0]
 
 
 def test_groups_are_trained_on_sequences(capfd, tmp_path):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union, cast
 
 import tyro
 
+from logtrick import __version__
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.commands.audit import Audit
@@ -55,6 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _main(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        print(f"logtrick {__version__}")
+        return 0
     try:
         options = _parse(arguments)
         module = next(m for cls, m in _COMMANDS.values() if isinstance(options, cls))
@@ -96,7 +100,8 @@ def _read(arguments: list[str], algorithm: Algorithm) -> Any:
         union,
         args=arguments,
         prog="logtrick",
-        description="The policy gradient: exactly, from samples, and ascended fast.",
+        description="The policy gradient: exactly, from samples, and ascended fast. "
+        "`logtrick --version` says which version this is.",
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
 

@@ -15,7 +15,7 @@ class Enjoy:
     Example: logtrick enjoy runs/CartPole-v1-ppo-20260101-120000 --out episode.gif
     """
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     out: str | None = None
     """Write the episode there instead: NAME.gif, or a folder for one PNG file a frame."""

@@ -13,7 +13,7 @@ class Export:
     Example: logtrick export runs/CartPole-v1-ppo-20260101-120000 --out exported
     """
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     out: str
     """The folder to write: policy.jaxexport, policy.json, README.md."""
