@@ -13,7 +13,7 @@ SOURCE = Path(lt.__file__).parent
 
 # Each layer may import from itself and from those before it, never from those after it.
 LAYERS = [
-    {"errors"},
+    {"errors", "terminal"},
     {"distributions", "psi", "objectives", "statistics"},
     {"mdp", "mdp_arrays", "mdp_transforms", "graphs", "validation", "readers", "problems"},
     {"gridworlds"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"envs"},
     {"rollouts", "programs", "acting", "host_rollouts"},
     {"algorithms", "preset_table", "presets"},
-    {"evaluation", "auditing", "audit"},
+    {"evaluation", "auditing"},
     {"plots", "report"},
     {"filming"},
     {"runs", "progress", "compilation"},

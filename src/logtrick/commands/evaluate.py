@@ -13,7 +13,7 @@ class Eval:
     Example: logtrick eval runs/CartPole-v1-ppo-20260101-120000 --episodes 20
     """
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     episodes: int = 100
     """Episodes, for each seed's policy."""

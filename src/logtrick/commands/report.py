@@ -13,7 +13,7 @@ class Report:
     Example: logtrick report runs/CartPole-v1-ppo-20260101-120000
     """
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     video: bool = False
     """Play an episode with the first seed's policy, and put its GIF into the report."""

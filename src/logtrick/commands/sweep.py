@@ -23,7 +23,7 @@ class Sweep:
     Example: logtrick sweep CartPole-v1 --set learning_rate=1e-3,3e-4 --set gamma=.98,.99
     """
 
-    env: Annotated[str, tyro.conf.Positional] = ""
+    env: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ENV]")] = ""
     """The environment; `logtrick envs` lists what there is."""
     algo: str = "ppo"
     """Its preset for the environment is what all points share."""

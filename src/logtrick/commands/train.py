@@ -20,7 +20,7 @@ class Train:
     Example: logtrick train CartPole-v1 --seeds 4
     """
 
-    env: Annotated[str, tyro.conf.Positional] = ""
+    env: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ENV]")] = ""
     """The environment: an id (`logtrick envs`) or a preset's short name (`logtrick presets`)."""
     algo: str = "ppo"
     """ppo, trpo, npg, a2c, impala, reinforce; rloo, grpo, dr_grpo, dapo, gspo, cispo,

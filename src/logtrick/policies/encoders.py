@@ -3,7 +3,7 @@
 | space                       | vector                                                            |
 |-----------------------------|-------------------------------------------------------------------|
 | Box                         | its numbers                                                       |
-| Box of three axes, ≥ 5 × 5  | an image: convolutions, the axis with fewer entries the channels  |
+| Box of three axes, ≥ 5 × 5  | an image: convolutions; channels: the shorter of first and last   |
 | Discrete, MultiDiscrete     | one-hot; the next layer's columns are the embedding               |
 | MultiBinary                 | its bits                                                          |
 | Dict, Tuple                 | the parts one after the other; `action_mask` is left out          |
