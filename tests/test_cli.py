@@ -143,6 +143,8 @@ def test_envs_lists_and_filters(capfd):
         (["sweep", "CartPole-v1", "--resume", "/nowhere"], "give nothing else"),
         (["solve", "coridor"], "did you mean corridor?"),
         (["solve", "corridor", "--gamma", "2"], "lies in [0, 1]"),
+        (["solve", "garnet:x"], "garnet:x: "),
+        (["solve", "garnet:10,4,seed=s"], "garnet takes num_states, num_actions, branching, seed"),
         (["solve", "corridor", "--kind", "average"], "--restarting"),
         (["solve", "corridor", "--policy", "best"], "is not known"),
         (["solve", "corridor", "--out", "x.pdf"], "must end in"),
@@ -162,6 +164,15 @@ def test_a_mistake_is_one_line_and_status_2(capfd, tmp_path, arguments, message)
     assert err.startswith("error:")
     assert "Traceback" not in err + out
     assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_fit_in_memory_is_a_mistake_too(capfd, monkeypatch):
+    def run_out(_):
+        raise MemoryError("Unable to allocate 60 GiB")
+
+    monkeypatch.setattr("logtrick.commands.solve.run", run_out)
+    code, _, err = run(capfd, "solve", "corridor")
+    assert (code, err) == (2, "error: not enough memory: Unable to allocate 60 GiB\n")
 
 
 def test_solve_prints_writes_and_reads_again(capfd, tmp_path):

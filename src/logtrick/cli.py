@@ -58,6 +58,9 @@ def _main(arguments: list[str]) -> int:
     except LogtrickError as error:
         _say("[bold red]error:[/] ", str(error))
         return 2
+    except MemoryError as error:
+        _say("[bold red]error:[/] ", f"not enough memory: {error}")
+        return 2
     except KeyboardInterrupt as error:
         _say("", str(error) or "Interrupted.")
         return 130
@@ -125,7 +128,8 @@ def _say(prefix: str, message: str) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    Console(stderr=True).print(prefix + escape(message), highlight=False, soft_wrap=True)
+    console = Console(stderr=True, emoji=False)  # "garnet:x:" is no picture
+    console.print(prefix + escape(message), highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
