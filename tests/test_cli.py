@@ -173,6 +173,8 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
         (["solve", "coridor"], "did you mean corridor?"),
         (["solve", "nothing like it"], "known: chain, "),
         (["solve", "corridor", "--gamma", "2"], "lies in [0, 1]"),
+        (["solve", "garnet:x"], "garnet:x: "),
+        (["solve", "garnet:10,4,seed=s"], "garnet takes num_states, num_actions, branching, seed"),
         (["solve", "corridor", "--kind", "average"], "--restarting"),
         (["solve", "corridor", "--policy", "best"], "is not known"),
         (["solve", "corridor", "--out", "x.pdf"], "must end in"),
@@ -193,6 +195,15 @@ def test_a_mistake_is_one_line_and_status_2(capfd, tmp_path, arguments, message)
     assert err.startswith("error:")
     assert "Traceback" not in err + out
     assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_fit_in_memory_is_a_mistake_too(capfd, monkeypatch):
+    def run_out(_):
+        raise MemoryError("Unable to allocate 60 GiB")
+
+    monkeypatch.setattr("logtrick.commands.solve.run", run_out)
+    code, _, err = run(capfd, "solve", "corridor")
+    assert (code, err) == (2, "error: not enough memory: Unable to allocate 60 GiB\n")
 
 
 def test_solve_prints_writes_and_reads_again(capfd, tmp_path):

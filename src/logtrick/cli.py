@@ -66,6 +66,9 @@ def _main(arguments: list[str]) -> int:
     except LogtrickError as error:
         _say(str(error), label="error", style="bold red")
         return 2
+    except MemoryError as error:
+        _say("[bold red]error:[/] ", f"not enough memory: {error}")
+        return 2
     except KeyboardInterrupt as error:
         _say(str(error) or "Interrupted.")
         return 130

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from logtrick.progress import Rows
+from logtrick.runs import folder as run_folder
 from logtrick.runs.checkpoints import CheckpointFolder, Restored
 from logtrick.runs.logs import AppendLog
 from logtrick.runs.run import Run
-from logtrick.runs import folder as run_folder
 from logtrick.runs.tree_files import FromMetadata, write_arrays_atomic
 from logtrick.training.tensorboard import TENSORBOARD, EventFiles
 
