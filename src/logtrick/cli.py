@@ -67,7 +67,7 @@ def _main(arguments: list[str]) -> int:
         _say(str(error), label="error", style="bold red")
         return 2
     except MemoryError as error:
-        _say("[bold red]error:[/] ", f"not enough memory: {error}")
+        _say(f"not enough memory: {error}", label="error", style="bold red")
         return 2
     except KeyboardInterrupt as error:
         _say(str(error) or "Interrupted.")
