@@ -171,7 +171,8 @@ ENVIRONMENTS = (
     "Pendulum-v1",
     "gym:LunarLander-v3",
     "gym:LunarLanderContinuous-v3",
-    *(f"gym:{name}-v4" for name in _MUJOCO),  # the version of the published scores
+    # Version 4 is that of the published scores; Pusher-v4 needs a MuJoCo older than 3.
+    *(f"gym:{name}-{'v5' if name == 'Pusher' else 'v4'}" for name in _MUJOCO),
     *(f"gymnax:{name}-MinAtar" for name in _MINATAR),
     *(f"atari:{name}" for name in _ATARI),
     *(

@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from logtrick import psi
 from logtrick.algorithms.estimation import Batch, forward, without_padding
-from logtrick.algorithms.group_configs import GroupAlgorithm
+from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.psi.group_surrogate import group_psi, group_surrogate, group_weights
 from logtrick.rollouts import Trajectory
 

@@ -17,7 +17,7 @@ from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import IMPALA, PPO
 from logtrick.algorithms.estimation import Batch, estimate
-from logtrick.algorithms.group_configs import GroupAlgorithm
+from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.learning import adapted, is_penalised, learn, scheduled
 from logtrick.algorithms.metrics import episodes, finite
 from logtrick.algorithms.normalisation import Normalised, RewardScale, trainable

@@ -17,7 +17,7 @@ from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import PPO
 from logtrick.algorithms.estimation import Batch, forward, standardise
-from logtrick.algorithms.group_configs import GroupAlgorithm
+from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.normalisation import trainable
 
 Objective = Callable[[Algorithm, Any, Batch], tuple[Array, dict[str, Array]]]

@@ -1,6 +1,7 @@
 """Gymnasium's environments, and the user's own in its shape: found by id, or given as objects."""
 
 import functools
+import importlib.metadata
 import importlib.util
 from collections.abc import Callable
 from typing import Any
@@ -199,6 +200,13 @@ def _install(entry_point: Any) -> str:
     if folders[:2] != ["gymnasium", "envs"]:
         return ""
     module = _EXTRAS.get(folders[2].split(":")[0])
-    if module is None or importlib.util.find_spec(module) is not None:
+    if module is None:
         return ""
+    if importlib.util.find_spec(module) is not None:
+        is_old = folders[-1].startswith("pusher_v4") and _major_version(module) >= 3
+        return 'pip install "mujoco<3"' if is_old else ""
     return f'pip install "gymnasium[{folders[2].split(":")[0]}]"'
+
+
+def _major_version(module: str) -> int:
+    return int(importlib.metadata.version(module).partition(".")[0])

@@ -14,13 +14,9 @@ from logtrick.envs.spaces import in_words
 from logtrick.envs.spec import EnvRow, trainable
 from logtrick.errors import ConfigError, UnknownEnvError
 from logtrick.problems import parse
+from logtrick.problems.token_rewards import NO_TOKEN, ArrayVerifier
 from logtrick.problems.token_tasks import TASKS, make_task
-from logtrick.problems.tokens import (
-    NO_TOKEN,
-    ArrayVerifier,
-    SequenceTask,
-    check_observe,
-)
+from logtrick.problems.tokens import SequenceTask, check_observe
 
 
 class SequenceState(NamedTuple):

@@ -34,8 +34,9 @@ from logtrick.problems.grids import (
     salad_and_poison,
     taxi,
 )
+from logtrick.problems.token_rewards import ArrayVerifier
 from logtrick.problems.token_tasks import sequences
-from logtrick.problems.tokens import ArrayVerifier, SequenceTask
+from logtrick.problems.tokens import SequenceTask
 
 #: name -> builder, for `make` and the command line.
 REGISTRY: dict[str, Callable[..., FiniteMDP]] = {

@@ -8,7 +8,8 @@ from jaxtyping import Array, Float, Int32
 
 from logtrick.errors import ConfigError
 from logtrick.mdp import FiniteMDP
-from logtrick.problems.tokens import MAX_ANSWERS, ArrayVerifier, SequenceTask, Tokens
+from logtrick.problems.token_rewards import ArrayVerifier, Tokens
+from logtrick.problems.tokens import MAX_ANSWERS, SequenceTask
 
 
 def sequences(

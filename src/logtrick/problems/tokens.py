@@ -6,41 +6,29 @@ and `logtrick.envs.Sequences` the same world as an environment, with no table of
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float64, Int32
+from jaxtyping import Bool, Float64, Int32
 
 from logtrick.errors import ConfigError
 from logtrick.mdp import FiniteMDP
+from logtrick.problems.token_rewards import (
+    ArrayVerifier,
+    RewardTable,
+    Tokens,
+    Verifier,
+    padded,
+    rewards_of,
+)
 
-Tokens = tuple[int, ...]
-RewardTable = Mapping[tuple[Tokens, Tokens], float]
-Verifier = Callable[[Tokens, Tokens], float]
 OBSERVE = ("state", "tokens")
 """What may be observed of a sequence task."""
 
-NO_TOKEN = -1
-"""What fills up arrays of tokens."""
 MAX_ANSWERS = 2**20
 """Answers, over all prompts, that are listed at most."""
-
-
-@dataclass(frozen=True)
-class ArrayVerifier:
-    """A verifier that JAX can trace: it needs no list of all answers.
-
-    Attributes:
-        function: (prompt int32[P], answer int32[L], length int32) -> reward. P is the longest
-            prompt and L the limit; −1 fills up what is shorter, `answer[length - 1]` is the last
-            token.
-    """
-
-    function: Callable[[Array, Array, Array], Array]
 
 
 class Tree(NamedTuple):
@@ -136,7 +124,7 @@ class SequenceTask:
     @cached_property
     def padded_prompts(self) -> Int32[np.ndarray, "prompts P"]:
         """The prompts, filled up with −1."""
-        return _padded(self.prompts, self.prompt_length)
+        return padded(self.prompts, self.prompt_length)
 
     @cached_property
     def tree(self) -> Tree:
@@ -158,7 +146,7 @@ class SequenceTask:
         ends = np.zeros((len(prefixes), self.vocabulary), np.bool_)
         ends[:, self.eos] = True
         ends[lengths == self.limit - 1] = True
-        return Tree(lengths, _padded(prefixes, self.limit), ends)
+        return Tree(lengths, padded(prefixes, self.limit), ends)
 
     @cached_property
     def rewards(self) -> Float64[np.ndarray, "prompts N V"]:
@@ -172,49 +160,10 @@ class SequenceTask:
         lengths = self.tree.lengths[nodes]
         answers = self.tree.prefixes[nodes]
         answers[np.arange(len(nodes)), lengths] = tokens
-        values = self._rewards_of(answers, lengths + 1)
+        values = rewards_of(self.reward, self.prompts, answers, lengths + 1)
         table = np.zeros((len(self.prompts), *self.tree.ends.shape))
         table[:, nodes, tokens] = values
         return table
-
-    def _rewards_of(
-        self, answers: Int32[np.ndarray, "E L"], lengths: Int32[np.ndarray, " E"]
-    ) -> Float64[np.ndarray, "prompts E"]:
-        texts = [tuple(a[:n]) for a, n in zip(answers.tolist(), lengths.tolist(), strict=True)]
-        if isinstance(self.reward, ArrayVerifier):
-            with jax.enable_x64(True):
-                of_prompt = jax.vmap(self.reward.function, (None, 0, 0))
-                verify = jax.jit(jax.vmap(of_prompt, (0, None, None)))
-                values = np.asarray(verify(self.padded_prompts, answers, lengths), np.float64)
-        else:
-            reward = self._from_table(texts) if isinstance(self.reward, Mapping) else self.reward
-            values = np.array(
-                [[float(reward(prompt, text)) for text in texts] for prompt in self.prompts]
-            )
-        if not np.isfinite(values).all():
-            prompt, text = np.argwhere(~np.isfinite(values))[0]
-            raise ConfigError(
-                f"the reward of the answer {texts[text]} to the prompt {self.prompts[prompt]} is "
-                f"{values[prompt, text]}; it must be finite."
-            )
-        return values
-
-    def _from_table(self, texts: list[Tokens]) -> Verifier:
-        """The table as a function, after it was compared with the answers there are."""
-        table: Any = self.reward
-        wanted = set(itertools.product(self.prompts, texts))
-        if missing := sorted(wanted - table.keys()):
-            raise ConfigError(
-                f"the reward table lacks {len(missing)} of {len(wanted)} answers, the answer "
-                f"{missing[0][1]} to the prompt {missing[0][0]} among them; answers end in EOS "
-                f"(token {self.eos}) or have {self.limit} tokens."
-            )
-        if extra := sorted(table.keys() - wanted):
-            raise ConfigError(
-                f"the reward table has the entry {extra[0]}, which is no (prompt, answer) of this "
-                f"task; answers end in EOS (token {self.eos}) or have {self.limit} tokens."
-            )
-        return lambda prompt, text: table[prompt, text]
 
     def mdp(self, *, observe: str = "state", gamma: float = 1.0) -> FiniteMDP:
         """The finite MDP: states are a prompt and the tokens so far, "0 1 → 2 ·".
@@ -276,13 +225,6 @@ def check_observe(observe: str) -> None:
     """Refuse what is neither "state" nor "tokens"."""
     if observe not in OBSERVE:
         raise ConfigError(f"observe={observe!r}; it must be 'state' or 'tokens'.")
-
-
-def _padded(rows: Any, width: int) -> Int32[np.ndarray, "rows width"]:
-    array = np.full((len(rows), width), NO_TOKEN, np.int32)
-    for i, row in enumerate(rows):
-        array[i, : len(row)] = row
-    return array
 
 
 def _state_name(prompt: Tokens, prefix: Tokens) -> str:
