@@ -1,16 +1,20 @@
 """Scores beside published ones: `python benchmarks/scores.py [NAME …] [--seeds 10] [--out runs/]`.
 
 Every row is a training of all its seeds at once; the score of a seed is its mean training return
-over the last episodes (at least 100, whole updates). Rows already in the table are kept, so that
-long ones can be done one at a time.
+over the last episodes (at least 100, whole updates). Rows already in the table are kept, and a row
+that was interrupted goes on from `OUT/NAME`, so that long ones can be done in pieces. What a preset
+reached is kept inside the package too, for `logtrick presets`.
 """
 
 import argparse
 import json
-import time
+from pathlib import Path
 
 import logtrick as lt
 import results
+from logtrick import presets
+from logtrick.presets import Preset, preset
+from logtrick.runs.run import Run
 from logtrick.statistics import summarise
 
 # CleanRL's ppo.py, value clipping included; its time limits are taken for terminations, ours not.
@@ -19,23 +23,13 @@ CLEANRL = lt.PPO(
     lambda_=0.95, clip_eps=0.2, value_clip_eps=0.2, entropy_coef=0.01, max_grad_norm=0.5,
 )  # fmt: skip
 CLEANRL_PPO = "CleanRL PPO {}, 3 seeds, training return"
-# CleanRL's ppo_continuous_action.py: observations and rewards normalised and cut off at 10.
-CLEANRL_CONTINUOUS = lt.PPO(
-    num_envs=1, num_steps=2048, epochs=10, minibatches=32, learning_rate=3e-4, gamma=0.99,
-    lambda_=0.95, clip_eps=0.2, value_clip_eps=0.2, entropy_coef=0.0, max_grad_norm=0.5,
-    observations="normalised", rewards="normalised",
-)  # fmt: skip
-# RL Baselines3 Zoo's ppo.yml for LunarLander.
-ZOO_LANDER = lt.PPO(
-    num_envs=16, num_steps=1024, epochs=4, minibatches=256, learning_rate=3e-4, schedule="constant",
-    gamma=0.999, lambda_=0.98, clip_eps=0.2, entropy_coef=0.01, max_grad_norm=0.5,
-)  # fmt: skip
+CLEANRL_CONTINUOUS = preset("gym:HalfCheetah-v4", "ppo").algorithm
+ZOO_LANDER = preset("gym:LunarLander-v3", "ppo").algorithm
 # RL Baselines3 Zoo's ppo.yml for Pendulum, with independent noise in the place of gSDE.
 ZOO_PENDULUM = lt.PPO(
     num_envs=4, num_steps=1024, epochs=10, minibatches=64, learning_rate=1e-3, schedule="constant",
     gamma=0.9, lambda_=0.95, clip_eps=0.2, entropy_coef=0.0, max_grad_norm=0.5,
 )  # fmt: skip
-
 ROWS = {
     "cartpole-ppo": ("CartPole-v1", CLEANRL, 500_000, CLEANRL_PPO.format("490.04 ± 6.12")),
     "acrobot-ppo": ("Acrobot-v1", CLEANRL, 500_000, CLEANRL_PPO.format("-86.36 ± 1.32")),
@@ -76,7 +70,35 @@ ROWS = {
         1_000_000,
         "Zoo PPO 1327 ± 452 at 1 M, 1 seed, deterministic; CleanRL PPO 1824 ± 906 at 8 M",
     ),
+    "minatar-breakout-ppo": (
+        "gymnax:Breakout-MinAtar",
+        None,
+        None,
+        "gymnax-blines PPO 28 at 10 M, 1 checkpoint",
+    ),
+    "minatar-asterix-ppo": (
+        "gymnax:Asterix-MinAtar",
+        None,
+        None,
+        "gymnax-blines PPO 15 at 10 M, 1 checkpoint",
+    ),
+    "cartpoleswingup-ppo": (
+        "envpool:CartpoleSwingup-v1",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        "CleanRL PPO 590.21 ± 16.72 at 8 M, 10 seeds, training return",
+    ),
+    "reachereasy-ppo": (
+        "envpool:ReacherEasy-v1",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        "CleanRL PPO 773.01 ± 56.70 at 8 M, 10 seeds, training return",
+    ),
     "cartpole-preset": ("CartPole-v1", None, None, ""),
+    "acrobot-preset": ("Acrobot-v1", None, None, ""),
+    "mountaincar-preset": ("MountainCar-v0", None, None, ""),
+    "mountaincarcontinuous-preset": ("MountainCarContinuous-v0", None, None, ""),
+    "pendulum-preset": ("Pendulum-v1", None, None, ""),
     "cartpole-a2c": ("CartPole-v1", "a2c", None, ""),
     "cartpole-reinforce": ("CartPole-v1", "reinforce", None, ""),
 }
@@ -88,45 +110,71 @@ PROTOCOL = (
 )
 
 
-def train(name: str, seeds: int, out: str) -> dict[str, object]:
-    """One row of the table."""
-    from logtrick.presets import preset
-
-    env, algorithm, steps, published = ROWS[name]
+def trained(name: str, seeds: int, out: Path) -> Run:
+    """The run of a row: begun anew, or gone on with where its folder holds one."""
+    env, algorithm, steps, _ = ROWS[name]
     if not isinstance(algorithm, lt.PPO):
         chosen = preset(env, algorithm or "ppo")
         algorithm, steps = chosen.algorithm, chosen.steps
-    begin = time.perf_counter()
-    run = lt.train(env, algorithm, steps=steps, seeds=seeds, out=out, progress=True)
-    seconds = time.perf_counter() - begin
+    for config in sorted(out.glob(f"{name}/*/config.json"), reverse=True):
+        begun = lt.load(config.parent).config
+        if (begun.algorithm, begun.steps, begun.seeds) == (algorithm, steps, seeds):
+            return lt.resume(config.parent)
+    return lt.train(env, algorithm, steps=steps, seeds=seeds, out=out / name)
+
+
+def row_of(name: str, run: Run) -> dict[str, object]:
+    """One row of the table."""
+    env, _, _, published = ROWS[name]
     final = run.final_returns
     score = summarise(final)
     compiling = sum(row.get("compile_seconds", 0.0) for row in run.timings)
+    seconds = sum(row.get("seconds", 0.0) for row in run.timings)
     return {
         "row": name,
         "environment": env,
-        "algorithm": algorithm.name,
-        "steps": steps,
-        "seeds": seeds,
+        "algorithm": run.config.algorithm.name,
+        "steps": run.config.steps,
+        "seeds": run.config.seeds,
         "mean": f"{score.mean:.2f} ± {score.std:.2f}",
         "IQM": f"{score.iqm:.2f}",
         "95 % interval": f"[{score.low:.2f}, {score.high:.2f}]",
         "worst seed": f"{final.min():.2f}",
         "published": published,
-        "seconds": f"{seconds - compiling:.0f} + {compiling:.0f} compiling",
+        "seconds": f"{seconds:.0f} + {compiling:.0f} compiling",
     }
+
+
+def remember(run: Run) -> None:
+    """Keep a run's score inside the package too, if its settings are a preset's."""
+    config = run.config
+    if preset(config.env, config.algorithm.name) != Preset(config.algorithm, config.steps):
+        return
+    path = Path(presets.__file__).with_name(presets.REACHED)
+    told = {"environment": config.env, "algorithm": config.algorithm.to_dict()}
+    others = [
+        row
+        for row in json.loads(path.read_text())
+        if (row["environment"], row["algorithm"]["name"]) != (config.env, config.algorithm.name)
+    ]
+    score = summarise(run.final_returns)
+    numbers = {"iqm": score.iqm, "low": score.low, "high": score.high}
+    rows = [*others, {**told, "steps": config.steps, "seeds": config.seeds, **numbers}]
+    rows.sort(key=lambda row: (row["environment"], row["algorithm"]["name"]))
+    path.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", choices=[*ROWS, []], default=list(ROWS))
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--out", default="runs/")
+    parser.add_argument("--out", type=Path, default=Path("runs/scores"))
     options = parser.parse_args()
-    path = results.FOLDER / "scores.json"
-    rows = {r["row"]: r for r in json.loads(path.read_text())["rows"]} if path.exists() else {}
+    rows = {row["row"]: row for row in results.rows("scores")}
     for name in options.names:
-        rows[name] = train(name, options.seeds, options.out)
+        run = trained(name, options.seeds, options.out)
+        rows[name] = row_of(name, run)
+        remember(run)
         print(results.write("scores", PROTOCOL, list(rows.values())).read_text())
 
 

@@ -1,6 +1,6 @@
 """Training speed beside PureJaxRL and Stable-Baselines3, in one run, taking turns.
 
-    python benchmarks/speed.py [--purejaxrl CHECKOUT] [--python PYTHON] [--rounds 3]
+    python benchmarks/speed.py [--purejaxrl CHECKOUT] [--python PYTHON] [--rounds 3] [--only TEXT]
 
 PYTHON is an interpreter that has the other contestants' packages (stable-baselines3 with torch's
 CPU build; gymnax<1, flax, distrax, brax, navix for PureJaxRL). A contestant that cannot run is left
@@ -18,7 +18,8 @@ import results
 
 HERE = Path(__file__).parent / "contestants"
 PROTOCOL = (
-    "PPO on CartPole-v1, one seed, two separate 64-64 tanh networks, Adam; every contestant at the "
+    "PPO on CartPole-v1 (on the device for logtrick and PureJaxRL) and on Gymnasium's "
+    "HalfCheetah-v4, one seed, two separate 64-64 tanh networks, Adam; every contestant at the "
     "same numbers of environments, steps, epochs and minibatches. Steady state: compilation and a "
     "first update are left out; repetitions of about a second, every contestant a process of its "
     "own, taking turns; the median and the range over all repetitions. logtrick's rate includes "
@@ -27,10 +28,12 @@ PROTOCOL = (
     "matrix products of the gradient steps alone would allow, at the speed that this machine "
     "reached for products of their size in the same run."
 )
+STABLE_BASELINES = "1 x 2048, 10 epochs of 32 minibatches of 64 (Stable-Baselines3's)"
 SETTINGS = {
-    "64 x 128, 4 epochs of 4 minibatches of 2048": (64, 128, 4, 4),
-    "4 x 128, 4 epochs of 4 minibatches of 128 (CleanRL's)": (4, 128, 4, 4),
-    "1 x 2048, 10 epochs of 32 minibatches of 64 (Stable-Baselines3's)": (1, 2048, 10, 32),
+    "64 x 128, 4 epochs of 4 minibatches of 2048": ("CartPole-v1", 64, 128, 4, 4),
+    "4 x 128, 4 epochs of 4 minibatches of 128 (CleanRL's)": ("CartPole-v1", 4, 128, 4, 4),
+    STABLE_BASELINES: ("CartPole-v1", 1, 2048, 10, 32),
+    f"HalfCheetah-v4, {STABLE_BASELINES}": ("gym:HalfCheetah-v4", 1, 2048, 10, 32),
 }
 
 
@@ -75,45 +78,62 @@ def contest(commands: dict[str, list[str]], rounds: int) -> dict[str, list[dict[
     return taken
 
 
+def rows_of(setting: str, options: argparse.Namespace) -> list[dict[str, object]]:
+    """The rows of one setting."""
+    env, *numbers = SETTINGS[setting]
+    arguments = [env, *map(str, numbers)]
+    ours, theirs = sys.executable, options.python
+    commands = {
+        "logtrick": [ours, str(HERE / "logtrick_ppo.py"), *arguments],
+        "Stable-Baselines3": [theirs, str(HERE / "sb3_ppo.py"), *arguments],
+        "Stable-Baselines3, one thread": [
+            *("env", "OMP_NUM_THREADS=1", theirs, str(HERE / "sb3_ppo.py")),
+            *arguments,
+        ],
+    }
+    if options.purejaxrl and env == "CartPole-v1":
+        script = str(HERE / "purejaxrl_ppo.py")
+        commands["PureJaxRL"] = [theirs, script, *map(str, numbers), options.purejaxrl]
+    taken = contest(commands, options.rounds)
+    first = taken["logtrick"]
+    assert isinstance(first, list), first
+    best = statistics.median(row["steps_per_second"] for row in first)
+    rows: list[dict[str, object]] = []
+    if env == "CartPole-v1":
+        envs, steps, epochs, minibatches = numbers
+        floor = matmul_floor(envs * steps // minibatches, epochs)
+        rows.append({"setting": setting, "system": "matmul floor", "steps/s": floor})
+    for name, outcome in taken.items():
+        if isinstance(outcome, str):
+            rows.append({"setting": setting, "system": name, "steps/s": f"failed: {outcome}"})
+            continue
+        speeds = [row["steps_per_second"] for row in outcome]
+        rows.append(
+            {
+                "setting": setting,
+                "system": name,
+                "steps/s": statistics.median(speeds),
+                "range": f"{min(speeds):,.0f} to {max(speeds):,.0f}",
+                "compile (s)": statistics.median(row["compile"] for row in outcome),
+                "logtrick is": f"{best / statistics.median(speeds):.1f} x",
+            }
+        )
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--purejaxrl", help="a checkout of github.com/luchris429/purejaxrl")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the others")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="settings that contain this; others are kept")
     options = parser.parse_args()
-    rows = []
-    for setting, numbers in SETTINGS.items():
-        arguments = list(map(str, numbers))
-        commands = {
-            "logtrick": [sys.executable, str(HERE / "logtrick_ppo.py"), *arguments],
-            "Stable-Baselines3": [options.python, str(HERE / "sb3_ppo.py"), *arguments],
-        }
-        if options.purejaxrl:
-            script = str(HERE / "purejaxrl_ppo.py")
-            commands["PureJaxRL"] = [options.python, script, *arguments, options.purejaxrl]
-        taken = contest(commands, options.rounds)
-        ours = taken["logtrick"]
-        assert isinstance(ours, list), ours
-        best = statistics.median(row["steps_per_second"] for row in ours)
-        envs, steps, epochs, minibatches = numbers
-        floor = matmul_floor(envs * steps // minibatches, epochs)
-        rows.append({"setting": setting, "system": "matmul floor", "steps/s": floor})
-        for name, outcome in taken.items():
-            if isinstance(outcome, str):
-                rows.append({"setting": setting, "system": name, "steps/s": f"failed: {outcome}"})
-                continue
-            speeds = [row["steps_per_second"] for row in outcome]
-            rows.append(
-                {
-                    "setting": setting,
-                    "system": name,
-                    "steps/s": statistics.median(speeds),
-                    "range": f"{min(speeds):,.0f} to {max(speeds):,.0f}",
-                    "compile (s)": statistics.median(row["compile"] for row in outcome),
-                    "logtrick is": f"{best / statistics.median(speeds):.1f} x",
-                }
-            )
-        print(results.write("speed", PROTOCOL, rows).read_text())
+    rows = results.rows("speed")
+    for setting in SETTINGS:
+        if options.only in setting:
+            kept = [row for row in rows if row["setting"] != setting]
+            rows = kept + rows_of(setting, options)
+            print(results.write("speed", PROTOCOL, rows).read_text())
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """The command line as its user types it."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+import logtrick as lt
 from logtrick.cli import main
 
 SMALL = ["--num-envs", "4", "--num-steps", "32", "--minibatches", "2", "--hidden", "8"]
@@ -75,6 +77,16 @@ def test_train_evaluates_stops_and_keeps_the_best(capfd, tmp_path):
     assert json.loads(out)["policy"] == "best"
 
 
+def test_export_says_where_it_wrote(capfd, folder, tmp_path):
+    code, out, _ = run(capfd, "export", folder, "--out", tmp_path / "exported")
+    assert code == 0
+    assert out.strip() == f"{tmp_path}/exported/README.md says how to load it"
+    assert (tmp_path / "exported" / "policy.jaxexport").exists()
+    code, _, err = run(capfd, "export", folder, "--out", tmp_path / "a", "--policy", "best")
+    assert code == 2
+    assert "--eval-every 10000" in err
+
+
 def test_sweep_prints_its_points(capfd, tmp_path):
     varied = ["--set", "hidden=4,8", "--set", "num_envs=4", "--set", "num_steps=8"]
     sizes = ["--seeds", "1", "--steps", "640", "--out", tmp_path]
@@ -106,9 +118,10 @@ def test_eval_prints_a_table(capfd, folder):
 
 def test_resume_of_a_finished_run_changes_nothing(capfd, folder):
     before = (folder / "metrics.jsonl").read_bytes()
-    code, out, _ = run(capfd, "train", "--resume", folder)
+    code, out, err = run(capfd, "train", "--resume", folder)
     assert code == 0
     assert "finished" in out
+    assert "512 steps, seeds 0–1, finished before" in err
     assert (folder / "metrics.jsonl").read_bytes() == before
 
 
@@ -122,11 +135,27 @@ def test_envs_lists_and_filters(capfd):
     assert "No environment" in out
 
 
+def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
+    """Neither as markup, `[/x]`, nor as the name of a picture, `:x:`."""
+    for command in ("envs", "presets"):
+        code, out, _ = run(capfd, command, "[/x] :x:")
+        assert code == 0
+        assert "'[/x] :x:'" in out
+    _, _, err = run(capfd, "audit", "--policy", "random:x:")
+    assert "random:x::" in err
+    odd = folder.with_name("[bold] :x:")
+    shutil.copytree(folder, odd)
+    for output in (run(capfd, "report", odd), run(capfd, "train", "--resume", odd)):
+        assert "[bold] :x: (finished)" in output[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["train", "CartPole-v7"], "CartPole-v1"),
         (["train"], "Which environment"),
+        (["train", "hoper"], "Did you mean"),
+        (["train", "breakout"], "gymnax:Breakout-MinAtar or atari:breakout"),
         (["train", "CartPole-v1", "--algo", "pppo"], "Did you mean ppo?"),
         (["train", "CartPole-v1", "--num-envs", "0"], "num_envs=0"),
         (["train", "CartPole-v1", "--minibatches", "7"], "do not divide"),
@@ -142,6 +171,7 @@ def test_envs_lists_and_filters(capfd):
         (["sweep", "--resume", "/nowhere"], "it is no sweep"),
         (["sweep", "CartPole-v1", "--resume", "/nowhere"], "give nothing else"),
         (["solve", "coridor"], "did you mean corridor?"),
+        (["solve", "nothing like it"], "known: chain, "),
         (["solve", "corridor", "--gamma", "2"], "lies in [0, 1]"),
         (["solve", "garnet:x"], "garnet:x: "),
         (["solve", "garnet:10,4,seed=s"], "garnet takes num_states, num_actions, branching, seed"),
@@ -153,6 +183,7 @@ def test_envs_lists_and_filters(capfd):
         (["derive", "two_state_loop", "--policy", "optimal"], "no parameters"),
         (["derive", "two_state_loop", "--gamma", "1"], "never ends"),
         (["report", "/nowhere"], "so it is no run"),
+        (["export", "/nowhere", "--out", "exported"], "so it is no run"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(capfd, tmp_path, arguments, message):
@@ -246,6 +277,18 @@ def test_the_installed_command_runs():
     assert result.returncode == 0
     for command in ("train", "eval", "report", "solve", "envs"):
         assert command in result.stdout
+
+
+def test_the_version_is_that_of_the_package(capfd):
+    assert run(capfd, "--version") == (0, f"logtrick {lt.__version__}\n", "")
+
+
+def test_help_calls_arguments_by_what_they_are(capfd):
+    names = {"train": "[ENV]", "eval": "RUN", "solve": "MDP", "presets": "[NAME]"}
+    for command, name in names.items():
+        code, out, _ = run(capfd, command, "--help")
+        assert code == 0
+        assert name in out.partition("\n")[0]
 
 
 def test_groups_are_trained_on_sequences(capfd, tmp_path):

@@ -8,10 +8,10 @@ import scipy.signal
 from gymnasium import spaces
 
 from logtrick.distributions import Beta, MultiCategorical, Normal, Product, TanhNormal
-from logtrick.encoders import encoder
 from logtrick.errors import ConfigError, SpaceError
-from logtrick.heads import head
 from logtrick.policies import MLPPolicy
+from logtrick.policies.encoders import Convolution, encoder
+from logtrick.policies.heads import head
 
 BOX = spaces.Box(-1, 1, (3,))
 
@@ -43,6 +43,25 @@ def test_parts_stand_side_by_side_without_the_mask():
         encoded(spaces.Dict({"action_mask": spaces.MultiBinary(4)}), {})
 
 
+def correlation(image, weight):
+    """[rows, columns, filters], by SciPy."""
+    over_channels = [
+        [scipy.signal.correlate2d(image[..., c], f[c], mode="valid") for c in range(len(f))]
+        for f in weight
+    ]
+    return np.sum(over_channels, axis=1).transpose(1, 2, 0)
+
+
+@pytest.mark.parametrize(("side", "stride"), [(3, 1), (4, 2), (8, 4), (3, 3)])
+@pytest.mark.parametrize("size", [(12, 12), (13, 10), (15, 18)])
+def test_a_convolution_is_a_correlation_at_every_stride(side, stride, size):
+    layer = Convolution(np.random.default_rng(0), 2, 5, side, stride)
+    image = np.random.default_rng(1).normal(size=(*size, 2))
+    expected = correlation(image, np.asarray(layer.weight))[::stride, ::stride]
+    found = layer(jnp.asarray(image, jnp.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_small_images_meet_one_convolution(channels_last):
     """MinAtar's sizes, against SciPy's correlation; either axis may hold the channels."""
@@ -53,13 +72,7 @@ def test_small_images_meet_one_convolution(channels_last):
     assert made.width == 16 * 8 * 8
     found = made(image if channels_last else np.moveaxis(image, -1, 0), jnp.float32)
     weight = np.asarray(made.convolutions[0].weight)
-    expected = [
-        sum(
-            scipy.signal.correlate2d(image[..., c].astype(float), weight[f, c], mode="valid")
-            for c in range(4)
-        )
-        for f in range(16)
-    ]
+    expected = correlation(image.astype(float), weight)
     np.testing.assert_allclose(found, np.maximum(np.ravel(expected), 0), rtol=1e-4, atol=1e-5)
     gram = weight.reshape(16, -1) @ weight.reshape(16, -1).T
     np.testing.assert_allclose(gram, 2 * np.eye(16), atol=1e-5)

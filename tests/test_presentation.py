@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import logtrick as lt
-from logtrick.logs import AppendLog
-from logtrick.presentation import write_run_report
-from logtrick.run_config import RunConfig
-from logtrick.summaries import run_summary, series, solved_at
+from logtrick.runs.config import RunConfig
+from logtrick.runs.logs import AppendLog
+from logtrick.runs.presentation import write_run_report
+from logtrick.runs.summaries import run_summary, series, solved_at
 
 CONFIG = RunConfig(
     env="CartPole-v1",
@@ -65,6 +65,22 @@ def words(run):
     source = write_run_report(run).read_text(encoding="utf-8")
     body = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", source, flags=re.DOTALL)
     return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", body).split()))
+
+
+def test_the_report_tells_when_a_run_was_resumed(tmp_path):
+    assert "went on from a checkpoint" not in words(made(tmp_path / "run"))
+    now = CONFIG.made_by | {"logtrick": "0.2.0"}
+    resumed = [
+        {"resumed": "2026-03-01T10:00:00+00:00", "update": 4, "steps": 1400, "made_by": now},
+        {"resumed": "2026-03-02T11:30:00+00:00", "update": 7, "steps": 1700, "made_by": now},
+    ]
+    run = made(tmp_path / "run", timings=[*TIMINGS, *resumed])
+    told = words(run)
+    first = "2026-03-01 10:00 UTC after update 4, 1,400 steps per seed; logtrick 0.1.0 → 0.2.0"
+    assert first in told
+    assert "2026-03-02 11:30 UTC after update 7, 1,700 steps per seed; as before" in told
+    assert run_summary(run)["seconds"] == 4.0
+    assert [row["update"] for row in run_summary(run)["resumed"]] == [4, 7]
 
 
 # --- series -------------------------------------------------------------------------------------

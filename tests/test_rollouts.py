@@ -138,11 +138,12 @@ def test_actions_are_clipped_on_their_way_only():
 
 
 def host_rollout(num_seeds=2, num_envs=3, seed=5):
-    def act(model, key, t, obs, carry, begins):
+    def act(t, obs, carry, begins):
         assert obs.shape[:2] == begins.shape == (num_seeds, num_envs)
         return np.full(begins.shape, t % 2), np.full(begins.shape, -0.5, np.float32), carry
 
-    return HostRollout(HostCounters(num_seeds * num_envs), act, seed=seed, num_seeds=num_seeds)
+    envs = HostCounters(num_seeds * num_envs)
+    return HostRollout(envs, lambda model, key: act, seed=seed, num_seeds=num_seeds)
 
 
 def test_host_rollout_delivers_the_same_contract():

@@ -20,7 +20,7 @@ import pytest
 import logtrick as lt
 from logtrick import errors
 from logtrick.envs import CartPole
-from logtrick.session import Interrupted
+from logtrick.training.session import Interrupted
 from small_runs import SMALL, Watcher, digest, interrupt_at
 
 HERE = Path(__file__).parent
@@ -105,6 +105,23 @@ def test_running_moments_and_memories_resume_too(env, memory, tmp_path):
     assert digest(lt.resume(caught.value.run.path, progress=False)) == digest(whole)
 
 
+def test_a_run_remembers_that_it_was_resumed(tmp_path):
+    settings = {"steps": 2560, "checkpoint_seconds": 0.0}
+    with pytest.raises(Interrupted) as caught:
+        lt.train("CartPole-v1", SMALL, out=tmp_path, progress=interrupt_at(2), **settings)
+    path = caught.value.run.path
+    before = caught.value.run.metrics[-1]
+    with pytest.raises(Interrupted):
+        lt.resume(path, progress=interrupt_at(1))
+    assert not lt.load(path).resumptions[1:]
+    run = lt.resume(lt.resume(path, progress=False).path, progress=False)  # the last has no work
+    first, second = run.resumptions
+    assert (first["update"], first["steps"]) == (before["update"], before["steps"])
+    assert first["made_by"] == run.config.made_by
+    assert first["update"] < second["update"] < run.metrics[-1]["update"]
+    assert first["resumed"] <= second["resumed"]
+
+
 @pytest.mark.parametrize("env", ["sequences:sort:2", "gym:FrozenLake-v1"])
 def test_groups_and_their_reference_resume_too(env, tmp_path):
     algorithm = lt.GRPO(num_envs=8, group_size=4, minibatches=2, epochs=2, hidden=(8,))
@@ -177,6 +194,17 @@ class Poisoned(CartPole):
     def step(self, key, state, action):
         step = super().step(key, state, action)
         return step._replace(reward=jnp.where(step.state.steps == 20, jnp.nan, step.reward))
+
+
+def test_a_policy_file_cut_short_is_written_again_by_a_resume(tmp_path):
+    run = lt.train("CartPole-v1", SMALL, steps=128, out=tmp_path, progress=False)
+    file = run.path / "policy.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-7])
+    with pytest.raises(errors.CheckpointError, match=r"is damaged.*train --resume .* writes it"):
+        _ = lt.load(run.path).policy
+    lt.resume(run.path, progress=False)
+    assert file.read_bytes() == whole
 
 
 def test_nan_stops_the_run_and_names_what_went_bad_first(tmp_path):

@@ -1,4 +1,7 @@
-"""Steady-state training speed of logtrick: `logtrick_ppo.py ENVS STEPS EPOCHS MINIBATCHES`."""
+"""Steady-state training speed of logtrick.
+
+python logtrick_ppo.py ENV ENVS STEPS EPOCHS MINIBATCHES
+"""
 
 import json
 import sys
@@ -14,11 +17,11 @@ REPETITIONS, SECONDS = 4, 0.8
 
 
 def main() -> None:
-    envs, steps, epochs, minibatches = map(int, sys.argv[1:5])
+    envs, steps, epochs, minibatches = map(int, sys.argv[2:6])
     algorithm = lt.PPO(
         num_envs=envs, num_steps=steps, epochs=epochs, minibatches=minibatches, learning_rate=2.5e-4
     )
-    loop = Loop(algorithm, resolve("CartPole-v1"), seed=0, num_seeds=1, steps=10**9)
+    loop = Loop(algorithm, resolve(sys.argv[1]), seed=0, num_seeds=1, steps=10**9)
     state = jax.block_until_ready(loop.initial())
     state, _ = loop.advance(state, 1)
     begin = time.perf_counter()

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union, cast
 
 import tyro
 
+from logtrick import __version__
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.commands.audit import Audit
@@ -19,7 +20,9 @@ from logtrick.commands.derive import Derive
 from logtrick.commands.enjoy import Enjoy
 from logtrick.commands.envs import Envs
 from logtrick.commands.evaluate import Eval
+from logtrick.commands.export import Export
 from logtrick.commands.learn import Learn
+from logtrick.commands.presets import Presets
 from logtrick.commands.report import Report
 from logtrick.commands.solve import Solve
 from logtrick.commands.sweep import Sweep
@@ -32,11 +35,13 @@ _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "sweep": (Sweep, "logtrick.commands.sweep"),
     "eval": (Eval, "logtrick.commands.evaluate"),
     "enjoy": (Enjoy, "logtrick.commands.enjoy"),
+    "export": (Export, "logtrick.commands.export"),
     "report": (Report, "logtrick.commands.report"),
     "solve": (Solve, "logtrick.commands.solve"),
     "audit": (Audit, "logtrick.commands.audit"),
     "derive": (Derive, "logtrick.commands.derive"),
     "learn": (Learn, "logtrick.commands.learn"),
+    "presets": (Presets, "logtrick.commands.presets"),
     "envs": (Envs, "logtrick.commands.envs"),
 }
 
@@ -51,18 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _main(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        print(f"logtrick {__version__}")
+        return 0
     try:
         options = _parse(arguments)
         module = next(m for cls, m in _COMMANDS.values() if isinstance(options, cls))
         importlib.import_module(module).run(options)
     except LogtrickError as error:
-        _say("[bold red]error:[/] ", str(error))
+        _say(str(error), label="error", style="bold red")
         return 2
     except MemoryError as error:
-        _say("[bold red]error:[/] ", f"not enough memory: {error}")
+        _say(f"not enough memory: {error}", label="error", style="bold red")
         return 2
     except KeyboardInterrupt as error:
-        _say("", str(error) or "Interrupted.")
+        _say(str(error) or "Interrupted.")
         return 130
     except BrokenPipeError:
         return 0  # whoever read our output has seen enough
@@ -95,7 +103,8 @@ def _read(arguments: list[str], algorithm: Algorithm) -> Any:
         union,
         args=arguments,
         prog="logtrick",
-        description="The policy gradient: exactly, from samples, and ascended fast.",
+        description="The policy gradient: exactly, from samples, and ascended fast. "
+        "`logtrick --version` says which version this is.",
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
 
@@ -124,12 +133,10 @@ def _algorithm_name(arguments: list[str]) -> str:
     return "ppo"
 
 
-def _say(prefix: str, message: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+def _say(message: str, **how: str) -> None:
+    from logtrick.terminal import console, say
 
-    console = Console(stderr=True, emoji=False)  # "garnet:x:" is no picture
-    console.print(prefix + escape(message), highlight=False, soft_wrap=True)
+    say(console(stderr=True), message, **how)
 
 
 if __name__ == "__main__":

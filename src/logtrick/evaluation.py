@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from logtrick.actor_critic import Acting
+from logtrick.acting import HostActor
 from logtrick.algorithms.loop import episode_steps
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec, Workers
 from logtrick.errors import ConfigError
 from logtrick.host_rollouts import HostRollout
-from logtrick.memory import call, initial_carry, restart
+from logtrick.policies.actor_critic import Acting
+from logtrick.policies.memory import initial_carry
+from logtrick.programs import Programs
 from logtrick.rollouts import rollout
 
 HOST_ROWS = 16
@@ -56,7 +58,7 @@ class Evaluator:
         rows = spec.num_envs or min(episodes, HOST_ROWS)
         self.envs = spec.build(rows, workers=workers)
         self._static: Any = None
-        self._compiled: Any = None
+        self._programs = Programs()
 
     def __enter__(self) -> "Evaluator":
         return self
@@ -80,10 +82,8 @@ class Evaluator:
             (undiscounted returns, lengths), both [models, episodes].
         """
         parts = [eqx.partition(model, eqx.is_array) for model in models]
-        if self._compiled is None:
+        if self._static is None:
             self._static = parts[0][1]
-            on_device = isinstance(self.envs, DeviceEnv)
-            self._compiled = jax.jit(self._whole_episodes if on_device else self._act)
         play = self._on_device if isinstance(self.envs, DeviceEnv) else self._on_host
         returns, lengths = zip(*(play(params, seed) for params, _ in parts), strict=True)
         return np.stack(returns).astype(np.float64), np.stack(lengths).astype(np.int64)
@@ -95,7 +95,7 @@ class Evaluator:
 
     def _on_device(self, params: Any, seed: int) -> Any:
         keys = jax.random.split(jax.random.key(seed), self.episodes)
-        return jax.device_get(self._compiled(params, keys))
+        return jax.device_get(self._programs.run("play", self._whole_episodes, params, keys))
 
     def _whole_episodes(self, params: Any, keys: Array) -> tuple[Array, Array]:
         def one_episode(key: Array) -> tuple[Array, Array]:
@@ -117,33 +117,18 @@ class Evaluator:
         envs: Any = self.envs
         carry = initial_carry(self._policy(params))
         carry = jax.tree.map(lambda x: np.broadcast_to(x, (1, envs.num_envs, *x.shape)), carry)
-        host = HostRollout(envs, self._act_on_host, seed=seed, carry=carry)
+        actor = HostActor(self._policy, 1, self._programs, greedy=self.greedy)
+        host = HostRollout(envs, actor, seed=seed, carry=carry)
+        params = jax.tree.map(lambda x: np.asarray(x)[None], params)
         key = jax.random.key(seed)
         returns: list[float] = []
         lengths: list[int] = []
         for number in range(-(-self.episodes // envs.num_envs)):
-            key_round = jax.random.fold_in(key, number)
+            key_round = jax.random.fold_in(key, number)[None]
             batch = host.collect(params, key_round, self.limit, one_episode=True)
             returns.extend(np.sum(batch.reward * batch.valid, axis=-1)[0].tolist())
             lengths.extend(np.sum(batch.valid, axis=-1)[0].tolist())
         return np.array(returns[: self.episodes]), np.array(lengths[: self.episodes])
-
-    def _act_on_host(self, params: Any, key: Any, t: int, *rest: Any) -> Any:
-        one_seed = jax.tree.map(lambda x: x[0], rest)
-        acted = jax.device_get(self._compiled(params, key, np.int32(t), *one_seed))
-        return jax.tree.map(lambda x: x[None], acted)
-
-    def _act(self, params: Any, key: Array, t: Array, obs: Any, carry: Any, begins: Array) -> Any:
-        policy = self._policy(params)
-
-        def one_row(key: Array, obs: Any, carry: Any, begins: Array) -> Any:
-            before = restart(begins, initial_carry(policy), carry)
-            distribution, carry = call(policy, obs, before)
-            action = distribution.mode if self.greedy else distribution.sample(key)
-            return action, distribution.log_prob(action), carry
-
-        keys = jax.random.split(jax.random.fold_in(key, t), len(begins))
-        return jax.vmap(one_row)(keys, obs, carry, begins)
 
 
 def evaluate(

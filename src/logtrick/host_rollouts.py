@@ -8,11 +8,10 @@ import numpy as np
 from gymnasium.vector.utils import create_empty_array
 from jaxtyping import PyTree
 
+from logtrick.acting import Step
 from logtrick.envs.protocol import HostEnvs
 from logtrick.errors import CheckpointError
 from logtrick.rollouts import Trajectory, executable
-
-Act = Callable[[Any, Any, int, Any, Any, np.ndarray], tuple[Any, np.ndarray, Any]]
 
 
 class HostRollout:
@@ -24,8 +23,8 @@ class HostRollout:
 
     Args:
         envs: R = num_seeds × num_envs environments.
-        act: (model, key, t, obs [S, N, ...], carry, begins [S, N]) -> (action, log_prob, carry),
-            NumPy arrays [S, N, ...]; `begins` says where the memory has to be the initial one.
+        actor: (model, key) -> how it acts during one rollout, such as a `HostActor`; `begins` says
+            where the memory has to be the initial one.
         seed: of the run; the s-th block of rows uses seed + s.
         num_seeds: S.
         carry: [S, N, ...] the policy's initial memory; None where it has none.
@@ -36,14 +35,14 @@ class HostRollout:
     def __init__(
         self,
         envs: HostEnvs,
-        act: Act,
+        actor: Callable[[Any, Any], Step],
         *,
         seed: int,
         num_seeds: int = 1,
         carry: Any = None,
         group_size: int = 1,
     ) -> None:
-        self.envs, self.act, self.seed, self.num_seeds = envs, act, seed, num_seeds
+        self.envs, self.actor, self.seed, self.num_seeds = envs, actor, seed, num_seeds
         self.group_size = group_size
         self.carry = carry
         rows = envs.num_envs
@@ -69,18 +68,22 @@ class HostRollout:
             of_groups = self.episode.reshape(-1, self.group_size)
             self.episode = np.repeat(of_groups.max(axis=1), self.group_size)
             self.obs = self._start(np.ones(len(self.step), bool))
+        act = self.actor(model, key)
         running = np.ones(len(self.step), bool)
-        rows: list[Trajectory] = []
+        columns: Any = None
         for t in range(num_steps):
             if not running.any():
-                rows.extend([rows[-1]._replace(valid=running)] * (num_steps - t))
+                _repeat_invalid(columns, t)
                 break
-            rows.append(self._step(*self._act(model, key, t), running))
-            running = running & ~(one_episode & (rows[-1].terminated | rows[-1].truncated))
+            transition = self._step(*self._act(act, t), running)
+            if columns is None:
+                columns = _empty_columns(transition, num_steps)
+            _fill(columns, t, transition)
+            running = running & ~(one_episode & (transition.terminated | transition.truncated))
         oldest = int(self.began.min())
         del self.history[:oldest]
         self.began -= oldest
-        return Trajectory(*map(self._stack, zip(*rows, strict=True)))
+        return jax.tree.map(lambda x: x.reshape(*self.shape, *x.shape[1:]), columns)
 
     def state(self) -> dict[str, np.ndarray]:
         """What `restore` needs, as plain arrays under their paths."""
@@ -135,10 +138,10 @@ class HostRollout:
                     "obey its seed."
                 )
 
-    def _act(self, model: Any, key: Any, t: int) -> tuple[PyTree, np.ndarray]:
+    def _act(self, act: Step, t: int) -> tuple[PyTree, np.ndarray]:
         obs = jax.tree.map(lambda x: x.reshape(*self.shape, *x.shape[1:]), self.obs)
         begins = (self.step == 0).reshape(self.shape)
-        action, log_prob, self.carry = self.act(model, key, t, obs, self.carry, begins)
+        action, log_prob, self.carry = act(t, obs, self.carry, begins)
         flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), action)
         return flat, log_prob.reshape(-1)
 
@@ -181,12 +184,23 @@ class HostRollout:
             seeds[row] = np.random.SeedSequence(entropy).generate_state(1)[0] >> 1
         return seeds
 
-    def _stack(self, column: tuple[PyTree, ...]) -> PyTree:
-        def stack(*steps: np.ndarray) -> np.ndarray:
-            stacked = np.stack(steps, axis=1)
-            return stacked.reshape(*self.shape, *stacked.shape[1:])
 
-        return jax.tree.map(stack, *column)
+def _empty_columns(transition: Trajectory, num_steps: int) -> Trajectory:
+    """Room [R, T, ...] for T transitions [R, ...]."""
+    return jax.tree.map(lambda x: np.empty((len(x), num_steps, *x.shape[1:]), x.dtype), transition)
+
+
+def _fill(columns: Trajectory, t: int, transition: Trajectory) -> None:
+    """Write the transition of step t into its place."""
+    for column, x in zip(jax.tree.leaves(columns), jax.tree.leaves(transition), strict=True):
+        column[:, t] = x
+
+
+def _repeat_invalid(columns: Trajectory, t: int) -> None:
+    """Fill up from step t on with the last transition, marked as none."""
+    for column in jax.tree.leaves(columns):
+        column[:, t:] = column[:, t - 1 : t]
+    columns.valid[:, t:] = False
 
 
 def _name(path: Any) -> str:

@@ -1,110 +1,58 @@
-"""Presets: the settings that work on an environment, and how many steps they need there.
+"""Presets: settings by environment and algorithm, short names, and what was reached with them.
 
 No JAX here: the command line shows them.
 """
 
-from dataclasses import dataclass, replace
+import difflib
+import functools
+import importlib.resources
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from logtrick.algorithms.base import Algorithm
-from logtrick.algorithms.configs import A2C, ALGORITHMS, PPO, REINFORCE
-from logtrick.errors import ConfigError
+from logtrick.algorithms.configs import ALGORITHMS, from_dict
+from logtrick.errors import ConfigError, UnknownEnvError
+from logtrick.preset_table import ENVIRONMENTS, PRESETS, Preset
 
-
-@dataclass(frozen=True)
-class Preset:
-    """An algorithm's settings and a number of steps."""
-
-    algorithm: Algorithm
-    steps: int
-
-
-_PRESETS = {
-    # Tuned for the time to a solved policy: short rollouts, large steps, a short horizon.
-    ("CartPole-v1", "ppo"): Preset(
-        PPO(
-            num_envs=32,
-            num_steps=64,
-            epochs=6,
-            learning_rate=3e-3,
-            gamma=0.98,
-            lambda_=0.9,
-        ),
-        steps=150_000,
-    ),
-    # A short horizon, since what an action does shows within a second; rewards reach −16.
-    ("Pendulum-v1", "ppo"): Preset(
-        PPO(
-            num_steps=64,
-            epochs=10,
-            minibatches=8,
-            gamma=0.95,
-            entropy_coef=0.0,
-            observations="normalised",
-            rewards="normalised",
-        ),
-        steps=200_000,
-    ),
-    # The goal is 200 steps away and pays once: a long horizon, and a reason to keep exploring.
-    ("MountainCarContinuous-v0", "ppo"): Preset(
-        PPO(
-            num_steps=256,
-            epochs=10,
-            minibatches=16,
-            learning_rate=3e-4,
-            gamma=0.999,
-            observations="normalised",
-            rewards="normalised",
-        ),
-        steps=300_000,
-    ),
-    ("CartPole-v1", "a2c"): Preset(A2C(learning_rate=1e-3, gamma=0.98), steps=500_000),
-    ("CartPole-v1", "reinforce"): Preset(
-        REINFORCE(psi="baselined_return", max_grad_norm=0.5), steps=1_000_000
-    ),
-}
-# Observations and rewards differ in scale by orders of magnitude: normalised, as CleanRL's
-# ppo_continuous_action.py has them, whose other settings these are.
-_MUJOCO_PPO = Preset(
-    PPO(
-        num_envs=1,
-        num_steps=2048,
-        epochs=10,
-        minibatches=32,
-        learning_rate=3e-4,
-        entropy_coef=0.0,
-        value_clip_eps=0.2,
-        observations="normalised",
-        rewards="normalised",
-    ),
-    steps=1_000_000,
-)
-_MUJOCO = (
-    "Ant", "HalfCheetah", "Hopper", "Humanoid", "InvertedDoublePendulum", "InvertedPendulum",
-    "Reacher", "Swimmer", "Walker2d",
-)  # fmt: skip
-_PRESETS |= {(f"{name}-{v}", "ppo"): _MUJOCO_PPO for name in _MUJOCO for v in ("v4", "v5")}
+REACHED = "reached.json"
+"""Beside this module: what `benchmarks/scores.py` measured, with every setting."""
 _DEFAULT_STEPS = 500_000
+
+
+class Reached(NamedTuple):
+    """The final training returns of some seeds: see `Run.final_returns`."""
+
+    seeds: int
+    iqm: float
+    """Interquartile mean."""
+    low: float
+    """Lower end of its 95 % bootstrap interval."""
+    high: float
+    """Upper end."""
 
 
 def preset(env: str, name: str) -> Preset:
     """The preset for an environment, or the algorithm's defaults where there is none.
 
     Args:
-        env: an environment's id; a prefix (`gym:`) is not looked at. Behind `mdp:` stands a finite
-            MDP, whose γ belongs to the problem and is taken from there.
+        env: an environment's id or short name. What works on `CartPole-v1` does so behind any
+            prefix (`gym:`). Behind `mdp:` stands a finite MDP, whose γ belongs to the problem and
+            is taken from there.
         name: an algorithm's name.
 
     Raises:
         ConfigError: the algorithm is unknown.
+        UnknownEnvError: a short name that several environments have.
         MDPError: there is no such MDP.
 
     Example:
         >>> preset("gym:CartPole-v1", "ppo").steps
         150000
     """
+    env = env_id(env)
     if name not in ALGORITHMS:
-        import difflib
-
         near = difflib.get_close_matches(name, ALGORITHMS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise ConfigError(
@@ -116,4 +64,68 @@ def preset(env: str, name: str) -> Preset:
         from logtrick import problems
 
         return Preset(replace(default, gamma=problems.make(rest).gamma), _DEFAULT_STEPS)
-    return _PRESETS.get((rest or env, name)) or Preset(default, _DEFAULT_STEPS)
+    own = [chosen for chosen in _own(env) if chosen.algorithm.name == name]
+    return own[0] if own else Preset(default, _DEFAULT_STEPS)
+
+
+def listed() -> list[tuple[str, Preset]]:
+    """Each environment that has a short name, with each of its presets."""
+    return [(env, chosen) for env in ENVIRONMENTS for chosen in _own(env)]
+
+
+def _own(env: str) -> list[Preset]:
+    """The presets for an environment, one for each algorithm that has any."""
+    ids = (env, env.partition(":")[2])
+    return [found for pattern, found in PRESETS if any(re.fullmatch(pattern, id) for id in ids)]
+
+
+def env_id(name: Any) -> Any:
+    """The environment that a short name means; whatever else is given comes back as it is.
+
+    A short name is an id without prefix and version, in upper or lower case, with or without
+    hyphens.
+
+    Raises:
+        UnknownEnvError: the name is that of several environments.
+
+    Example:
+        >>> env_id("hopper"), env_id("mountaincar-continuous"), env_id("Hopper-v5")
+        ('gym:Hopper-v4', 'MountainCarContinuous-v0', 'Hopper-v5')
+    """
+    if not isinstance(name, str) or ":" in name:
+        return name
+    found = [env for env in ENVIRONMENTS if _letters(name) in map(_letters, short_names(env))]
+    if len(found) > 1:
+        raise UnknownEnvError(f"{name!r} may mean {' or '.join(found)}: give the id.")
+    return found[0] if found else name
+
+
+def short_names(env: str) -> list[str]:
+    """By which an environment is called, the one that is listed first.
+
+    Example:
+        >>> short_names("gymnax:Breakout-MinAtar")
+        ['breakout-minatar', 'breakout']
+    """
+    name = re.sub(r"-v\d+$", "", env.rpartition(":")[2]).lower()
+    return list(dict.fromkeys([name, name.removesuffix("-minatar")]))
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[-_ ]", "", name).lower()
+
+
+def reached(env: str, chosen: Preset) -> Reached | None:
+    """What training with exactly these settings came to; None where that was not measured."""
+    for entry in _measured():
+        told = Preset(from_dict(entry["algorithm"]), entry["steps"])
+        if entry["environment"] == env and told == chosen:
+            return Reached(entry["seeds"], entry["iqm"], entry["low"], entry["high"])
+    return None
+
+
+@functools.cache
+def _measured() -> Sequence[Mapping[str, Any]]:
+    file = importlib.resources.files("logtrick").joinpath(REACHED)
+    rows: list[Mapping[str, Any]] = json.loads(file.read_text("utf-8"))
+    return rows

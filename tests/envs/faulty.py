@@ -49,6 +49,18 @@ def _hangs(env):
     time.sleep(60)
 
 
+def _loops(env):
+    while True:
+        pass
+
+
+def _tries_again(env):
+    try:
+        time.sleep(60)
+    except Exception:
+        time.sleep(60)
+
+
 def _dies(env):
     os._exit(3)
 
@@ -56,6 +68,8 @@ def _dies(env):
 FAULTS = {
     "raises": _raises,
     "hangs": _hangs,
+    "loops": _loops,
+    "tries again": _tries_again,
     "dies": _dies,
     "exits": lambda env: sys.exit(4),
     "nan obs": lambda env: (env.obs() * np.nan, 1.0, False, False, {}),

@@ -12,11 +12,10 @@ gymnax = pytest.importorskip("gymnax", reason="an optional extra")
 
 from logtrick import envs  # noqa: E402
 from logtrick.envs import Gymnax  # noqa: E402
-from logtrick.envs._gymnax import NAMES  # noqa: E402
+from logtrick.envs._gymnax import DOWNLOADS, NAMES  # noqa: E402
 from logtrick.envs.spec import trainable  # noqa: E402
 from logtrick.errors import ConfigError, EnvError, UnknownEnvError  # noqa: E402
 
-NEEDS_A_DOWNLOAD = "MNISTBandit-bsuite"
 SMALL = ["CartPole-v1", "Catch-bsuite", "DeepSea-bsuite", "FourRooms-misc", "FrozenLake-misc"]
 
 
@@ -30,14 +29,19 @@ def _slow_where_big(name):
     return pytest.param(name, marks=[pytest.mark.slow] * big)
 
 
-@pytest.mark.parametrize(
-    "name", [_slow_where_big(name) for name in NAMES if name != NEEDS_A_DOWNLOAD]
-)
+@pytest.mark.parametrize("name", [_slow_where_big(name) for name in NAMES if name != DOWNLOADS])
 def test_what_is_listed_as_trainable_is(name):
     env = Gymnax(name)
     assert trainable(env.observation_space, env.action_space)
     assert env.max_episode_steps == gymnax.make(name)[1].max_steps_in_episode
     assert envs.resolve(f"gymnax:{name}").id == env.id == f"gymnax:{name}"
+
+
+def test_what_is_listed_says_which_one_downloads():
+    rows = {row.id: row for row in envs.list_envs()}
+    row = rows.pop(f"gymnax:{DOWNLOADS}")
+    assert (row.trainable, "downloads" in row.observation) == (None, True)
+    assert not any("downloads" in other.observation for other in rows.values())
 
 
 def test_what_cannot_be_downloaded_is_told(monkeypatch):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import ClassVar
 
@@ -72,7 +73,8 @@ def test_a_fault_names_row_step_and_action(fault):
 
 
 def test_every_fault_has_a_fate():
-    assert set(FAULTS) - set(FATES) == {"hangs", "dies", "exits"}
+    others = {"hangs", "loops", "tries again", "dies", "exits"}
+    assert set(FAULTS) - set(FATES) == others
 
 
 def test_the_authors_traceback_is_kept():
@@ -98,6 +100,62 @@ def test_a_fault_in_a_worker_process_names_its_row_too(fault, fate):
     assert str(error).startswith(f"object:Faulty, environment 1, {where}: ")
     assert pytest.raises(EnvError, match=fate).matches(error)
     assert time.monotonic() - before < 50
+
+
+@pytest.mark.parametrize("fault", ["hangs", "loops", "tries again", "reset hangs"])
+def test_what_hangs_in_this_process_is_named_too(fault):
+    before = time.monotonic()
+    error = _break(fault, timeout=0.2)
+    where = "reset" if fault.startswith("reset") else "step 2 of its episode, action 1"
+    told = f"object:Faulty, environment 1, {where}: did not answer within 0.2 seconds."
+    assert str(error) == told
+    assert time.monotonic() - before < 10
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+class Slow(Faulty):
+    def step(self, action):
+        time.sleep(0.2)
+        return super().step(action)
+
+
+def test_rows_that_take_turns_are_timed_one_by_one():
+    with envs.make(Slow, 3, timeout=0.3) as rows:
+        rows.reset(SEEDS + 20, ALL)
+        assert rows.step(np.zeros(3, int)).valid.all()
+
+
+def test_a_vector_environment_of_the_callers_that_hangs():
+    vector = SyncVectorEnv([functools.partial(Faulty, "hangs")] * 2, autoreset_mode="Disabled")
+    rows = envs.make(vector, 2, timeout=0.2)
+    rows.reset(np.array([1, 13], np.uint32), np.ones(2, bool))
+    rows.step(np.zeros(2, int))
+    with pytest.raises(EnvError, match=r"an environment: did not answer within 0\.2 seconds"):
+        rows.step(np.zeros(2, int))
+
+
+def test_an_alarm_that_somebody_else_has_set_stays_set():
+    with envs.make(Slow, 1, timeout=0.1) as rows:
+        rows.reset(SEEDS[:1] + 20, ALL[:1])
+        signal.setitimer(signal.ITIMER_REAL, 100)
+        try:
+            rows.step(np.zeros(1, int))
+            assert 90 < signal.getitimer(signal.ITIMER_REAL)[0] <= 100
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def test_a_thread_has_no_alarm():
+    def work():
+        with envs.make(Slow, 1, timeout=0.1) as rows:
+            rows.reset(SEEDS[:1] + 20, ALL[:1])
+            steps.append(rows.step(np.zeros(1, int)))
+
+    steps = []
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert steps
 
 
 def test_a_killed_worker_is_named_and_none_is_left_behind():

@@ -173,7 +173,6 @@ def test_lines_are_drawn_when_they_are_named(lesson):
     assert len(drawn) == 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kept", derived(), ids=lambda kept: kept["setting"]["reading"])
 def test_the_kept_numbers_are_those_of_derive(kept):
     again = derive_again(kept["setting"]["reading"])

@@ -4,7 +4,6 @@ On a device environment a chunk of n updates runs without the host; on host envi
 rollout runs here, and what learns from it is the very same function. Seeds are one `vmap` around.
 """
 
-import time
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from logtrick.acting import HostActor
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.metrics import array_names
 from logtrick.algorithms.models import build_model
@@ -21,7 +21,9 @@ from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec, Workers
 from logtrick.errors import ConfigError
 from logtrick.host_rollouts import HostRollout
-from logtrick.memory import initial_carry
+from logtrick.policies.actor_critic import Acting
+from logtrick.policies.memory import initial_carry
+from logtrick.programs import Programs, over_seeds
 
 MAX_CHUNK = 256
 """Updates between two visits of the host, at most."""
@@ -65,8 +67,7 @@ class Loop:
         # rate, another number of steps, another seed, and nothing is compiled again.
         self.settings = {k: np.float32(v) for k, v in algorithm.floats().items()}
         self.total = np.uint32(steps)
-        self.compile_seconds = 0.0
-        self._programs: dict[str, Any] = {}
+        self.programs = Programs()
         built = spec.build(num_seeds * algorithm.num_envs, workers=workers)
         env = built if isinstance(built, DeviceEnv) else None
         self.program = Program(algorithm, statics[0], env, num_steps)
@@ -75,7 +76,7 @@ class Loop:
             carry = self._initial_carries((num_seeds, algorithm.num_envs))
             self.host = HostRollout(
                 built,
-                self._act_on_host,
+                HostActor(self._policy, num_seeds, self.programs),
                 seed=seed,
                 num_seeds=num_seeds,
                 carry=carry,
@@ -87,13 +88,20 @@ class Loop:
         if self.host is not None:
             self.host.envs.close()
 
+    @property
+    def compile_seconds(self) -> float:
+        """How long compiling took so far."""
+        return self.programs.compile_seconds
+
     def adopt(self, other: "Loop") -> None:
         """Take over what another loop compiled, whose algorithm differs in numbers only."""
-        self._programs = {k: v for k, v in other._programs.items() if k != "start"}
+        self.programs.adopt(other.programs, but="start")
 
     def initial(self) -> TrainState:
         """The state before the first update."""
-        return self._run("start", self._over_seeds(self.program.start), self.seeds, self.params)
+        return self.programs.run(
+            "start", self._over_seeds(self.program.start), self.seeds, self.params
+        )
 
     def advance(self, state: TrainState, limit: int) -> tuple[TrainState, dict[str, np.ndarray]]:
         """Advance by at most `limit` updates: (state, metrics [updates made, seeds, ...]).
@@ -104,7 +112,7 @@ class Loop:
         if self.host is not None:
             return self._advance_host(state, limit)
         arguments = state, np.int32(min(limit, MAX_CHUNK)), self.settings, self.total
-        state, metrics, done = self._run("chunk", self._chunk, *arguments, donate=0)
+        state, metrics, done = self.programs.run("chunk", self._chunk, *arguments, donate=0)
         made = int(done)
         return state, {name: np.asarray(x)[:made] for name, x in metrics.items()}
 
@@ -118,7 +126,7 @@ class Loop:
         assert self.host is not None
         rows: list[dict[str, np.ndarray]] = []
         while len(rows) < limit and not self.is_done(state):
-            key, key_rollout = self._run("split", _split, state.key)
+            key, key_rollout = self.programs.run("split", _split, state.key)
             carry = self.host.carry
             num_steps, episodic = self.program.num_steps, self.algorithm.episodic
             trajectory = self.host.collect(
@@ -126,18 +134,14 @@ class Loop:
             )
             improve = self._over_seeds(self.program.improve, (None, None, 0, 0, 0))
             arguments = self.settings, self.total, state._replace(key=key), trajectory, carry
-            state, metrics = self._run("improve", improve, *arguments, donate=2)
+            state, metrics = self.programs.run("improve", improve, *arguments, donate=2)
             rows.append(jax.device_get(metrics))
             if not rows[-1]["finite"].all():
                 break
         return state, {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
-    def _act_on_host(
-        self, params: Any, key: Any, t: int, obs: Any, carry: Any, begins: np.ndarray
-    ) -> Any:
-        act = self._over_seeds(self.program.act, (0, 0, None, 0, 0, 0))
-        acted = self._run("act", act, params, key, np.int32(t), obs, carry, begins)
-        return jax.tree.map(np.asarray, acted)
+    def _policy(self, params: Any) -> Acting:
+        return Acting(self.program.model(params))
 
     def _initial_carries(self, axes: tuple[int, ...]) -> Any:
         """The model's initial memory, with axes in front; None where it has none."""
@@ -145,32 +149,7 @@ class Loop:
         return jax.tree.map(lambda x: np.broadcast_to(x, (*axes, *x.shape)), carry)
 
     def _over_seeds(self, function: Any, axes: tuple[int | None, ...] | None = None) -> Any:
-        """`vmap` over the seeds, where there are several.
-
-        A single one goes without: matrix products with a batch axis of length 1 are several times
-        slower on a CPU than the same products without it.
-        """
-        if len(self.seeds) > 1:
-            return jax.vmap(function, 0 if axes is None else axes)
-
-        def alone(*arguments: Any) -> Any:
-            mapped = (0,) * len(arguments) if axes is None else axes
-            inner = [
-                x if axis is None else jax.tree.map(lambda leaf: leaf[0], x)
-                for x, axis in zip(arguments, mapped, strict=True)
-            ]
-            return jax.tree.map(lambda leaf: jnp.expand_dims(leaf, 0), function(*inner))
-
-        return alone
-
-    def _run(self, name: str, function: Any, *arguments: Any, donate: int | None = None) -> Any:
-        """Call a function compiled once, ahead of time, so that the time it takes is known."""
-        if name not in self._programs:
-            begin = time.perf_counter()
-            jitted = jax.jit(function, donate_argnums=donate)
-            self._programs[name] = jitted.lower(*arguments).compile()
-            self.compile_seconds += time.perf_counter() - begin
-        return self._programs[name](*arguments)
+        return over_seeds(function, len(self.seeds), axes)
 
     def _chunk(
         self, state: TrainState, limit: Array, settings: Any, total: Array

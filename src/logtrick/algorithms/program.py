@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from logtrick.actor_critic import Acting
 from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import IMPALA, PPO
@@ -21,10 +20,11 @@ from logtrick.algorithms.estimation import Batch, estimate
 from logtrick.algorithms.group_configs import GroupAlgorithm
 from logtrick.algorithms.learning import adapted, is_penalised, learn, scheduled
 from logtrick.algorithms.metrics import episodes, finite
+from logtrick.algorithms.normalisation import Normalised, RewardScale, trainable
 from logtrick.algorithms.update import optimizer
 from logtrick.envs.protocol import DeviceEnv
-from logtrick.memory import call, initial_carry, restart
-from logtrick.normalisation import Normalised, RewardScale, trainable
+from logtrick.policies.actor_critic import Acting
+from logtrick.policies.memory import initial_carry
 from logtrick.rollouts import Row, Trajectory, rollout, start_rows
 
 
@@ -168,23 +168,6 @@ class Program:
         before = None if reference is None else self.model(reference)
         batch = grouped.estimate(algorithm, before, trajectory, carry)
         return batch, jnp.zeros(())  # no critic explains anything
-
-    def act(
-        self, params: Any, key: PRNGKeyArray, t: Array, obs: Any, carry: Any, begins: Array
-    ) -> tuple[Any, Array, Any]:
-        """(actions, log-probabilities, memories) for rows of host observations [N, …]."""
-        policy = Acting(self.model(params))
-        keys = jax.random.split(jax.random.fold_in(key, t), len(begins))
-        forgotten = initial_carry(policy)
-
-        def one_row(
-            key: PRNGKeyArray, obs: Any, carry: Any, begins: Array
-        ) -> tuple[Any, Array, Any]:
-            distribution, carry = call(policy, obs, restart(begins, forgotten, carry))
-            action = distribution.sample(key)
-            return action, distribution.log_prob(action), carry
-
-        return jax.vmap(one_row)(keys, obs, carry, begins)
 
 
 def _may_lag(algorithm: Algorithm) -> bool:

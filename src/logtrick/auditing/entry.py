@@ -9,11 +9,13 @@ from logtrick.auditing.methods import sampled_batches
 from logtrick.auditing.plans import METHODS, Case, Plan
 from logtrick.auditing.policies import read_policy
 from logtrick.auditing.report import Flat, Report, exceeds_sampling_error
-from logtrick.auditing.settings import WEIGHTINGS, Settings, state_values
+from logtrick.auditing.settings import Settings, state_values
 from logtrick.auditing.truth import gradient, gradients
 from logtrick.auditing.verdict import Verdict
 from logtrick.errors import ConfigError
+from logtrick.histories import Histories
 from logtrick.mdp import FiniteMDP
+from logtrick.policies.memory import has_memory
 from logtrick.psi.registry import ESTIMATORS, Estimator
 
 
@@ -54,7 +56,9 @@ def audit(
         mdp: a finite MDP.
         policy: a pytree that is called on one observation and returns a distribution over actions,
             or probabilities [S, A], read as positive weights θ(s, a) of which π is the share: the
-            gradient is then η·A, which is η·Q but for a constant in each row.
+            gradient is then η·A, which is η·Q but for a constant in each row. One with memory,
+            `policy(obs, carry)`, is audited on the tree of histories (`logtrick.Histories`), where
+            a callable estimator finds int[B, T, L] of states seen in `trajectories.obs`.
         values: the critic V, an array [S] or a function of one observation; None is V_π, at every
             θ.
         gamma: γ of the estimator; None is the MDP's.
@@ -110,12 +114,15 @@ def audit(
             **settings,
         }
     )
+    words = {"mdp": repr(mdp), "policy": type(policy).__name__}
+    if any(has_memory(p) for p in (policy, told.behaviour, told.reference)):
+        tree = Histories(mdp)
+        mdp, policy, told = tree.mdp, tree.policy(policy), told.on(tree)
     case = Case(mdp, read_policy(mdp, policy), told, key, samples, method)
     if callable(estimator):
         plan = case.of_function(estimator, batch_size, group_size)
     else:
         plan = case.of_row(_row(estimator, weighting))
-    words = {"mdp": repr(mdp), "policy": type(policy).__name__}
     return _measured(case, plan, batch_size, words)
 
 
@@ -136,9 +143,9 @@ def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) ->
         claim=plan.claim,
         method=plan.method.name,
         settings=words | plan.told,
-        mean=case.policy.unravel(flat.mean),
-        bias=case.policy.unravel(flat.bias),
-        gradient=case.policy.unravel(exact),
+        mean=case.policy.shaped(flat.mean),
+        bias=case.policy.shaped(flat.bias),
+        gradient=case.policy.shaped(exact),
         gradient_of=verdict.gradient_of,
         curl=verdict.curl,
         batch_size=batch_size,
@@ -167,8 +174,6 @@ def _sampled_verdict(case: Case, flat: Flat, samples: int) -> Verdict:
 
 
 def _row(estimator: Any, weighting: str) -> Estimator:
-    if weighting not in WEIGHTINGS:
-        raise ConfigError(f"weighting = {weighting!r}; it is 'discounted' or 'undiscounted'")
     if isinstance(estimator, Estimator):
         return estimator
     rows = {row.name: row for row in ESTIMATORS}

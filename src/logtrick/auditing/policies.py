@@ -18,6 +18,7 @@ from jaxtyping import Float64, PyTree
 from logtrick.auditing.foreign import JaxRunner
 from logtrick.errors import ConfigError, EstimatorError
 from logtrick.exact import tables
+from logtrick.histories import OnHistories
 from logtrick.mdp import FiniteMDP
 from logtrick.rollouts import Trajectory
 
@@ -64,6 +65,10 @@ class ScoredPolicy(abc.ABC):
     @abc.abstractmethod
     def unravel(self, vector: Float64[np.ndarray, " N"]) -> Any:
         """A flat vector in the shape of the policy's parameters."""
+
+    def shaped(self, vector: Float64[np.ndarray, " N"]) -> Any:
+        """A flat vector as the user's policy is shaped."""
+        return self.unravel(vector)
 
     @abc.abstractmethod
     def runner(self, estimator: Callable[..., Any]) -> Runner:
@@ -115,6 +120,11 @@ class PytreePolicy(ScoredPolicy):
         parts = np.split(vector, ends[:-1])
         shaped = [part.reshape(s) for part, s in zip(parts, self._shapes, strict=True)]
         return jax.tree.unflatten(self._structure, shaped)
+
+    def shaped(self, vector: Float64[np.ndarray, " N"]) -> PyTree:
+        """Without the shell that a policy with memory wears on histories."""
+        tree = self.unravel(vector)
+        return tree.policy if isinstance(tree, OnHistories) else tree
 
     def runner(self, estimator: Callable[..., Any]) -> Runner:
         """Compiled where the estimator can be."""

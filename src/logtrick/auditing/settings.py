@@ -1,12 +1,13 @@
 """The numbers of an audit, checked once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from logtrick.errors import ConfigError, ShapeError
+from logtrick.histories import Histories
 from logtrick.mdp import FiniteMDP
 
 WEIGHTINGS = ("discounted", "undiscounted")
@@ -58,6 +59,15 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not (value >= 1 and value == int(value)):
                 raise ConfigError(f"{name} = {value!r}; it must be an integer, at least 1")
+
+    def on(self, tree: Histories) -> "Settings":
+        """The same on the tree of histories."""
+        return replace(
+            self,
+            values=None if self.values is None else tree.values(self.values),
+            reference=None if self.reference is None else tree.policy(self.reference),
+            behaviour=None if self.behaviour is None else tree.policy(self.behaviour),
+        )
 
     @property
     def step_weight(self) -> float:

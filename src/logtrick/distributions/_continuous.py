@@ -103,7 +103,7 @@ class TanhNormal(Distribution):
 
     def draw_noise(self, key: PRNGKeyArray) -> Float[Array, "*batch D"]:
         """ε, standard normal."""
-        return self.unsquashed.draw_noise(key)
+        return jax.random.normal(key, self.mean.shape, self.mean.dtype)
 
     def from_noise(self, noise: Float[Array, "*batch D"]) -> Float[Array, "*batch D"]:
         """The image of mean + std · ε."""

@@ -91,7 +91,7 @@ class MultiCategorical(Distribution):
 
     def draw_noise(self, key: PRNGKeyArray) -> Float[Array, "*batch D A"]:
         """Gumbel noise."""
-        return self.coordinates.draw_noise(key)
+        return jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
 
     def from_noise(self, noise: Float[Array, "*batch D A"]) -> Int[Array, "*batch D"]:
         """argmax(logits + noise) in each coordinate."""

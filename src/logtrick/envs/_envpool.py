@@ -22,8 +22,9 @@ def resolve(name: str) -> EnvSpec:
     """Find EnvPool's task `name`, `HalfCheetah-v5` or `CheetahRun-v1` say.
 
     The observations of the dm_control tasks, which are dictionaries, are concatenated in EnvPool's
-    order. `workers` and `timeout` mean nothing here: the threads are EnvPool's. A task that ends by
-    itself on the last step of its time limit counts as truncated: EnvPool does not tell them apart.
+    order. `workers` means nothing here, and `timeout` does not reach the threads, which are
+    EnvPool's. A task that ends by itself on the last step of its time limit counts as truncated:
+    EnvPool does not tell them apart.
 
     Raises:
         MissingExtraError: EnvPool is not installed.

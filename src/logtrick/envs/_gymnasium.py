@@ -77,7 +77,7 @@ def from_instance(env: gymnasium.Env[Any, Any]) -> EnvSpec:
                 "function that makes it."
             )
         vector = _vector.sync_vector(lambda: _Lent(env), num_envs)
-        return VectorHostEnvs(vector, id=id, max_episode_steps=limit, owned=False)
+        return VectorHostEnvs(vector, id=id, max_episode_steps=limit, timeout=timeout, owned=False)
 
     return _spec(id, env.observation_space, env.action_space, limit, build, num_envs=1)
 

@@ -45,6 +45,8 @@ NAMES = (
     "FrozenLake-misc",
 )
 """What gymnax 1.0.1 has. Listed here because importing gymnax takes seconds."""
+DOWNLOADS = "MNISTBandit-bsuite"
+"""The one that fetches data from the network, and so fails where there is none."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,10 @@ def resolve(name: str) -> Gymnax:
 def rows() -> list[EnvRow]:
     """All that gymnax has of its own; nothing is made."""
     install = extras.install("gymnax", "gymnax")
-    return [EnvRow(f"gymnax:{name}", "device", "", "", True, install) for name in NAMES]
+    found = [EnvRow(f"gymnax:{name}", "device", "", "", True, install) for name in NAMES]
+    images = "images that gymnax downloads once it is made"
+    downloads = EnvRow(f"gymnax:{DOWNLOADS}", "device", images, "Discrete(10)", None, install)
+    return [downloads if row.id == downloads.id else row for row in found]
 
 
 def _space(space: Any, dtype: Any, id: str) -> spaces.Space[Any]:

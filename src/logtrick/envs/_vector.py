@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
+from logtrick.envs._alarm import CLOCK, TimedOut
 from logtrick.envs._worker import FAILURE, TRACE, CheckedEnv, checked_in_worker
 
 Factory = Callable[[], gymnasium.Env[Any, Any]]
@@ -74,7 +75,7 @@ def reset(vector: Vector, seed: Any, options: Any, timeout: float) -> Any:
         if isinstance(vector, AsyncVectorEnv):
             vector.reset_async(seed=seed, options=options)
             return vector.reset_wait(timeout)
-        return vector.reset(seed=seed, options=options)
+        return CLOCK.run(lambda: vector.reset(seed=seed, options=options), timeout)
 
     obs, infos = _guarded(vector, call, 2, timeout)
     _raise_told(infos)
@@ -88,7 +89,7 @@ def step(vector: Vector, actions: Any, timeout: float) -> Any:
         if isinstance(vector, AsyncVectorEnv):
             vector.step_async(actions)
             return vector.step_wait(timeout)
-        return vector.step(actions)
+        return CLOCK.run(lambda: vector.step(actions), timeout)
 
     result = _guarded(vector, call, 5, timeout)
     _raise_told(result[-1])
@@ -118,6 +119,8 @@ def _guarded(vector: Vector, call: Callable[[], Any], values: int, timeout: floa
     except (EOFError, BrokenPipeError, ConnectionResetError) as error:
         rows, code = _dead(vector)
         raise RowsFailed(rows, f"died, exit code {code}") from error
+    except TimedOut as error:
+        raise RowsFailed([], str(error)) from error
     except Exception as error:
         raise RowsFailed([], f"raised {type(error).__name__}: {error}") from error
     if not isinstance(result, tuple) or len(result) != values or not isinstance(result[-1], dict):

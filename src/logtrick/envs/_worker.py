@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from logtrick.envs._alarm import CLOCK, TimedOut
 from logtrick.envs.spaces import over_leaves
 
 FAILURE = "logtrick_failure"
@@ -39,6 +40,8 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             return self._observation(result[0]), {}
         except Exception as error:
             return self._blank(), _failure(error)
+        finally:
+            CLOCK.answered()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one action; a failure is told in the info, and ends the episode.
@@ -60,6 +63,8 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             )
         except Exception as error:
             return self._blank(), 0.0, True, False, _failure(error)
+        finally:
+            CLOCK.answered()
 
     def _observation(self, obs: Any) -> Any:
         try:
@@ -113,9 +118,12 @@ def _describe(result: Any) -> str:
 def _failure(error: Exception) -> dict[str, str]:
     if isinstance(error, _Fault):
         return {FAILURE: f"broke its contract: {error}", TRACE: ""}
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{frame.filename}, line {frame.lineno}"
-    message = f"raised {type(error).__name__}: {error} ({place})"
+    if isinstance(error, TimedOut):
+        message = str(error)
+    else:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{frame.filename}, line {frame.lineno}"
+        message = f"raised {type(error).__name__}: {error} ({place})"
     return {FAILURE: message, TRACE: "".join(traceback.format_exception(error))}
 
 

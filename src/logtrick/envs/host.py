@@ -45,7 +45,7 @@ class VectorHostEnvs(HostEnvs):
             id: The id that makes it again.
             max_episode_steps: Its time limit, if one is known.
             deterministic: Whether seed and actions fix an episode, where seeds can be given.
-            timeout: Seconds after which a row of an `AsyncVectorEnv` counts as hung.
+            timeout: Seconds after which a row that does not answer counts as hung.
             owned: Whether `vector` is closed with this object.
         """
         self.id = id

@@ -45,7 +45,9 @@ class EnvSpec:
             workers: Where a host environment's rows run: `"sync"`, one after the other in this
                 process; `"async"`, each in a process of its own (a script must then start its
                 work below `if __name__ == "__main__":`, as Python's multiprocessing asks).
-            timeout: Seconds after which an `"async"` row that does not answer is an error.
+            timeout: Seconds after which a row that does not answer is an error. In this process
+                that holds for what hangs in Python, on the main thread, and not on Windows: rows
+                that may hang elsewhere, or die, belong in processes of their own.
 
         Raises:
             ConfigError: A number that cannot be meant.

@@ -248,8 +248,9 @@ def _check_memoryless(policy: Any) -> None:
     ]
     if len(needed) != 1:
         raise ConfigError(
-            "a policy with memory has no table of probabilities, so its exact gradient is not "
-            "one of this MDP; audit it by enumeration over histories instead"
+            "a policy with memory has no table of probabilities on this MDP; it has one on the "
+            "tree of histories: tree = logtrick.Histories(mdp), then tree.mdp and "
+            "tree.policy(policy). lt.audit does that by itself"
         )
 
 

@@ -111,7 +111,7 @@ def _make(name: str) -> FiniteMDP:
             raise ConfigError(f"{name}: {error}; {bare} takes {known}") from error
     if "-v" in bare:
         return FiniteMDP.from_gymnasium(bare, gamma=0.99, **keywords)
-    near = difflib.get_close_matches(bare.replace("-", "_"), REGISTRY, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(bare.replace("-", "_"), REGISTRY, n=3)
     hint = f"; did you mean {', '.join(near)}?" if near else f"; known: {', '.join(REGISTRY)}"
     raise MDPError(f"no problem is called {bare!r}{hint}")
 

@@ -1,0 +1,30 @@
+"""`logtrick export RUN --out DIR`: the policy for programs without logtrick."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a run's policy as a function that JAX alone loads.
+
+    Example: logtrick export runs/CartPole-v1-ppo-20260101-120000 --out exported
+    """
+
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """The run folder."""
+    out: str
+    """The folder to write: policy.jaxexport, policy.json, README.md."""
+    policy: Literal["latest", "best"] = "latest"
+    """The first seed's latest policy, or that of its best evaluation."""
+
+
+def run(options: Export) -> None:
+    """Write, and say where."""
+    from logtrick.runs.run import load
+    from logtrick.terminal import console, say
+
+    path = load(options.run).export(options.out, policy=options.policy)
+    say(console(), f"{path}/README.md says how to load it")

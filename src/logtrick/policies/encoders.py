@@ -1,0 +1,231 @@
+"""Encoders: from one observation to one vector, as its space asks.
+
+| space                       | vector                                                            |
+|-----------------------------|-------------------------------------------------------------------|
+| Box                         | its numbers                                                       |
+| Box of three axes, ≥ 5 × 5  | an image: convolutions; channels: the shorter of first and last   |
+| Discrete, MultiDiscrete     | one-hot; the next layer's columns are the embedding               |
+| MultiBinary                 | its bits                                                          |
+| Dict, Tuple                 | the parts one after the other; `action_mask` is left out          |
+"""
+
+import abc
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Array, Float
+
+from logtrick.errors import ConfigError, SpaceError
+from logtrick.policies.initial import HIDDEN_GAIN, orthogonal
+
+ACTION_MASK = "action_mask"
+"""The key of a Dict observation that says which actions can be taken: 1 where one can."""
+
+ATARI = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+"""Filters, size and stride of each convolution for images of 36 × 36 and more.
+
+Source: Mnih et al. (2015), "Human-level control through deep reinforcement learning"."""
+MINATAR = ((16, 3, 1),)
+"""For smaller images, 5 × 5 at least. Source: Young and Tian (2019), "MinAtar"."""
+
+
+class Encoder(eqx.Module):
+    """One observation -> one vector of `width` numbers."""
+
+    width: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
+        """The vector."""
+
+
+class Flat(Encoder):
+    """The numbers themselves."""
+
+    width: int = eqx.field(static=True)
+
+    def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
+        """All axes in one."""
+        return jnp.ravel(obs).astype(dtype)
+
+
+class OneHot(Encoder):
+    """Whole numbers, each as a vector with a single 1."""
+
+    choices: tuple[int, ...] = eqx.field(static=True)
+    width: int = eqx.field(static=True)
+
+    def __init__(self, choices: tuple[int, ...]) -> None:
+        self.choices, self.width = choices, sum(choices)
+
+    def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
+        """One vector after the other."""
+        numbers = jnp.reshape(obs, (len(self.choices),))
+        vectors = [jax.nn.one_hot(numbers[i], n, dtype=dtype) for i, n in enumerate(self.choices)]
+        return jnp.concatenate(vectors)
+
+
+class Convolution(eqx.Module):
+    """A square convolution without padding, the channels last: one matrix product over patches.
+
+    A convolution of XLA's is 30 to 40 times slower than this inside a loop on the CPU, where all of
+    an update is inside a loop. The image is cut into squares of the stride's size first, so that a
+    patch of 8 × 8 at stride 4 is put together of 4 squares, not of 64 pixels.
+
+    Args:
+        rng: for the filters, orthonormal rows times √2; the bias is 0.
+        channels: of the image.
+        filters: channels of the output.
+        side: of a filter, a multiple of the stride.
+        stride: pixels from one patch to the next.
+    """
+
+    weight: Float[Array, "filters channels side side"]
+    bias: Float[Array, " filters"]
+    stride: int = eqx.field(static=True)
+
+    def __init__(
+        self, rng: np.random.Generator, channels: int, filters: int, side: int, stride: int
+    ) -> None:
+        rows = orthogonal(rng, filters, channels * side * side, HIDDEN_GAIN)
+        self.weight = jnp.asarray(rows.reshape(filters, channels, side, side))
+        self.bias = jnp.zeros(filters)
+        self.stride = stride
+
+    def __call__(
+        self, image: Float[Array, "rows columns channels"]
+    ) -> Float[Array, "_rows _columns filters"]:
+        """The output at every place where a patch fits."""
+        filters, channels, side, _ = self.weight.shape
+        step, span = self.stride, side // self.stride
+        rows, columns = ((pixels - side) // step + 1 for pixels in image.shape[:2])
+        down, across = rows - 1 + span, columns - 1 + span
+        squares = image[: down * step, : across * step].reshape(down, step, across, step, channels)
+        squares = squares.swapaxes(1, 2).reshape(down, across, step * step * channels)
+        corners = [(i, j) for i in range(span) for j in range(span)]
+        patches = [squares[i : i + rows, j : j + columns] for i, j in corners]
+        split = self.weight.reshape(filters, channels, span, step, span, step)
+        matrix = split.transpose(2, 4, 3, 5, 1, 0).reshape(-1, filters)
+        products = jnp.concatenate(patches, axis=-1) @ matrix
+        return products + jnp.broadcast_to(self.bias, products.shape)
+
+
+class Image(Encoder):
+    """Convolutions with ReLU, flattened; images of bytes are divided by 255."""
+
+    convolutions: tuple[Convolution, ...]
+    width: int = eqx.field(static=True)
+    channels_last: bool = eqx.field(static=True)
+    scale: float = eqx.field(static=True)
+
+    def __init__(self, space: spaces.Box, rng: np.random.Generator) -> None:
+        shape = space.shape
+        self.channels_last = shape[2] <= shape[0]
+        channels, *size = (shape[2], *shape[:2]) if self.channels_last else shape
+        self.scale = 255.0 if space.dtype == np.uint8 else 1.0
+        layers = []
+        for filters, side, stride in ATARI if min(size) >= 36 else MINATAR:
+            layers.append(Convolution(rng, channels, filters, side, stride))
+            channels, size = filters, [(x - side) // stride + 1 for x in size]
+        self.convolutions, self.width = tuple(layers), channels * math.prod(size)
+
+    def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
+        """The last convolution's output."""
+        x = jnp.asarray(obs).astype(dtype) / self.scale
+        if not self.channels_last:
+            x = jnp.moveaxis(x, 0, -1)
+        for layer in self.convolutions:
+            x = jax.nn.relu(layer(x))
+        return jnp.ravel(x)
+
+
+class Parts(Encoder):
+    """The parts of a Dict or Tuple observation, one after the other."""
+
+    keys: tuple[Any, ...] = eqx.field(static=True)
+    encoders: tuple[Encoder, ...]
+    width: int = eqx.field(static=True)
+
+    def __init__(self, keys: tuple[Any, ...], encoders: tuple[Encoder, ...]) -> None:
+        self.keys, self.encoders = keys, encoders
+        self.width = sum(encoder.width for encoder in encoders)
+
+    def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
+        """Each part encoded by its own encoder."""
+        parts = [
+            encoder(obs[key], dtype) for key, encoder in zip(self.keys, self.encoders, strict=True)
+        ]
+        return jnp.concatenate(parts)
+
+
+def encoder(observations: Any, rng: np.random.Generator, *, images: str = "auto") -> Encoder:
+    """The encoder for a space, or for a `FiniteMDP`.
+
+    Args:
+        observations: the space, or the MDP.
+        rng: draws the initial weights, where there are any.
+        images: "auto" or "flat".
+
+    Raises:
+        SpaceError: for a space that cannot be served.
+
+    Example:
+        >>> space = spaces.Dict({"seen": spaces.Box(-1, 1, (3,)), "room": spaces.Discrete(4)})
+        >>> encoder(space, np.random.default_rng(0)).width
+        7
+    """
+    if images not in ("auto", "flat"):
+        raise ConfigError(f"images={images!r}; it must be 'auto' or 'flat'.")
+    if hasattr(observations, "observations"):
+        rows = np.asarray(observations.observations)
+        if rows.ndim == 1 and np.issubdtype(rows.dtype, np.integer):
+            return OneHot((int(rows.max()) + 1,))
+        return Flat(int(np.prod(rows.shape[1:])))
+    match observations:
+        case spaces.Discrete(n=n):
+            _starts_at_0(observations)
+            return OneHot((int(n),))
+        case spaces.MultiDiscrete():
+            _starts_at_0(observations)
+            return OneHot(tuple(np.ravel(observations.nvec).tolist()))
+        case spaces.Box(shape=shape) if len(shape) == 3 and images == "auto":
+            if sorted(shape)[1] >= 5:
+                return Image(observations, rng)
+            return Flat(math.prod(shape))
+        case spaces.Box(shape=shape) | spaces.MultiBinary(shape=shape):
+            return Flat(math.prod(shape))
+        case spaces.Dict():
+            return _parts(list(observations.items()), rng, images)
+        case spaces.Tuple():
+            return _parts(list(enumerate(observations)), rng, images)
+    raise SpaceError(
+        f"Observations from {observations} cannot be served: Box, Discrete, MultiDiscrete, "
+        "MultiBinary, Dict and Tuple spaces can be. Wrap the environment "
+        "(gymnasium.wrappers.TransformObservation, say)."
+    )
+
+
+def action_mask(obs: Any) -> Any:
+    """The mask in an observation; None where it has none."""
+    return obs.get(ACTION_MASK) if isinstance(obs, dict) else None
+
+
+def _parts(
+    items: Sequence[tuple[Any, spaces.Space[Any]]], rng: np.random.Generator, images: str
+) -> Parts:
+    seen = [(key, space) for key, space in items if key != ACTION_MASK]
+    if not seen:
+        raise SpaceError(f"The observation has no part besides {ACTION_MASK!r} to be seen.")
+    encoders = tuple(encoder(space, rng, images=images) for _, space in seen)
+    return Parts(tuple(key for key, _ in seen), encoders)
+
+
+def _starts_at_0(space: Any) -> None:
+    if np.any(space.start != 0):
+        raise SpaceError(f"{space} does not start at 0; shift it in the adapter.")

@@ -1,0 +1,237 @@
+"""Heads: from a network's outputs to a distribution over an action space.
+
+| actions        | distribution                                                             |
+|----------------|--------------------------------------------------------------------------|
+| Discrete       | `Categorical`; masks of n entries                                        |
+| MultiDiscrete  | `MultiCategorical`; masks of Σ n_d entries, coordinate after coordinate  |
+| MultiBinary    | `MultiCategorical` with two choices in each coordinate                   |
+| Box            | `Normal`, `TanhNormal` or `Beta`, as the caller says                     |
+| Dict, Tuple    | `Product` of the parts; masks for some or all parts, under their keys    |
+"""
+
+import abc
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from jaxtyping import Array, Float
+
+from logtrick.distributions import (
+    Beta,
+    Categorical,
+    Distribution,
+    MultiCategorical,
+    Normal,
+    Product,
+    TanhNormal,
+    masked,
+)
+from logtrick.errors import ConfigError, SpaceError
+from logtrick.policies.encoders import ACTION_MASK
+
+POLICY_GAIN = 0.01
+"""Scale at which the weights of the layer before a head start."""
+BOX_DISTRIBUTIONS = ("normal", "tanh_normal", "beta")
+
+
+class Head(eqx.Module):
+    """`width` outputs of a network, and perhaps a mask -> a distribution."""
+
+    width: eqx.AbstractVar[int]
+
+    @abc.abstractmethod
+    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Distribution:
+        """π(·|s)."""
+
+
+class DiscreteHead(Head):
+    """The outputs are the logits."""
+
+    width: int = eqx.field(static=True)
+
+    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Categorical:
+        """A `Categorical`."""
+        return Categorical(outputs if mask is None else masked(outputs, jnp.asarray(mask)))
+
+
+class MultiDiscreteHead(Head):
+    """The outputs are the logits of one coordinate after the other."""
+
+    choices: tuple[int, ...] = eqx.field(static=True)
+    width: int = eqx.field(static=True)
+
+    def __init__(self, choices: tuple[int, ...]) -> None:
+        self.choices, self.width = choices, sum(choices)
+
+    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> MultiCategorical:
+        """A `MultiCategorical`, filled up with −inf to the largest number of choices."""
+        widest, start, rows = max(self.choices), 0, []
+        allowed = None if mask is None else jnp.asarray(mask)
+        for n in self.choices:
+            logits = outputs[start : start + n]
+            if allowed is not None:
+                logits = masked(logits, allowed[start : start + n])
+            rows.append(jnp.pad(logits, (0, widest - n), constant_values=-jnp.inf))
+            start += n
+        return MultiCategorical(jnp.stack(rows))
+
+
+class NormalHead(Head):
+    """The outputs are the means; the standard deviation is a parameter, the same in every state.
+
+    With bounds the Normal is squashed into them.
+    """
+
+    log_std: Float[Array, " D"]
+    bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = eqx.field(static=True)
+    width: int = eqx.field(static=True)
+
+    def __init__(self, width: int, bounds: Any = None) -> None:
+        self.log_std, self.bounds, self.width = jnp.zeros(width), bounds, width
+
+    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Distribution:
+        """A `Normal` or `TanhNormal`."""
+        if self.bounds is None:
+            return Normal(outputs, self.log_std)
+        return TanhNormal(outputs, self.log_std, *self.bounds)
+
+
+class BetaHead(Head):
+    """α = 1 + softplus of the first half of the outputs, β of the second: one mode, inside."""
+
+    low: tuple[float, ...] = eqx.field(static=True)
+    high: tuple[float, ...] = eqx.field(static=True)
+    width: int = eqx.field(static=True)
+
+    def __init__(self, low: tuple[float, ...], high: tuple[float, ...]) -> None:
+        self.low, self.high, self.width = low, high, 2 * len(low)
+
+    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Beta:
+        """A `Beta`."""
+        alpha, beta = jnp.split(1 + jax.nn.softplus(outputs), 2)
+        return Beta(alpha, beta, self.low, self.high)
+
+
+class ProductHead(Head):
+    """A head for each part of a Dict or Tuple action."""
+
+    keys: tuple[Any, ...] = eqx.field(static=True)
+    heads: tuple[Head, ...]
+    width: int = eqx.field(static=True)
+
+    def __init__(self, keys: tuple[Any, ...], heads: tuple[Head, ...]) -> None:
+        self.keys, self.heads, self.width = keys, heads, sum(head.width for head in heads)
+
+    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Product:
+        """A `Product`, a tuple where the keys are positions."""
+        start, parts = 0, []
+        for key, head in zip(self.keys, self.heads, strict=True):
+            parts.append(head(outputs[start : start + head.width], _part(mask, key)))
+            start += head.width
+        if isinstance(self.keys[0], int):
+            return Product(tuple(parts))
+        return Product(dict(zip(self.keys, parts, strict=True)))
+
+
+def head(
+    observations: Any, actions: spaces.Space[Any] | None, *, distribution: str = "normal"
+) -> Head:
+    """The head for an action space, or for the actions of a `FiniteMDP`.
+
+    Args:
+        observations: the observation space, or the MDP.
+        actions: the action space; None with an MDP.
+        distribution: over Box actions: "normal" (unbounded; clipped on its way to the
+            environment), "tanh_normal" or "beta" (both need finite bounds).
+
+    Raises:
+        SpaceError: for a space that cannot be served.
+
+    Example:
+        >>> head(None, spaces.Tuple([spaces.Discrete(3), spaces.Box(-1, 1, (2,))])).width
+        5
+    """
+    if distribution not in BOX_DISTRIBUTIONS:
+        known = ", ".join(BOX_DISTRIBUTIONS)
+        raise ConfigError(f"distribution={distribution!r} is unknown; choose one of {known}.")
+    if actions is None and hasattr(observations, "num_actions"):
+        return DiscreteHead(int(observations.num_actions))
+    if isinstance(observations, spaces.Dict) and ACTION_MASK in observations.spaces:
+        _check_mask(observations[ACTION_MASK], actions)
+    match actions:
+        case spaces.Discrete(n=n):
+            return DiscreteHead(int(n))
+        case spaces.MultiDiscrete(nvec=nvec) if nvec.ndim == 1 and not np.any(actions.start):
+            return MultiDiscreteHead(tuple(nvec.tolist()))
+        case spaces.MultiBinary(shape=(n,)):
+            return MultiDiscreteHead((2,) * n)
+        case spaces.Box(shape=(_,)) if np.issubdtype(actions.dtype, np.floating):
+            return _box_head(actions, distribution)
+        case spaces.Dict():
+            return _product(list(actions.items()), distribution)
+        case spaces.Tuple():
+            return _product(list(enumerate(actions)), distribution)
+    raise SpaceError(
+        f"Actions in {actions} cannot be served: Discrete, one-dimensional MultiDiscrete (from 0), "
+        "MultiBinary and Box spaces (of floats) can be, and Dict and Tuple spaces of them."
+    )
+
+
+def _box_head(space: spaces.Box, distribution: str) -> Head:
+    low, high = (tuple(map(float, bound)) for bound in (space.low, space.high))
+    if distribution == "normal":
+        return NormalHead(len(low))
+    if not all(map(math.isfinite, low + high)):
+        raise SpaceError(
+            f"distribution={distribution!r} needs finite bounds, and {space} has infinite ones; "
+            "use 'normal', or rescale the actions (gymnasium.wrappers.RescaleAction)."
+        )
+    if distribution == "beta":
+        return BetaHead(low, high)
+    return NormalHead(len(low), (low, high))
+
+
+def _product(items: list[tuple[Any, spaces.Space[Any]]], distribution: str) -> ProductHead:
+    heads = tuple(head(None, space, distribution=distribution) for _, space in items)
+    return ProductHead(tuple(key for key, _ in items), heads)
+
+
+def _check_mask(mask: spaces.Space[Any], actions: Any) -> None:
+    """Refuse a mask that does not fit the actions."""
+    match actions:
+        case spaces.Discrete(n=n):
+            width = int(n)
+        case spaces.MultiDiscrete(nvec=nvec):
+            width = int(nvec.sum())
+        case spaces.MultiBinary():
+            width = 2 * math.prod(actions.shape)
+        case spaces.Dict() if isinstance(mask, spaces.Dict) and set(mask) <= set(actions):
+            for key, part in mask.items():
+                _check_mask(part, actions[key])
+            return
+        case spaces.Tuple() if isinstance(mask, spaces.Tuple) and len(mask) == len(actions):
+            for part, action in zip(mask, actions, strict=True):
+                _check_mask(part, action)
+            return
+        case _:
+            raise SpaceError(
+                f"An {ACTION_MASK} in {mask} does not fit actions in {actions}: for Dict actions "
+                "it is a Dict of masks under some of their keys, for a Tuple a Tuple of as many; "
+                "Box actions have none."
+            )
+    if mask.shape != (width,):
+        raise SpaceError(
+            f"An {ACTION_MASK} in {mask} does not fit actions in {actions}: it needs {width} "
+            "entries, 1 where an action can be taken."
+        )
+
+
+def _part(mask: Any, key: Any) -> Any:
+    """The mask of one part; None where it has none."""
+    if mask is None:
+        return None
+    return mask[key] if isinstance(key, int) else mask.get(key)

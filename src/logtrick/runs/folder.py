@@ -1,0 +1,63 @@
+"""What is in a run folder, by name, and how new folders and policies are written."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+from logtrick.envs.spaces import space_to_dict
+from logtrick.errors import RunError
+from logtrick.files import PathLike, write_json_atomic
+from logtrick.runs.config import CONFIG, FORMAT, RunConfig
+from logtrick.runs.tree_files import write_arrays_atomic
+
+METRICS, TIMINGS, EVALUATIONS = "metrics.jsonl", "timings.jsonl", "evaluations.jsonl"
+CHECKPOINTS, DESCRIPTION = "checkpoints", "policy.json"
+POLICY, BEST = "policy.safetensors", "best_policy.safetensors"
+CURVE, REPORT = "learning_curve.png", "report.html"
+
+
+def model_template(config: RunConfig, policy: Any = None) -> Any:
+    """The structure of the stacked models, from the configuration alone."""
+    import jax
+
+    from logtrick.algorithms.models import build_model
+
+    spaces = config.observation_space, config.action_space
+    model = build_model(config.algorithm, *spaces, seed=0, policy=policy)
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct((config.seeds, *x.shape), x.dtype), model)
+
+
+def write_policy(path: Path, config: RunConfig, params: Any) -> None:
+    """Write the models' arrays (a host snapshot works too) and what they are."""
+    write_arrays_atomic(path / POLICY, params, {})
+    description = {
+        "format": FORMAT,
+        "contains": "ActorCritic models of all seeds, stacked; load them with logtrick.load",
+        "seeds": config.seeds,
+        "algorithm": config.algorithm.to_dict(),
+        "observation_space": space_to_dict(config.observation_space),
+        "action_space": space_to_dict(config.action_space),
+    }
+    write_json_atomic(path / DESCRIPTION, description)
+
+
+def new_folder(parent: PathLike, name: str) -> Path:
+    """Make a folder of this name, numbered if it is taken, in a parent that is made if need be."""
+    parent = Path(parent)
+    if (parent / CONFIG).exists():
+        raise RunError(
+            f"{parent} is itself a run; --out names the folder in which new runs are made. To go "
+            f"on with it: logtrick train --resume {parent}"
+        )
+    for number in itertools.count(1):
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir(parents=True)
+            return path
+        except FileExistsError:
+            if not parent.is_dir():
+                raise RunError(f"{parent} is a file; --out must name a folder.") from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise RunError(f"{parent} cannot take a new run: {reason}. Choose --out.") from error
+    raise AssertionError

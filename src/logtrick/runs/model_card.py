@@ -1,0 +1,119 @@
+"""The model card: `README.md` in a run folder, for whoever is given the policy."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from logtrick.envs.spaces import in_words
+from logtrick.files import write_bytes_atomic
+from logtrick.runs.config import RunConfig
+from logtrick.runs.run import FINAL_EPISODES, Run
+from logtrick.runs.summaries import run_summary
+
+CARD = "README.md"
+
+
+def write_model_card(run: Run) -> Path:
+    """Write what the policy is, how it was trained and what it scored; the file's path."""
+    config, summary = run.config, run_summary(run)
+    name = type(config.algorithm).__name__
+    actions = in_words(config.action_space)
+    text = f"""# {config.env} · {name}
+
+{_state(summary)}
+
+- **What it is.** {config.seeds} {_plural("policy", "policies", config.seeds)} with \
+{_plural("its value function", "their value functions", config.seeds)}, one for each training \
+seed ({_seeds(run)}): {in_words(config.observation_space)} → {actions}.
+- **Which gradient was ascended.** {_sentence(config.algorithm.estimates)}
+- **Not for.** Anything but {config.env}; nothing else was tried.
+
+## Scores
+
+{_scores(run, summary)}
+
+## Training
+
+{config.steps:,} steps for each seed were asked for, {summary["steps_done"]:,} were made. Settings:
+
+{_table(dataclasses.asdict(config.algorithm))}
+
+## Load
+
+```python
+import logtrick as lt
+
+run = lt.load({_load(config)})  # data only: nothing in this folder is executed
+run.policy  # the first seed's: one observation -> a distribution over actions
+run.evaluate(episodes=100, greedy=True).mean
+```
+
+Without logtrick: `run.export("exported")` writes a function that JAX alone loads.
+
+## Made with
+
+{_table(config.made_by)}
+"""
+    path = run.path / CARD
+    write_bytes_atomic(path, text.encode("utf-8", "replace"))
+    return path
+
+
+def _state(summary: Mapping[str, Any]) -> str:
+    if summary["stopped_early"]:
+        return "Trained by logtrick until its evaluations reached the score that was asked for."
+    return "Trained by logtrick." if summary["finished"] else "Trained by logtrick, not to the end."
+
+
+def _scores(run: Run, summary: Mapping[str, Any]) -> str:
+    """The scores, with how they were measured."""
+    score, evaluation = summary["score"], run.config.evaluation
+    lines = []
+    if score is None:
+        lines.append("No episode ended while it was trained, so there is no score.")
+    elif score["n"] == 1:
+        lines.append(
+            f"{score['mean']:.2f}: mean training return over the last episodes (at least "
+            f"{FINAL_EPISODES} where there were as many; sampled actions). One seed: how much "
+            "other seeds would differ is not known."
+        )
+    else:
+        lines.append(
+            f"{score['mean']:.2f} ± {score['std']:.2f} (mean and standard deviation over "
+            f"{score['n']} seeds), interquartile mean {score['iqm']:.2f}, 95 % bootstrap interval "
+            f"[{score['low']:.2f}, {score['high']:.2f}]: each seed's mean training return over its "
+            f"last episodes (at least {FINAL_EPISODES} where there were as many; sampled actions)."
+        )
+    if (best := summary["best_evaluations"]) is not None and evaluation is not None:
+        actions = "the most probable" if evaluation.greedy else "sampled"
+        lines.append(
+            f"Best evaluation of each seed: {', '.join(f'{value:.2f}' for value in best)} (means "
+            f"of {evaluation.episodes} episodes with {actions} actions; the best of several "
+            "evaluations looks better than it is)."
+        )
+    return "\n\n".join(lines)
+
+
+def _load(config: RunConfig) -> str:
+    """The arguments that open the run; files name no code, so a policy of one's own is given."""
+    return '"."' if config.policy is None else '".", policy=…'
+
+
+def _seeds(run: Run) -> str:
+    first, last = run.config.seed, run.config.seed + run.config.seeds - 1
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def _plural(one: str, several: str, count: int) -> str:
+    return one if count == 1 else several
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    rows = [f"| `{name}` | {value} |" for name, value in values.items()]
+    return "\n".join(["| name | value |", "| --- | --- |", *rows])

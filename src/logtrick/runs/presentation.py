@@ -1,0 +1,265 @@
+"""How a run is presented: its learning curve and its report."""
+
+import dataclasses
+import datetime
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from logtrick import plots, report
+from logtrick.envs.spaces import in_words
+from logtrick.report import Html, Section, element
+from logtrick.runs.folder import CURVE, REPORT
+from logtrick.runs.run import FINAL_EPISODES, Run
+from logtrick.statistics import Summary
+from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
+from logtrick.runs.tree_files import changed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from logtrick.filming import Film
+
+DIAGNOSTICS = {
+    "episode_length": ("Episode length", "mean over the episodes that ended in an update"),
+    "entropy": ("Entropy", "of the policy; it falls as the policy makes up its mind"),
+    "explained_variance": (
+        "Explained variance",
+        "1 − Var(target − V) / Var(target): 1 is a perfect value function, 0 a constant",
+    ),
+    "approx_kl": ("KL divergence", "from the policy that acted to the updated one, estimated"),
+    "clip_fraction": ("Clip fraction", "share of samples whose ratio left 1 ± ε"),
+    "policy_loss": ("Policy loss", "the surrogate that is minimised; it need not fall"),
+    "value_loss": ("Value loss", "of the learned value function"),
+    "grad_norm": ("Gradient norm", "before it is limited"),
+}
+"""Metrics that are drawn, in this order, if a run has them: title and what they mean."""
+
+
+def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
+    """Write a run's `learning_curve.png` and `report.html`; the report's path.
+
+    Args:
+        run: the run.
+        film: an episode to be shown in the report.
+    """
+    rows, summary = run.metrics, run_summary(run)
+    title = f"{summary['env']} · {summary['algorithm'].upper()}"
+    returns = series(rows, "episode_return")
+    threshold = solved_at(summary["env"])
+    seeds = summary["seeds"]
+    subtitle = "One seed" if seeds == 1 else f"{_MIDDLE} of {seeds} seeds; thin lines: single seeds"
+    png = plots.learning_curve(*returns, title=title, subtitle=subtitle, threshold=threshold)
+    plots.save_png(png, run.path / CURVE)
+    state = "finished" if summary["finished"] else "unfinished"
+    sections = [
+        Section("", [report.tiles(_headline(summary))]),
+        Section("Learning curve", [_learning_curve(returns, threshold)]),
+        *_evaluations(run),
+        *_episode(run, film),
+        Section("Which gradient this run ascended", [report.paragraph(_estimand(run))]),
+        Section("While it learned", [report.gallery(_diagnostics(run, rows))]),
+        Section("Seeds", _seeds(run, summary)),
+        Section("Settings", [report.facts(_settings(run))]),
+        Section("Made with", [report.facts(_readable(run.config.made_by))]),
+        *_resumptions(run),
+        Section("Run it again", _again(run)),
+    ]
+    path = run.path / REPORT
+    report.write_report(path, title, sections, subtitle=f"{run.path.name}, {state}")
+    return path
+
+
+_MIDDLE = "Interquartile mean with 95 % bootstrap interval"
+
+
+def _headline(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    seeds = summary["seeds"]
+    several = f"{seeds} seeds" if seeds > 1 else "one seed"
+    if summary["score"] is None:
+        scores = [("Final return", "–", "no episode has ended yet")]
+    else:
+        score = Summary(**summary["score"])
+        remark = f"mean ± {score.std:.1f} (std), {several}" if seeds > 1 else several
+        scores = [("Final return", f"{score.mean:.1f}", remark)]
+        if seeds > 1:
+            interval = f"95 % interval [{score.low:.1f},\u00a0{score.high:.1f}]"
+            scores.append(("Interquartile mean", f"{score.iqm:.1f}", interval))
+    speed = summary["steps_per_second"]
+    whole = plots.short_number(summary["steps"])
+    unfinished = "" if summary["finished"] else f"; {whole} were asked for"
+    return [
+        *scores,
+        ("Steps", plots.short_number(summary["steps_done"]), f"per seed, {several}{unfinished}"),
+        (
+            "Training",
+            _duration(summary["seconds"]),
+            f"and {_duration(summary['compile_seconds'])} compiling",
+        ),
+        ("Speed", f"{speed:,.0f}" if speed else "–", "steps per second, all seeds"),
+    ]
+
+
+def _duration(seconds: float) -> str:
+    """A time as a clock would say it.
+
+    Example:
+        >>> [_duration(s) for s in (1.24, 75.0, 7300.0)]
+        ['1.2 s', '1 min 15 s', '2 h 1 min']
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _learning_curve(returns: Series, threshold: float | None) -> Html:
+    caption = "Mean return of the episodes that ended, as training went on."
+    return _curve_figure(returns, threshold, caption, "Episode return against environment steps")
+
+
+def _curve_figure(returns: Series, threshold: float | None, caption: str, label: str) -> Html:
+    def draw(size: tuple[float, float]) -> str:
+        drawn: Figure = plots.learning_curve(*returns, title="", threshold=threshold, size=size)
+        return plots.to_svg(drawn)
+
+    words: Html | str = caption
+    if returns.values.shape[1] > 1:
+        keys = [
+            element("span", "interquartile mean of the seeds", class_="key line"),
+            element("span", "its 95 % bootstrap interval", class_="key band"),
+            element("span", "single seeds", class_="key seed"),
+        ]
+        words = Html(element("div", *keys) + element("div", words))
+    return report.figure(draw((8.8, 4.2)), words, label=label, narrow=draw((3.7, 3.1)))
+
+
+def _evaluations(run: Run) -> list[Section]:
+    """The curve of the evaluations, where there were any."""
+    rows, config = run.evaluations, run.config.evaluation
+    if not rows or config is None:
+        return []
+    rows = [row | {"episodes": config.episodes} for row in rows]
+    actions = "the most probable" if config.greedy else "sampled"
+    drawn = _curve_figure(
+        series(rows, "return"),
+        config.stop_at,
+        f"Mean return of {config.episodes} fresh episodes with {actions} actions.",
+        "Return of evaluations against environment steps",
+    )
+    best = {
+        f"seed {seed}": f"{value:.2f}"
+        for seed, value in enumerate(best_evaluations(run) or [], start=run.config.seed)
+    }
+    words = "The best evaluation of each seed; `best_policy.safetensors` holds these policies."
+    return [Section("Evaluations", [drawn, report.paragraph(words), report.facts(best)])]
+
+
+def _episode(run: Run, film: "Film | None") -> list[Section]:
+    if film is None:
+        return []
+    words = (
+        f"One episode of seed {run.config.seed}, return {film.episode_return:.1f}: one episode, "
+        "not a score."
+    )
+    return [Section("An episode", [report.animation(film.gif(), words)])]
+
+
+def _diagnostics(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[Html]:
+    figures = []
+    for name, (title, meaning) in DIAGNOSTICS.items():
+        found = series(rows, name)
+        of_critic = name in ("explained_variance", "value_loss")
+        meant = run.config.algorithm.has_critic or not of_critic
+        if meant and np.isfinite(found.values).any():
+            caption = element("span", element("b", title), meaning)
+            svg = plots.to_svg(plots.panel(*found))
+            figures.append(report.figure(svg, caption, label=f"{title} against environment steps"))
+    return figures
+
+
+def _seeds(run: Run, summary: Mapping[str, Any]) -> list[Html]:
+    words = (
+        "Each seed's final return: the mean over the episodes of its last updates, at least "
+        f"{FINAL_EPISODES} of them where there were as many."
+    )
+    scores = {
+        f"seed {run.config.seed + s}": f"{value:.2f}" if np.isfinite(value) else "no episode ended"
+        for s, value in enumerate(summary["final_returns"])
+    }
+    return [report.paragraph(words), report.facts(scores)]
+
+
+def _estimand(run: Run) -> str:
+    sentence = run.config.algorithm.estimates.strip()
+    return f"{sentence[:1].upper()}{sentence[1:]}"
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    config = run.config
+    plain = {
+        "environment": config.env,
+        "where it runs": "on the device" if config.kind == "device" else "on the host",
+        "observation space": in_words(config.observation_space),
+        "action space": in_words(config.action_space),
+        "time limit": config.max_episode_steps,
+        "steps per seed": config.steps,
+        "first seed": config.seed,
+        "seeds": config.seeds,
+    }
+    return plain | {"algorithm": config.algorithm.name} | dataclasses.asdict(config.algorithm)
+
+
+def _readable(made_by: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", " "): value for name, value in made_by.items()}
+
+
+def _resumptions(run: Run) -> list[Section]:
+    """When the run went on after an interruption, if it ever did."""
+    made_by, history = run.config.made_by, {}
+    for row in run.resumptions:
+        at = f"after update {row['update']:,}, {row['steps']:,} steps per seed"
+        time = datetime.datetime.fromisoformat(row["resumed"])
+        history[f"{time:%Y-%m-%d %H:%M %Z}"] = (
+            f"{at}; {changed(made_by, row['made_by']) or 'as before'}"
+        )
+        made_by = row["made_by"]
+    if not history:
+        return []
+    words = (
+        "Training stopped before its end, and went on from a checkpoint: to the same bits as "
+        "without the stop where versions, device and environment allow it, else to another sample "
+        "of the same experiment."
+    )
+    return [Section("Resumed", [report.paragraph(words), report.facts(history)])]
+
+
+def _again(run: Run) -> list[Html]:
+    config, path = run.config, shlex.quote(str(run.path))
+    kind: Any = type(config.algorithm)
+    default = kind()
+    changed = ", ".join(
+        f"{field.name}={getattr(config.algorithm, field.name)!r}"
+        for field in dataclasses.fields(kind)
+        if getattr(config.algorithm, field.name) != getattr(default, field.name)
+    )
+    python = (
+        "import logtrick as lt\n\n"
+        f"lt.train({config.env!r}, lt.{kind.__name__}({changed}),\n"
+        f"         steps={config.steps}, seed={config.seed}, seeds={config.seeds})"
+    )
+    return [
+        report.paragraph(
+            "The same run from the start; bit for bit with the versions and the device above:"
+        ),
+        report.code(python),
+        report.paragraph(
+            "Its policies on fresh episodes, and its interrupted training, from a terminal:"
+        ),
+        report.code(f"logtrick eval {path}\nlogtrick train --resume {path}"),
+    ]

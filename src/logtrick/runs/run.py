@@ -1,0 +1,281 @@
+"""A run folder, opened for reading."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from logtrick.envs import EnvSpec, resolve
+from logtrick.errors import CheckpointError, ConfigError, RunError
+from logtrick.files import PathLike
+from logtrick.runs.logs import read_jsonl
+from logtrick.runs.config import Evaluation, RunConfig, env_settings, read_config
+from logtrick.runs.folder import BEST, EVALUATIONS, METRICS, POLICY, TIMINGS, model_template
+from logtrick.runs.tree_files import read_arrays
+
+if TYPE_CHECKING:
+    from logtrick.filming import Film
+
+Which = Literal["latest", "best"]
+FINAL_EPISODES = 100
+"""Episodes at the end of training over which each seed's score is a mean, at least."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Undiscounted returns of evaluation episodes."""
+
+    returns: np.ndarray
+    """float64[seeds, episodes]"""
+    lengths: np.ndarray
+    """int64[seeds, episodes]"""
+
+    @property
+    def mean(self) -> float:
+        """Over all episodes of all seeds."""
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        """Of single episodes."""
+        return float(self.returns.std())
+
+
+class Run:
+    """A run folder, opened for reading.
+
+    Args:
+        path: the folder.
+        policy: the policy that the run was trained with, where that was a user's own.
+
+    Raises:
+        RunError: it is not a run folder, or a file in it is damaged.
+    """
+
+    def __init__(self, path: PathLike, *, policy: Any = None) -> None:
+        self.path, self._policy = Path(path), policy
+        self.config = read_config(self.path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @functools.cached_property
+    def models(self) -> tuple[Any, ...]:
+        """Policy and value function of each seed, as they were at the latest checkpoint."""
+        if not (self.path / POLICY).exists():
+            raise RunError(f"{self.path} holds no {POLICY} yet: no checkpoint was reached.")
+        return self._read_models(POLICY)
+
+    @functools.cached_property
+    def best_models(self) -> tuple[Any, ...]:
+        """Policy and value function of each seed, as they were at its best evaluation."""
+        if not (self.path / BEST).exists():
+            raise RunError(
+                f"{self.path} holds no {BEST}: it was trained without evaluations, or none has "
+                "reached a checkpoint yet. `--eval-every 10000` has them made."
+            )
+        return self._read_models(BEST)
+
+    def _read_models(self, name: str) -> tuple[Any, ...]:
+        import jax
+
+        self.check_policy()
+        try:
+            stacked, _ = read_arrays(self.path / name, model_template(self.config, self._policy))
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error} `logtrick train --resume {self.path}` writes it again, from the latest "
+                "checkpoint that is whole."
+            ) from error
+        return tuple(jax.tree.map(lambda x, s=s: x[s], stacked) for s in range(self.config.seeds))
+
+    def check_policy(self) -> None:
+        """Refuse to go on without the user's own policy: files name no code."""
+        if self.config.policy is not None and self._policy is None:
+            raise RunError(
+                f"{self.path} was trained with a policy of your own ({self.config.policy}), which "
+                "only Python can make: pass it again, logtrick.load(path, policy=…)."
+            )
+
+    def models_of(self, which: Which) -> tuple[Any, ...]:
+        """`models` for "latest", `best_models` for "best"."""
+        if which not in ("latest", "best"):
+            raise ConfigError(f"policy={which!r}; it is 'latest' or 'best'.")
+        return self.models if which == "latest" else self.best_models
+
+    @property
+    def policies(self) -> tuple[Any, ...]:
+        """The policy of each seed: one observation -> a distribution over actions."""
+        return tuple(model.policy for model in self.models)
+
+    @property
+    def policy(self) -> Any:
+        """The first seed's policy."""
+        return self.policies[0]
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One row for each update and seed."""
+        return read_jsonl(self.path / METRICS)
+
+    @property
+    def timings(self) -> list[dict[str, Any]]:
+        """Wall-clock of each stretch of training, and the moments at which it was resumed."""
+        return read_jsonl(self.path / TIMINGS)
+
+    @property
+    def resumptions(self) -> list[dict[str, Any]]:
+        """When the run went on after an interruption, from which update, and made by what."""
+        return [row for row in self.timings if "resumed" in row]
+
+    @property
+    def evaluations(self) -> list[dict[str, Any]]:
+        """One row for each evaluation and seed; none where the run is trained without them."""
+        path = self.path / EVALUATIONS
+        return read_jsonl(path) if path.exists() else []
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the last evaluation came up to the score at which training was to stop."""
+        return has_reached(self.evaluations[-self.config.seeds :], self.config.evaluation)
+
+    @property
+    def final_returns(self) -> np.ndarray:
+        """float64[seeds]: each seed's mean training return over its last episodes.
+
+        The last whole updates in which at least 100 episodes ended (fewer where the whole run had
+        fewer; NaN where none ended).
+        """
+        return final_returns(self.metrics, self.config)
+
+    def evaluate(
+        self,
+        episodes: int = 100,
+        *,
+        seed: int = 0,
+        greedy: bool = False,
+        policy: Which = "latest",
+        max_steps: int | None = None,
+        env: Any = None,
+    ) -> Scores:
+        """Play fresh episodes with each seed's policy.
+
+        Every episode counts once, whatever its length, so the mean is unbiased.
+
+        Args:
+            episodes: for each policy.
+            seed: of the episodes.
+            greedy: take the most probable action instead of a sample.
+            policy: "latest", or "best": that of each seed's best evaluation while it was trained.
+            max_steps: where an episode is cut at the latest; needed where the environment has no
+                time limit that is known.
+            env: the environment, where it has no id by which it is found again.
+        """
+        from logtrick.evaluation import evaluate
+
+        spec = self.env_spec(env)
+        models = self.models_of(policy)
+        played = evaluate(models, spec, episodes, seed=seed, greedy=greedy, max_steps=max_steps)
+        return Scores(*played)
+
+    def film(
+        self,
+        *,
+        seed: int = 0,
+        greedy: bool = True,
+        policy: Which = "latest",
+        max_steps: int | None = None,
+        mode: Literal["rgb_array", "human"] = "rgb_array",
+        env: Any = None,
+    ) -> "Film":
+        """Play one episode with the first seed's policy, recorded or shown: see `filming.film`.
+
+        Args:
+            seed: of the episode.
+            greedy: take the most probable action instead of a sample.
+            policy: "latest" or "best".
+            max_steps: where the episode is cut.
+            mode: "rgb_array" records, "human" shows a window.
+            env: the environment, where it has no id: a class or function that takes `render_mode`.
+        """
+        from logtrick.filming import film
+
+        model, spec = self.models_of(policy)[0], self.env_spec(env)
+        return film(model, spec, seed=seed, greedy=greedy, max_steps=max_steps, mode=mode, env=env)
+
+    def export(self, path: PathLike, *, policy: Which = "latest") -> Path:
+        """Write the first seed's policy as a function that JAX alone loads; the folder.
+
+        Args:
+            path: the folder to write.
+            policy: "latest" or "best".
+
+        Raises:
+            MissingExtraError: flatbuffers is not installed: `pip install "logtrick[export]"`.
+        """
+        from logtrick.runs.exporting import export_policy
+
+        return export_policy(self.models_of(policy)[0].policy, self.config, path)
+
+    def env_spec(self, env: Any = None) -> EnvSpec:
+        """The environment that the run was trained on, checked against its spaces."""
+        spec = resolve(self.config.env if env is None else env)
+        for name in ("observation_space", "action_space"):
+            if getattr(spec, name) != getattr(self.config, name):
+                raise RunError(
+                    f"{self.path} was trained with the {name} {getattr(self.config, name)}, but "
+                    f"{spec.id} has {getattr(spec, name)}; pass the environment that it was "
+                    "trained on."
+                )
+        if env is None and env_settings(spec) != self.config.env_settings:
+            raise RunError(
+                f"{self.path} was trained on {spec.id} with settings of its own "
+                f"({self.config.env_settings}); pass that environment: env=…"
+            )
+        return spec
+
+    def report(self, *, video: bool = False) -> Path:
+        """Write `learning_curve.png` and `report.html`; the report's path.
+
+        Args:
+            video: play an episode and put its GIF into the report.
+        """
+        from logtrick.runs.presentation import write_run_report
+
+        return write_run_report(self, film=self.film() if video else None)
+
+
+def load(path: PathLike, *, policy: Any = None) -> Run:
+    """Open a run folder again; nothing in it is executed.
+
+    Args:
+        path: the folder, `runs/CartPole-v1-ppo-…`.
+        policy: the policy that the run was trained with, where that was your own.
+
+    Raises:
+        RunError: it is not a run folder, or a file in it is damaged.
+    """
+    return Run(path, policy=policy)
+
+
+def has_reached(last: list[dict[str, Any]], evaluation: Evaluation | None) -> bool:
+    """Whether the last evaluation, a row for each seed, came up to the score to stop at."""
+    if evaluation is None or evaluation.stop_at is None or not last:
+        return False
+    returns = np.array([row["return"] for row in last], np.float64)  # null is NaN
+    return bool(np.all(returns >= evaluation.stop_at))
+
+
+def final_returns(rows: list[dict[str, Any]], config: RunConfig) -> np.ndarray:
+    """See `Run.final_returns`."""
+    episodes = np.zeros(config.seeds)
+    total = np.zeros(config.seeds)
+    for row in reversed(rows):
+        s = row["seed"] - config.seed
+        if episodes[s] < FINAL_EPISODES and row["episodes"]:
+            episodes[s] += row["episodes"]
+            total[s] += row["episodes"] * row["episode_return"]
+    with np.errstate(invalid="ignore"):
+        return total / episodes

@@ -1,0 +1,105 @@
+"""What a run came to, as plain data: curves of its metrics and the numbers that sum it up."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from logtrick.runs.run import Run
+from logtrick.statistics import Curve, curve, summarise
+
+POINTS = 200
+"""Points of a curve, at most: more than an eye can tell apart."""
+
+
+class Series(NamedTuple):
+    """A metric of all seeds on common steps."""
+
+    steps: Float[np.ndarray, " U"]
+    values: Float[np.ndarray, "U seeds"]
+    """NaN where there is no value."""
+    curve: Curve
+
+
+def series(rows: Sequence[Mapping[str, Any]], name: str, *, points: int = POINTS) -> Series:
+    """A metric against steps, averaged within equal stretches of steps.
+
+    Seeds need not agree in their steps (whole episodes differ in length). Within a stretch the
+    episodes weigh the same, and so do the updates where the metric is none of episodes.
+
+    Args:
+        rows: Of `metrics.jsonl`: "seed", "steps", "episodes" and the metric, None where it has
+            no value.
+        name: The metric.
+        points: Stretches, at most; there are no more than updates.
+    """
+    seeds, column = np.unique([row["seed"] for row in rows], return_inverse=True)
+    steps = np.array([row["steps"] for row in rows], dtype=np.float64)
+    values = np.array([row.get(name) for row in rows], dtype=np.float64)
+    if not len(rows):
+        return Series(np.zeros(0), np.zeros((0, 1)), curve(np.zeros((0, 1))))
+    weights = np.ones(len(rows))
+    if name.startswith("episode_"):
+        weights = np.array([row["episodes"] for row in rows], dtype=np.float64)
+    weights[~np.isfinite(values)] = 0
+    count = min(points, int(np.bincount(column).max()))
+    edges = np.linspace(0, steps.max(), count + 1)
+    stretch = np.clip(np.searchsorted(edges, steps) - 1, 0, count - 1)
+    place, size = stretch * len(seeds) + column, count * len(seeds)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(place, weights * np.nan_to_num(values), size) / np.bincount(
+            place, weights, size
+        )
+    table = mean.reshape(count, len(seeds))
+    return Series(edges[1:], table, curve(table))
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """What a run came to, as plain data."""
+    config, rows, timings = run.config, run.metrics, run.timings
+    steps = {row["seed"]: row["steps"] for row in rows}
+    compiling = sum((row.get("compile_seconds", 0.0) for row in timings), 0.0)
+    training = sum((row.get("seconds", 0.0) for row in timings), 0.0)
+    final = run.final_returns
+    done = min(steps.values()) if len(steps) == config.seeds else 0
+    return {
+        "run": str(run.path),
+        "env": config.env,
+        "algorithm": config.algorithm.name,
+        "steps": config.steps,
+        "steps_done": done,
+        "finished": done >= config.steps or run.stopped_early,
+        "stopped_early": run.stopped_early,
+        "seeds": config.seeds,
+        "final_returns": final.tolist(),
+        "best_evaluations": best_evaluations(run),
+        "score": summarise(final)._asdict() if np.isfinite(final).all() else None,
+        "resumed": [
+            {"time": row["resumed"], "update": row["update"], "steps": row["steps"]}
+            for row in run.resumptions
+        ],
+        "seconds": training,
+        "compile_seconds": compiling,
+        "steps_per_second": sum(steps.values()) / training if training else None,
+    }
+
+
+def best_evaluations(run: Run) -> list[float] | None:
+    """Each seed's best mean return in an evaluation; None where there was none."""
+    returns: dict[int, float] = {}
+    for row in run.evaluations:
+        if row["return"] is not None:
+            returns[row["seed"]] = max(row["return"], returns.get(row["seed"], -math.inf))
+    return [returns[seed] for seed in sorted(returns)] or None
+
+
+def solved_at(env: str) -> float | None:
+    """The return at which Gymnasium counts an environment as solved, if it says so."""
+    import gymnasium
+
+    try:
+        return gymnasium.spec(env.rpartition(":")[2]).reward_threshold
+    except gymnasium.error.Error:
+        return None

@@ -1,0 +1,103 @@
+"""A sweep's folder, opened for reading: its points, their scores, the best one.
+
+sweep.json           what the sweep was told
+point-000/ …         a run folder each, like those of `train`
+results.json         a row for each point, the best first; results.md: the same as a table
+study.jsonl          the search's journal, where Optuna chose the points
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from logtrick.envs import EnvSpec, resolve
+from logtrick.errors import RunError
+from logtrick.files import PathLike, read_regular, write_bytes_atomic, write_json_atomic
+from logtrick.runs.config import CONFIG
+from logtrick.runs.run import Run
+from logtrick.statistics import summarise
+
+SWEEP, RESULTS, TABLE = "sweep.json", "results.json", "results.md"
+_LIMIT = 2**24
+
+
+class Sweep:
+    """A sweep's folder, opened for reading.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        RunError: it is no sweep's folder.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = Path(path)
+        if not (self.path / SWEEP).is_file():
+            raise RunError(f"{self.path} holds no {SWEEP}, so it is no sweep.")
+        self.told: dict[str, Any] = json.loads(read_regular(self.path / SWEEP, _LIMIT))
+
+    def __repr__(self) -> str:
+        return f"Sweep({str(self.path)!r})"
+
+    @property
+    def runs(self) -> list[Run]:
+        """The run of each point, in the order in which they were made."""
+        return [Run(path.parent) for path in sorted(self.path.glob(f"point-*/{CONFIG}"))]
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """A row for each point, the best first: its settings, and its score over seeds.
+
+        The score of a seed is its mean training return over its last episodes. A point of which a
+        seed diverged, or has ended no episode, has no score and stands last.
+        """
+        names = list(self.told["values"])
+        rows = [_row(run, names) for run in self.runs]
+        return sorted(rows, key=lambda row: -math.inf if row["iqm"] is None else row["iqm"])[::-1]
+
+    @property
+    def best(self) -> Run:
+        """The run of the point with the highest interquartile mean."""
+        first = self.results[0]
+        if first["iqm"] is None:
+            raise RunError(f"{self.path}: no point has a score.")
+        return Run(self.path / first["point"])
+
+    def env_spec(self, env: Any = None) -> EnvSpec:
+        """The environment of the sweep, checked where a point is there to check it against."""
+        made = self.runs
+        return made[0].env_spec(env) if made else resolve(env or self.told["base"]["env"])
+
+    def write_results(self) -> None:
+        """Write `results.json` and `results.md`."""
+        rows = self.results
+        write_json_atomic(self.path / RESULTS, rows)
+        write_bytes_atomic(self.path / TABLE, _markdown(rows).encode())
+
+
+def _row(run: Run, names: Sequence[str]) -> dict[str, Any]:
+    final, steps = run.final_returns, {row["seed"]: row["steps"] for row in run.metrics}
+    cut_short = run.config.seeds - sum(done >= run.config.steps for done in steps.values())
+    scored = not cut_short and bool(np.isfinite(final).all())
+    missing = dict.fromkeys(("mean", "std", "iqm", "low", "high", "n"))
+    score = summarise(final)._asdict() if scored else missing
+    return {
+        "point": run.path.name,
+        **{name: getattr(run.config.algorithm, name) for name in names},
+        **{k: None if v is None or not math.isfinite(v) else v for k, v in score.items()},
+        "diverged_or_unfinished": cut_short,
+    }
+
+
+def _markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    def cell(value: Any) -> str:
+        return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+    names = list(rows[0])
+    lines = [names, ["---"] * len(names), *([cell(row[name]) for name in names] for row in rows)]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -1,0 +1,227 @@
+"""Sweeps: one training for each combination of settings, each in a run folder of its own.
+
+Points that differ in numbers only (learning rate, γ, clipping …) share one compiled program. On an
+accelerator it trains them side by side. On a CPU they take turns in it, which is faster there and
+gives each point the very bits of a training alone.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from logtrick.algorithms.base import Algorithm
+from logtrick.envs import EnvSpec, resolve
+from logtrick.envs.spec import Workers
+from logtrick.errors import ConfigError
+from logtrick.files import (
+    PathLike,
+    lock_folder,
+    write_json_atomic,
+)
+from logtrick.presets import env_id
+from logtrick.progress import Observer
+from logtrick.runs.config import CONFIG, RunConfig
+from logtrick.runs.folder import new_folder
+from logtrick.runs.run import Run
+from logtrick.runs.sweeps import SWEEP, Sweep
+from logtrick.training.entry import configure, finish, folder_name, observer
+from logtrick.training.session import Session
+from logtrick.training.side_by_side import shape
+
+ON_ACCELERATORS = 64
+"""Points that an accelerator trains side by side, at most, if nobody says otherwise."""
+
+
+def sweep(
+    env: Any,
+    algorithm: Algorithm | None = None,
+    values: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    seeds: int = 4,
+    out: PathLike = "runs/",
+    workers: Workers = "sync",
+    at_once: int | None = None,
+    checkpoint_seconds: float = 30.0,
+    progress: bool | Observer | None = None,
+) -> Sweep:
+    """Train every combination of some settings, with the same seeds.
+
+    A point is the same experiment as a training of its own, with the same random numbers. Where
+    several are trained at once, sums are rounded in another order, so that the bits differ: see
+    docs/runs.md.
+
+    Args:
+        env: as for `train`.
+        algorithm: what is the same in all points; None: the preset for the environment.
+        values: the settings that vary, fields of the algorithm, with the values of each.
+        steps: transitions to learn from, for each point and seed; None takes the preset's.
+        seed: of the first run of every point.
+        seeds: runs of every point.
+        out: the folder in which the sweep's folder is made.
+        workers: as for `train`.
+        at_once: points to be trained side by side on a device environment, if they differ in
+            numbers only; None: 64 on an accelerator, 1 on a CPU.
+        checkpoint_seconds: seconds between two checkpoints.
+        progress: as for `train`.
+
+    Raises:
+        ConfigError: a field that the algorithm does not have, or a value that it cannot have.
+        Interrupted: Ctrl-C; `resume_sweep` goes on.
+
+    Example:
+        >>> import tempfile, logtrick as lt
+        >>> values = {"learning_rate": [1e-3, 3e-3]}
+        >>> with tempfile.TemporaryDirectory() as out:
+        ...     found = lt.sweep("CartPole-v1", lt.PPO(), values, steps=4096, seeds=2, out=out)
+        ...     [row["n"] for row in found.results]
+        [2, 2]
+    """
+    spec = resolve(env_id(env))
+    base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
+    points(base, grid(values or {}))  # refused before anything is made
+    path = new_sweep(out, base, values or {}, at_once=check_at_once(at_once))
+    with lock_folder(path):
+        _train_grid(Sweep(path), spec, observer(progress), checkpoint_seconds)
+    return finished(path)
+
+
+def resume_sweep(
+    path: PathLike,
+    *,
+    env: Any = None,
+    checkpoint_seconds: float = 30.0,
+    progress: bool | Observer | None = None,
+) -> Sweep:
+    """Go on with an interrupted sweep.
+
+    Args:
+        path: the sweep's folder.
+        env: the environment, where it has no id by which it is found again.
+        checkpoint_seconds: seconds between two checkpoints.
+        progress: as for `train`.
+    """
+    found = Sweep(path)
+    spec = found.env_spec(env)
+    with lock_folder(found.path):
+        if "trials" in found.told:
+            from logtrick.training.searching import go_on
+
+            go_on(found, spec, observer(progress), checkpoint_seconds)
+        else:
+            _train_grid(found, spec, observer(progress), checkpoint_seconds)
+    return finished(found.path)
+
+
+def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Every combination of the values.
+
+    Example:
+        >>> grid({"gamma": [0.9, 0.99], "epochs": [4]})
+        [{'gamma': 0.9, 'epochs': 4}, {'gamma': 0.99, 'epochs': 4}]
+    """
+    for name, choices in values.items():
+        if not choices:
+            raise ConfigError(f"{name} has no values to vary.")
+    return [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
+
+
+def points(base: RunConfig, settings: Sequence[Mapping[str, Any]]) -> list[RunConfig]:
+    """The configuration of each point; what its algorithm cannot be is an error."""
+    known = {f.name for f in dataclasses.fields(base.algorithm)}
+    for name in {name: None for point in settings for name in point}:
+        if name not in known:
+            raise ConfigError(
+                f"{type(base.algorithm).__name__} has no setting {name!r}; it has "
+                f"{', '.join(sorted(known))}."
+            )
+    changed = [
+        dataclasses.replace(base.algorithm, **{k: _from_json(v) for k, v in point.items()})
+        for point in settings
+    ]
+    return [dataclasses.replace(base, algorithm=algorithm) for algorithm in changed]
+
+
+def _from_json(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def new_sweep(out: PathLike, base: RunConfig, values: Mapping[str, Any], **more: Any) -> Path:
+    """Make a sweep's folder, with what it was told in it."""
+    path = new_folder(out, f"sweep-{folder_name(base)}")
+    told = {"base": base.to_dict(), "values": {k: list(v) for k, v in values.items()}, **more}
+    write_json_atomic(path / SWEEP, told)
+    return path
+
+
+def make_point(sweep: Path, number: int, config: RunConfig) -> Path:
+    """The run folder of a point, made where it is not there yet."""
+    path = sweep / f"point-{number:03d}"
+    path.mkdir(exist_ok=True)
+    if not (path / CONFIG).exists():
+        write_json_atomic(path / CONFIG, config.to_dict())
+    return path
+
+
+class Points:
+    """Trains points of a sweep to their ends; what one compiled serves the next of its shape.
+
+    Args:
+        spec: the environment.
+        at_once: points that are trained side by side, at most.
+        watcher: watches.
+        checkpoint_seconds: seconds between two checkpoints.
+    """
+
+    def __init__(
+        self, spec: EnvSpec, at_once: int, watcher: Observer, checkpoint_seconds: float
+    ) -> None:
+        self.spec, self.watcher, self.checkpoint_seconds = spec, watcher, checkpoint_seconds
+        self.at_once = 1 if spec.kind == "host" else at_once
+        self._compiled: dict[Any, Any] = {}
+
+    def train(self, paths: Sequence[Path]) -> None:
+        """Train these run folders; those of one shape come together."""
+        groups: dict[Any, list[Path]] = {}
+        for path in paths:
+            groups.setdefault(shape(Run(path).config.algorithm), []).append(path)
+        for kind, group in groups.items():
+            for begin in range(0, len(group), self.at_once):
+                self._train_at_once(kind, group[begin : begin + self.at_once])
+
+    def _train_at_once(self, kind: Any, paths: Sequence[Path]) -> None:
+        configs = [Run(path).config for path in paths]
+        key = kind, len(paths)
+        with Session(configs, self.spec, self.watcher, self.checkpoint_seconds) as session:
+            if key in self._compiled:
+                session.loop.adopt(self._compiled[key])
+            finish(session.run(paths))
+        self._compiled[key] = session.loop
+
+
+def check_at_once(at_once: int | None) -> int:
+    """How many points are trained side by side; None: as suits the device."""
+    if at_once is None:
+        import jax
+
+        return 1 if jax.default_backend() == "cpu" else ON_ACCELERATORS
+    if type(at_once) is not int or at_once < 1:
+        raise ConfigError(f"at_once={at_once!r}; it must be a whole number, at least 1.")
+    return at_once
+
+
+def _train_grid(found: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: float) -> None:
+    base = RunConfig.from_dict(found.told["base"])
+    configs = points(base, grid(found.told["values"]))
+    made = [make_point(found.path, number, config) for number, config in enumerate(configs)]
+    Points(spec, found.told["at_once"], watcher, checkpoint_seconds).train(made)
+
+
+def finished(path: Path) -> Sweep:
+    """The sweep, with its results written."""
+    found = Sweep(path)
+    found.write_results()
+    return found
