@@ -14,9 +14,9 @@ from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
 from logtrick.runs.folder import CURVE, REPORT
 from logtrick.runs.run import FINAL_EPISODES, Run
-from logtrick.statistics import Summary
 from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
 from logtrick.runs.tree_files import changed
+from logtrick.statistics import Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,9 +10,9 @@ import numpy as np
 from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import CheckpointError, ConfigError, RunError
 from logtrick.files import PathLike
-from logtrick.runs.logs import read_jsonl
 from logtrick.runs.config import Evaluation, RunConfig, env_settings, read_config
 from logtrick.runs.folder import BEST, EVALUATIONS, METRICS, POLICY, TIMINGS, model_template
+from logtrick.runs.logs import read_jsonl
 from logtrick.runs.tree_files import read_arrays
 
 if TYPE_CHECKING:
