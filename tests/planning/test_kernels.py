@@ -8,7 +8,7 @@ from logtrick import problems
 from logtrick.mdp_arrays import frozen
 from logtrick.planning import kernels, krylov, threads
 from logtrick.planning.chains import Chain, policy_chain
-from logtrick.planning.following import Followed
+from logtrick.planning.iteration import Followed
 from logtrick.planning.operators import Operator
 from logtrick.planning.threads import Team
 

@@ -109,47 +109,6 @@ def backup(
 
 
 @kernel
-def read_pairs(
-    first,
-    last,
-    block,
-    outcome_offsets,
-    probabilities,
-    rewards,
-    terminated,
-    expected,
-    largest,
-    longest,
-    least,
-    most,
-    stops,
-):
-    """R(s, a) of each pair, and of each block what `Limits` names.
-
-    Besides, how many outcomes have no probability or do not go on.
-    """
-    pairs = np.uint64(outcome_offsets.size - 1)
-    for b in range(np.uint64(first), np.uint64(last)):
-        size, length, lightest, heaviest, stopping = 0.0, np.uint64(0), np.inf, 0.0, 0
-        begin = b * np.uint64(block)
-        for pair in range(begin, min(begin + np.uint64(block), pairs)):
-            start, end = outcome_offsets[pair], outcome_offsets[pair + _1]
-            total, mass = 0.0, 0.0
-            for k in range(start, end):
-                total += probabilities[k] * rewards[k]
-                mass += 0.0 if terminated[k] else probabilities[k]
-                magnitude = abs(rewards[k])
-                size = magnitude if magnitude > size else size
-                stopping += terminated[k] or probabilities[k] == 0.0
-            expected[pair] = total
-            length = max(length, end - start)
-            lightest = mass if mass < lightest else lightest
-            heaviest = mass if mass > heaviest else heaviest
-        largest[b], longest[b], stops[b] = size, length, stopping
-        least[b], most[b] = lightest, heaviest
-
-
-@kernel
 def gauss_seidel(
     first,
     last,

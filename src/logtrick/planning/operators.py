@@ -10,7 +10,7 @@ from jaxtyping import Float64, UInt32, UInt64
 from logtrick.errors import ConvergenceError
 from logtrick.mdp import FiniteMDP
 from logtrick.mdp_arrays import frozen
-from logtrick.planning import kernels
+from logtrick.planning import kernels, row_kernels
 from logtrick.planning.chains import Chain, Vector, continuing
 from logtrick.planning.threads import Team, num_blocks
 
@@ -179,7 +179,7 @@ def _read_pairs(mdp: FiniteMDP, team: Team) -> tuple[Float64[np.ndarray, " P"], 
     """
     rewards, found = np.empty(mdp.num_pairs), np.empty((5, num_blocks(mdp.num_pairs)))
     team.run(
-        kernels.read_pairs,
+        row_kernels.read_pairs,
         mdp.num_pairs,
         mdp.num_outcomes,
         frozen(mdp.outcome_offsets.view(np.uint64)),

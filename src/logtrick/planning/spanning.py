@@ -11,8 +11,8 @@ from jaxtyping import Float64, UInt32
 from logtrick.errors import ConvergenceError
 from logtrick.planning import certificates
 from logtrick.planning.certificates import UNIT_ROUNDOFF, Interval, Rounding
-from logtrick.planning.following import Followed
-from logtrick.planning.methods import Method, Step
+from logtrick.planning.iteration import Followed, Step
+from logtrick.planning.methods import Method
 from logtrick.planning.operators import Backup, Operator
 
 #: Told after each backup: iteration and error bound.

@@ -25,8 +25,8 @@ from logtrick.planning.components import (
     end_components,
     paths,
 )
-from logtrick.planning.following import Followed
-from logtrick.planning.methods import Method, Step, ValueIteration
+from logtrick.planning.iteration import Followed, Step
+from logtrick.planning.methods import Method, ValueIteration
 from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Found, Report
 
