@@ -1,13 +1,15 @@
 """Optimal values of large sparse MDPs beside QuantEcon, MDPSolver, pymdptoolbox and Storm.
 
-    python benchmarks/exact.py [--python PYTHON] [--states 10000 100000 1000000] [--limit 120]
+    python benchmarks/exact.py [--python PYTHON] [--states 10000 100000 1000000] [--limit 140]
+        [--successors uniform near-diagonal] [--gammas .99] [--systems logtrick quantecon]
 
 PYTHON is an interpreter that has the others: quantecon, mdpsolver, pymdptoolbox, stormpy. One that
-cannot run is left out, and the table says so. `exact_speeds.py` measures single sweeps, policy
-evaluation, gradients and ten million states.
+cannot run is left out, and the table says so. Rows that are not measured again stay as they are.
+`exact_speeds.py` measures single sweeps, policy evaluation, gradients and ten million states.
 """
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
@@ -30,6 +32,7 @@ from logtrick.planning import certificates  # noqa: E402
 from logtrick.planning.operators import Operator  # noqa: E402
 from logtrick.planning.threads import Team  # noqa: E402
 
+SYSTEMS = ("logtrick", "quantecon", "mdpsolver", "mdptoolbox", "stormpy")
 #: Contestants that can use more than one thread.
 PARALLEL = ("logtrick", "mdpsolver")
 #: Seconds beyond which a run is not repeated.
@@ -43,12 +46,14 @@ PROTOCOL = (
     "apart from the contestants: the span bound on |T v + c - V_*|, rounding included, must be at "
     "most 5e-7 (at gamma = .99 a span of 5e-9 in T v - v). A contestant whose answer misses it is "
     "run again with its tolerance divided by what it missed. Seconds of wall clock, the best of "
-    "the rounds, in which contestants take turns (one round where it takes 20 s); `ingest` is from "
-    "NumPy arrays to the contestant's own model, `solve` from there to the values; compilation is "
-    "left out by a first solve of 20 states (`start`). The others' best methods: modified policy "
-    "iteration of QuantEcon and MDPSolver, value iteration of pymdptoolbox (without its checks, "
+    "three rounds, in which contestants take turns (one round where it takes 20 s); `ingest` is "
+    "from NumPy arrays to the contestant's own model, `solve` from there to the values; "
+    "compilation is left out by a first solve of 20 states (`start`). The others' best methods: "
+    "modified policy iteration of QuantEcon and MDPSolver, value iteration of pymdptoolbox "
+    "(without its checks, "
     "which need S x S numbers), sound value iteration of Storm. A contestant is stopped after the "
-    "time limit. Rows of other sizes stay as they were measured before."
+    "time limit, which counts everything. The last columns say how many times as long as "
+    "logtrick's own `solve` on one thread and on all."
 )
 
 
@@ -120,52 +125,69 @@ def contest(
 def rows_of(
     setting: dict[str, Any], taken: dict[tuple[str, int], dict[str, Any] | str]
 ) -> list[dict[str, Any]]:
-    """Table rows; how many times as long as logtrick's best each takes."""
-    times = [row["solve"] for (name, _), row in taken.items() if name == "logtrick"]
+    """Table rows: the times, or why there are none."""
     rows = []
     for (name, threads), row in taken.items():
         shared = {**setting, "system": name, "threads": threads}
         if isinstance(row, str):
             rows.append({**shared, "solve (s)": row})
             continue
-        rows.append(
-            {
-                **shared,
-                "start (s)": row["start"],
-                "ingest (s)": row["ingest"],
-                "solve (s)": row["solve"],
-                "certified bound": row["bound"],
-                "logtrick is": "" if name == "logtrick" else f"{row['solve'] / min(times):.1f} x",
-            }
-        )
+        times = {f"{part} (s)": row[part] for part in ("start", "ingest", "solve")}
+        rows.append({**shared, **times, "certified bound": row["bound"]})
     return rows
+
+
+def problem_of(row: dict[str, Any]) -> tuple[int, int, float]:
+    return row["states"], exact_problems.STRUCTURES.index(row["successors"]), row["gamma"]
+
+
+def contestant_of(row: dict[str, Any]) -> tuple[int, int]:
+    return SYSTEMS.index(row["system"]), row["threads"]
+
+
+def compared(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The latest row of each contestant, in order, with how many times as long as logtrick's."""
+    latest = {(*problem_of(row), *contestant_of(row)): row for row in rows}
+    ordered = [latest[place] for place in sorted(latest)]
+    for _, group in itertools.groupby(ordered, problem_of):
+        same = list(group)
+        own = {row["threads"]: row["solve (s)"] for row in same if row["system"] == "logtrick"}
+        for row in same if own else ():
+            known = row["system"] != "logtrick" and not isinstance(row["solve (s)"], str)
+            for threads, label in ((min(own), "one thread"), (max(own), "all threads")):
+                times = f"{row['solve (s)'] / own[threads]:.1f} x" if known else ""
+                row[f"logtrick is, {label}"] = times
+    return ordered
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", default=sys.executable, help="interpreter of the others")
     parser.add_argument("--states", type=int, nargs="+", default=[10**4, 10**5, 10**6])
+    parser.add_argument("--successors", nargs="+", default=exact_problems.STRUCTURES)
     parser.add_argument("--gammas", type=float, nargs="+", default=[0.99, 0.999])
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
     parser.add_argument("--tol", type=float, default=5e-7)
-    parser.add_argument("--limit", type=float, default=120.0, help="seconds for one run")
+    parser.add_argument("--limit", type=float, default=140.0, help="seconds for one run")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    commands = {"logtrick": [sys.executable, str(HERE / "logtrick_exact.py")]}
-    for name in ("quantecon", "mdpsolver", "mdptoolbox", "stormpy"):
-        commands[name] = [options.python, str(HERE / f"{name}_exact.py")]
-    rows = [row for row in results.rows("exact") if row["states"] not in options.states]
-    for states in options.states:
-        for structure in exact_problems.STRUCTURES:
-            arrays = exact_problems.make(structure, states)
-            with tempfile.TemporaryDirectory() as folder:
-                exact_problems.save(arrays, Path(folder))
-                for gamma in options.gammas:
-                    problem = Contest(
-                        Path(folder), ingest(arrays, gamma), options.tol, options.limit
-                    )
-                    setting = {"states": states, "successors": structure, "gamma": gamma}
-                    rows += rows_of(setting, contest(commands, problem, options.rounds))
-                    print(results.write("exact", PROTOCOL, rows).read_text(), flush=True)
+    commands = {
+        name: [
+            sys.executable if name == "logtrick" else options.python,
+            str(HERE / f"{name}_exact.py"),
+        ]
+        for name in options.systems
+    }
+    rows = results.rows("exact")
+    for states, structure in itertools.product(options.states, options.successors):
+        arrays = exact_problems.make(structure, states)
+        with tempfile.TemporaryDirectory() as folder:
+            exact_problems.save(arrays, Path(folder))
+            for gamma in options.gammas:
+                problem = Contest(Path(folder), ingest(arrays, gamma), options.tol, options.limit)
+                setting = {"states": states, "successors": structure, "gamma": gamma}
+                rows = compared(rows + rows_of(setting, contest(commands, problem, options.rounds)))
+                print(results.write("exact", PROTOCOL, rows).read_text(), flush=True)
 
 
 if __name__ == "__main__":

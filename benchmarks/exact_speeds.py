@@ -1,6 +1,8 @@
 """How near the sparse kernels are to the machine; what evaluation, gradients and size cost.
 
 python benchmarks/exact_speeds.py [--parts sweeps evaluation start size]
+
+Rows of other parts stay as they were.
 """
 
 import argparse
@@ -190,10 +192,11 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--states", type=int, default=10**6)
     options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
+    rows = {(row["part"], row.get("successors")): row for row in results.rows("exact_speeds")}
     for part in options.parts:
-        rows += PARTS[part](options.states)
-        print(results.write("exact_speeds", PROTOCOL, rows).read_text(), flush=True)
+        rows |= {(row["part"], row.get("successors")): row for row in PARTS[part](options.states)}
+        table = list(rows.values())
+        print(results.write("exact_speeds", PROTOCOL, table).read_text(), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 
 import logtrick as lt
 import results
-from logtrick.presentation import series
+from logtrick.runs.presentation import series
 from logtrick.statistics import summarise
 
 STRETCHES = 10

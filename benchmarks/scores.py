@@ -14,7 +14,7 @@ import logtrick as lt
 import results
 from logtrick import presets
 from logtrick.presets import Preset, preset
-from logtrick.runs import Run
+from logtrick.runs.run import Run
 from logtrick.statistics import summarise
 
 # CleanRL's ppo.py, value clipping included; its time limits are taken for terminations, ours not.

@@ -8,12 +8,12 @@ import pytest
 from gymnasium import spaces
 
 import logtrick as lt
-from logtrick.actor_critic import Acting, ActorCritic, SharedActorCritic, unroll
 from logtrick.algorithms.estimation import estimate
 from logtrick.algorithms.update import loss
-from logtrick.memory import initial_carry
 from logtrick.policies import MLPValue
-from logtrick.recurrent import Recurrent, RecurrentPolicy, RecurrentValue
+from logtrick.policies.actor_critic import Acting, ActorCritic, SharedActorCritic, unroll
+from logtrick.policies.memory import initial_carry
+from logtrick.policies.recurrent import Recurrent, RecurrentPolicy, RecurrentValue
 from logtrick.rollouts import Trajectory
 
 SPACE = spaces.Dict({"seen": spaces.Box(-1, 1, (2,)), "action_mask": spaces.MultiBinary(3)})

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from logtrick.errors import CheckpointError
 from logtrick.files import to_json
-from logtrick.tree_files import (
+from logtrick.runs.tree_files import (
     FromMetadata,
     load_tree,
     read_arrays,

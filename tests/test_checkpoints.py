@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from logtrick import files
-from logtrick.checkpoints import CheckpointFolder
 from logtrick.errors import CheckpointError, RunError
-from logtrick.tree_files import load_tree, made_by, save_tree
+from logtrick.runs.checkpoints import CheckpointFolder
+from logtrick.runs.tree_files import load_tree, made_by, save_tree
 from logtrick.trees import NamedTree
 
 STATE = {

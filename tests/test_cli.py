@@ -1,11 +1,13 @@
 """The command line as its user types it."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+import logtrick as lt
 from logtrick.cli import main
 
 SMALL = ["--num-envs", "4", "--num-steps", "32", "--minibatches", "2", "--hidden", "8"]
@@ -133,6 +135,20 @@ def test_envs_lists_and_filters(capfd):
     assert "No environment" in out
 
 
+def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
+    """Neither as markup, `[/x]`, nor as the name of a picture, `:x:`."""
+    for command in ("envs", "presets"):
+        code, out, _ = run(capfd, command, "[/x] :x:")
+        assert code == 0
+        assert "'[/x] :x:'" in out
+    _, _, err = run(capfd, "audit", "--policy", "random:x:")
+    assert "random:x::" in err
+    odd = folder.with_name("[bold] :x:")
+    shutil.copytree(folder, odd)
+    for output in (run(capfd, "report", odd), run(capfd, "train", "--resume", odd)):
+        assert "[bold] :x: (finished)" in output[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -155,7 +171,10 @@ def test_envs_lists_and_filters(capfd):
         (["sweep", "--resume", "/nowhere"], "it is no sweep"),
         (["sweep", "CartPole-v1", "--resume", "/nowhere"], "give nothing else"),
         (["solve", "coridor"], "did you mean corridor?"),
+        (["solve", "nothing like it"], "known: chain, "),
         (["solve", "corridor", "--gamma", "2"], "lies in [0, 1]"),
+        (["solve", "garnet:x"], "garnet:x: "),
+        (["solve", "garnet:10,4,seed=s"], "garnet takes num_states, num_actions, branching, seed"),
         (["solve", "corridor", "--kind", "average"], "--restarting"),
         (["solve", "corridor", "--policy", "best"], "is not known"),
         (["solve", "corridor", "--out", "x.pdf"], "must end in"),
@@ -176,6 +195,15 @@ def test_a_mistake_is_one_line_and_status_2(capfd, tmp_path, arguments, message)
     assert err.startswith("error:")
     assert "Traceback" not in err + out
     assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_fit_in_memory_is_a_mistake_too(capfd, monkeypatch):
+    def run_out(_):
+        raise MemoryError("Unable to allocate 60 GiB")
+
+    monkeypatch.setattr("logtrick.commands.solve.run", run_out)
+    code, _, err = run(capfd, "solve", "corridor")
+    assert (code, err) == (2, "error: not enough memory: Unable to allocate 60 GiB\n")
 
 
 def test_solve_prints_writes_and_reads_again(capfd, tmp_path):
@@ -249,6 +277,18 @@ def test_the_installed_command_runs():
     assert result.returncode == 0
     for command in ("train", "eval", "report", "solve", "envs"):
         assert command in result.stdout
+
+
+def test_the_version_is_that_of_the_package(capfd):
+    assert run(capfd, "--version") == (0, f"logtrick {lt.__version__}\n", "")
+
+
+def test_help_calls_arguments_by_what_they_are(capfd):
+    names = {"train": "[ENV]", "eval": "RUN", "solve": "MDP", "presets": "[NAME]"}
+    for command, name in names.items():
+        code, out, _ = run(capfd, command, "--help")
+        assert code == 0
+        assert name in out.partition("\n")[0]
 
 
 def test_groups_are_trained_on_sequences(capfd, tmp_path):

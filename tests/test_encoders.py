@@ -8,10 +8,10 @@ import scipy.signal
 from gymnasium import spaces
 
 from logtrick.distributions import Beta, MultiCategorical, Normal, Product, TanhNormal
-from logtrick.encoders import Convolution, encoder
 from logtrick.errors import ConfigError, SpaceError
-from logtrick.heads import head
 from logtrick.policies import MLPPolicy
+from logtrick.policies.encoders import Convolution, encoder
+from logtrick.policies.heads import head
 
 BOX = spaces.Box(-1, 1, (3,))
 

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 import logtrick as lt
 from logtrick import errors
-from logtrick.session import Interrupted
+from logtrick.training.session import Interrupted
 from small_runs import SMALL, digest, interrupt_at
 
 NORMALISED = dataclasses.replace(SMALL, observations="normalised", rewards="normalised")

@@ -15,7 +15,7 @@ import logtrick as lt
 from four_in_one import FourInOne
 from logtrick import errors
 from logtrick.distributions import Normal
-from logtrick.memory import initial_carry
+from logtrick.policies.memory import initial_carry
 from small_runs import SMALL
 
 # Runs a README's block with observations.npz, then one more step with the memory that came out.

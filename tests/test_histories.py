@@ -12,7 +12,7 @@ from gymnasium.spaces import Discrete
 import logtrick as lt
 from logtrick import exact
 from logtrick.errors import ConfigError, MDPError, ShapeError
-from logtrick.recurrent import RecurrentPolicy
+from logtrick.policies.recurrent import RecurrentPolicy
 
 # A cue, then a fork that looks the same after either cue and pays 1 where the cue said, but for a
 # door that is found shut one time in four. States: the cues, the forks, the shut doors.

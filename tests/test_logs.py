@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logtrick.errors import RunError
-from logtrick.logs import AppendLog, read_jsonl
+from logtrick.runs.logs import AppendLog, read_jsonl
 
 ROWS = [{"step": 1, "return": 0.1 + 0.2}, {"step": 2, "losses": [1e-9, -0.0]}, {"step": 3}]
 

@@ -195,6 +195,22 @@ BAD = {
         {"successors": np.array([1, 0, 2, 0], np.int32)},
         "state 0, action 1, outcome 1 leads to state 2, but the states are 0 ... 1",
     ),
+    "successor beyond int32": (
+        {"successors": np.array([1, 0, 2**32, 0])},
+        "successors has the entry 4294967296, which int32 cannot hold",
+    ),
+    "fractional successor": (
+        {"successors": np.array([1, 0, 0.5, 0])},
+        "successors has the entry 0.5, which int32 cannot hold",
+    ),
+    "NaN successor": (
+        {"successors": np.array([1, 0, np.nan, 0])},
+        "successors has the entry nan, which int32 cannot hold",
+    ),
+    "half ended": (
+        {"terminated": np.array([0, 0.5, 0, 0])},
+        "terminated has the entry 0.5, which bool cannot hold",
+    ),
     "negative successor": (
         {"successors": np.array([-1, 0, 1, 0], np.int32)},
         "state 0, action 0, outcome 0 leads to state -1",
@@ -225,6 +241,7 @@ BAD = {
     ),
 }
 MISSHAPEN = {
+    "complex": ({"probabilities": np.ones(4) * 1j}, "no array of numbers: .* complex128"),
     "offsets fall": ({"pair_offsets": np.array([0, 4, 3])}, "must increase from 0 to 3"),
     "no states": ({"pair_offsets": np.array([0])}, "at least one state"),
     "pairs": ({"outcome_offsets": np.array([0, 1, 4])}, "3 entries for 3 pairs"),

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import logtrick as lt
+from logtrick.algorithms.normalisation import Normalised, RewardScale, RunningMoments, trainable
 from logtrick.envs import make
-from logtrick.normalisation import Normalised, RewardScale, RunningMoments, trainable
 from logtrick.policies import MLPPolicy
 
 SMALL = lt.PPO(

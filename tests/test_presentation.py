@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import logtrick as lt
-from logtrick.logs import AppendLog
-from logtrick.presentation import write_run_report
-from logtrick.run_config import RunConfig
-from logtrick.summaries import run_summary, series, solved_at
+from logtrick.runs.config import RunConfig
+from logtrick.runs.logs import AppendLog
+from logtrick.runs.presentation import write_run_report
+from logtrick.runs.summaries import run_summary, series, solved_at
 
 CONFIG = RunConfig(
     env="CartPole-v1",

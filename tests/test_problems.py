@@ -52,7 +52,7 @@ def test_arguments_that_no_shell_needs_quoted():
         ("garnet:3,,4", ConfigError, "write the arguments as"),
         ("garnet:many", ConfigError, "garnet"),
         ("nothing.npz", MDPError, "cannot be read"),
-        ("nothing.umb", MDPError, "not a UMB file"),
+        ("nothing.umb", MDPError, "cannot be read: No such file"),
         ("nothing.tra", MDPError, "cannot be read"),
     ],
 )

@@ -73,6 +73,12 @@ def test_terminal_states_and_missing_actions():
         ({"P": P[0]}, ShapeError, r"P has shape \(2, 2\)"),
         ({"P": np.swapaxes(np.zeros((3, 2, 2)), 0, 0)}, ShapeError, "swapaxes"),
         ({"P": sparse.csr_array(np.ones((3, 2)))}, ShapeError, "3 rows are no multiple of 2"),
+        ({"P": [[[0.5, 0.5], [1]]]}, ShapeError, "P is no array of numbers: .* inhomogeneous"),
+        ({"P": [["a"]]}, ShapeError, "P is no array of numbers: its entries are <U1"),
+        ({"P": P * 1j}, ShapeError, "its entries are complex128"),
+        ({"P": [sparse.csr_array(P[0])] * 2}, ShapeError, "its entries are object"),
+        ({"P": sparse.csr_array(P[0] * 1j)}, ShapeError, "its entries are complex128"),
+        ({"R": [[1.0, "b"], [0.0, 0.0]]}, ShapeError, "R is no array of numbers"),
         ({"P": P * 0.9}, MDPError, "state 0, action 0 sum to 0.9"),
         ({"P": -P}, MDPError, "state 0, action 0, outcome 0 has probability -0.5"),
         ({"P": P * [[[1], [0]], [[1], [1]]]}, MDPError, "state 0, action 1.*all 0"),
@@ -83,6 +89,7 @@ def test_terminal_states_and_missing_actions():
         ({"terminal": [2]}, MDPError, "some of 0 ... 1"),
         ({"terminal": [True]}, ShapeError, r"terminal has shape \(1,\)"),
         ({"available": [[1, 1]]}, ShapeError, "available has shape"),
+        ({"available": [[1, 1], [1, 2]]}, MDPError, "available has the entry 2, which bool cannot"),
         ({"available": [[1, 1], [0, 0]]}, MDPError, "state 1 has no actions"),
         ({"start": 2}, MDPError, "start is state 2"),
         ({"start": 0.5}, MDPError, "start is state 0.5"),
@@ -416,7 +423,7 @@ def test_umb_that_is_cut_off_or_no_archive(umb, tmp_path):
         umb.write_bytes(part)
         with pytest.raises(MDPError, match=r"not a UMB|cut off"):
             FiniteMDP.from_umb(umb)
-    with pytest.raises(MDPError, match="not a UMB"):
+    with pytest.raises(MDPError, match="cannot be read: No such file"):
         FiniteMDP.from_umb(tmp_path / "nothing.umb")
 
 
@@ -471,6 +478,7 @@ def member(array, **header):
         ({"P": member(P, descr="|O"), "R": R}, "never unpickled"),
         ({"P": b"\x93NUMPY", "R": R}, "damaged"),
         ({"P": b"", "R": R}, "damaged"),
+        ({"P": P, "R": R, "gamma": R}, "4 numbers for gamma"),
     ],
 )
 def test_bad_npz(tmp_path, members, words):
@@ -480,6 +488,18 @@ def test_bad_npz(tmp_path, members, words):
             archive.writestr(f"{name}.npy", data)
     with pytest.raises(MDPError, match=words):
         problems.make(str(tmp_path / "m.npz"))
+
+
+def test_npz_whose_directory_claims_more_than_the_file_can_hold(tmp_path):
+    path = tmp_path / "m.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("P.npy", member(P, shape=(5 * 10**8,)))
+    data, claimed = bytearray(path.read_bytes()), (4 * 10**9).to_bytes(4, "little")
+    sizes = data.index(b"PK\x01\x02") + 20  # compressed and not, in the central directory
+    data[sizes : sizes + 8] = claimed * 2
+    path.write_bytes(data)
+    with pytest.raises(MDPError, match="claims 4,000,000,000 bytes in a file of"):
+        problems.make(str(path))
 
 
 def test_npz_that_is_none(tmp_path):

@@ -13,8 +13,8 @@ from logtrick import errors
 from logtrick.algorithms.loop import Loop
 from logtrick.commands.sweep import read_values
 from logtrick.envs import resolve
-from logtrick.session import Interrupted
-from logtrick.side_by_side import SideBySide, shape
+from logtrick.training.session import Interrupted
+from logtrick.training.side_by_side import SideBySide, shape
 from small_runs import SMALL, digest, interrupt_at
 
 VALUES = {"learning_rate": [1e-3, 1e-2], "gamma": [0.9, 0.99]}

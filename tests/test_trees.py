@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logtrick.errors import CheckpointError, PrecisionError
-from logtrick.tree_files import load_tree, read_arrays, save_tree, write_arrays_atomic
+from logtrick.runs.tree_files import load_tree, read_arrays, save_tree, write_arrays_atomic
 from logtrick.trees import DTYPES, NamedTree
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
-from logtrick.memory import call, initial_carry, restart
+from logtrick.policies.memory import call, initial_carry, restart
 from logtrick.programs import Programs, over_seeds
 
 BLOCK = 256

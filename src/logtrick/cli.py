@@ -12,6 +12,7 @@ from typing import Annotated, Any, Union, cast
 
 import tyro
 
+from logtrick import __version__
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.commands.audit import Audit
@@ -55,15 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _main(arguments: list[str]) -> int:
+    if arguments == ["--version"]:
+        print(f"logtrick {__version__}")
+        return 0
     try:
         options = _parse(arguments)
         module = next(m for cls, m in _COMMANDS.values() if isinstance(options, cls))
         importlib.import_module(module).run(options)
     except LogtrickError as error:
-        _say("[bold red]error:[/] ", str(error))
+        _say(str(error), label="error", style="bold red")
+        return 2
+    except MemoryError as error:
+        _say(f"not enough memory: {error}", label="error", style="bold red")
         return 2
     except KeyboardInterrupt as error:
-        _say("", str(error) or "Interrupted.")
+        _say(str(error) or "Interrupted.")
         return 130
     except BrokenPipeError:
         return 0  # whoever read our output has seen enough
@@ -96,7 +103,8 @@ def _read(arguments: list[str], algorithm: Algorithm) -> Any:
         union,
         args=arguments,
         prog="logtrick",
-        description="The policy gradient: exactly, from samples, and ascended fast.",
+        description="The policy gradient: exactly, from samples, and ascended fast. "
+        "`logtrick --version` says which version this is.",
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
 
@@ -125,11 +133,10 @@ def _algorithm_name(arguments: list[str]) -> str:
     return "ppo"
 
 
-def _say(prefix: str, message: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+def _say(message: str, **how: str) -> None:
+    from logtrick.terminal import console, say
 
-    Console(stderr=True).print(prefix + escape(message), highlight=False, soft_wrap=True)
+    say(console(stderr=True), message, **how)
 
 
 if __name__ == "__main__":

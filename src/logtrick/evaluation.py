@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Array
 
 from logtrick.acting import HostActor
-from logtrick.actor_critic import Acting
 from logtrick.algorithms.loop import episode_steps
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec, Workers
 from logtrick.errors import ConfigError
 from logtrick.host_rollouts import HostRollout
-from logtrick.memory import initial_carry
+from logtrick.policies.actor_critic import Acting
+from logtrick.policies.memory import initial_carry
 from logtrick.programs import Programs
 from logtrick.rollouts import rollout
 

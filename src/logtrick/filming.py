@@ -19,7 +19,6 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from logtrick.actor_critic import Acting
 from logtrick.algorithms.loop import episode_steps
 from logtrick.envs.finite import FiniteMDPEnv
 from logtrick.envs.protocol import DeviceEnv
@@ -28,8 +27,9 @@ from logtrick.errors import EnvError, MissingExtraError
 from logtrick.evaluation import Evaluator
 from logtrick.files import PathLike, one_line_cause, write_bytes_atomic
 from logtrick.gridworlds import Gridworld, gridworld
-from logtrick.memory import call, initial_carry
 from logtrick.plots import COLORS
+from logtrick.policies.actor_critic import Acting
+from logtrick.policies.memory import call, initial_carry
 from logtrick.rollouts import executable
 
 CELL = 32

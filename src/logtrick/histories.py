@@ -18,7 +18,7 @@ from jaxtyping import Array, Float64, Int, Int32
 
 from logtrick.errors import MDPError, ShapeError
 from logtrick.mdp import FiniteMDP
-from logtrick.memory import call, initial_carry
+from logtrick.policies.memory import call, initial_carry
 
 History = tuple[int, ...]
 """s_0 … s_t."""
@@ -65,7 +65,7 @@ class Histories:
 
     Example:
         >>> from logtrick import exact, problems
-        >>> from logtrick.recurrent import RecurrentPolicy
+        >>> from logtrick.policies.recurrent import RecurrentPolicy
         >>> from gymnasium.spaces import Discrete
         >>> base = problems.sequences(2)
         >>> tree = Histories(base)

@@ -88,16 +88,16 @@ class FiniteMDP(MDPArrays):
         set_ = object.__setattr__
         set_(self, "gamma", validation.checked_gamma(self.gamma))
         start = validation.uniform_start(self.terminal) if self.start is None else self.start
-        set_(self, "start", frozen(start, np.float64))
+        set_(self, "start", frozen(validation.as_numbers("start", start, np.float64)))
         observations = np.arange(self.num_states, dtype=np.int32)
         if self.observations is not None:
             observations = np.asarray(self.observations)
-        set_(self, "observations", frozen(observations, observations.dtype))
+        set_(self, "observations", frozen(observations))
         for names in ("state_names", "action_names"):
             given = getattr(self, names)
             set_(self, names, None if given is None else tuple(map(str, given)))
         if self.layout is not None:
-            set_(self, "layout", frozen(self.layout, np.int32))
+            set_(self, "layout", frozen(validation.as_numbers("layout", self.layout, np.int32)))
         validation.check_labels(self)
 
     @cached_property
@@ -135,7 +135,8 @@ class FiniteMDP(MDPArrays):
             raise ConfigError(f"replace cannot change {sorted(unknown)}; build a new MDP instead")
         new = copy.copy(self)
         if "rewards" in changes:
-            object.__setattr__(new, "rewards", frozen(changes.pop("rewards"), np.float64))
+            rewards = validation.as_numbers("rewards", changes.pop("rewards"), np.float64)
+            object.__setattr__(new, "rewards", frozen(rewards))
             validation.check_rewards(new)
             new.__dict__.pop("pair_rewards", None)
         for name, value in changes.items():

@@ -10,10 +10,23 @@ from scipy import sparse
 
 from logtrick import validation
 
+_KINDS = {
+    "pair_offsets": np.int64,
+    "pair_actions": np.int32,
+    "outcome_offsets": np.int64,
+    "successors": np.int32,
+    "probabilities": np.float64,
+    "rewards": np.float64,
+    "terminated": np.bool_,
+}
 
-def frozen(array: Any, dtype: Any) -> np.ndarray:
-    """A read-only view, so that nobody changes an MDP after it was checked."""
-    view = np.ascontiguousarray(array, dtype).view()
+
+def frozen(array: np.ndarray) -> Any:
+    """A read-only view, so that nobody changes an MDP after it was checked.
+
+    The kernels of `planning` are compiled once for read-only arrays and once for others.
+    """
+    view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
 
@@ -37,19 +50,13 @@ class MDPArrays:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        set_(self, "pair_offsets", frozen(self.pair_offsets, np.int64))
-        set_(self, "pair_actions", frozen(self.pair_actions, np.int32))
-        set_(self, "outcome_offsets", frozen(self.outcome_offsets, np.int64))
-        set_(self, "successors", frozen(self.successors, np.int32))
-        set_(self, "probabilities", frozen(self.probabilities, np.float64))
-        set_(self, "rewards", frozen(self.rewards, np.float64))
-        set_(self, "terminated", frozen(self.terminated, np.bool_))
+        for name, dtype in _KINDS.items():
+            set_(self, name, frozen(validation.as_numbers(name, getattr(self, name), dtype)))
         validation.check_structure(self)
         terminal = self._absorbing_and_paying_nothing()
-        set_(self, "terminal", frozen(terminal, np.bool_))
+        set_(self, "terminal", frozen(terminal))
         if terminal.any():
-            ends = self.terminated | terminal[self.successors]
-            set_(self, "terminated", frozen(ends, np.bool_))
+            set_(self, "terminated", frozen(self.terminated | terminal[self.successors]))
 
     @property
     def num_states(self) -> int:
@@ -75,26 +82,26 @@ class MDPArrays:
     def pair_states(self) -> Int32[np.ndarray, " P"]:
         """The state of each pair."""
         states = np.arange(self.num_states, dtype=np.int32)
-        return frozen(np.repeat(states, np.diff(self.pair_offsets)), np.int32)
+        return frozen(np.repeat(states, np.diff(self.pair_offsets)))
 
     @cached_property
     def available(self) -> Bool[np.ndarray, "S A"]:
         """Which state has which action."""
         mask = np.zeros((self.num_states, self.num_actions), np.bool_)
         mask[self.pair_states, self.pair_actions] = True
-        return frozen(mask, np.bool_)
+        return frozen(mask)
 
     @cached_property
     def pair_rewards(self) -> Float64[np.ndarray, " P"]:
         """R(s, a), the expected immediate reward of each pair."""
         expected = np.add.reduceat(self.probabilities * self.rewards, self.outcome_offsets[:-1])
-        return frozen(expected, np.float64)
+        return frozen(expected)
 
     @cached_property
     def pair_ends(self) -> Bool[np.ndarray, " P"]:
         """Which pairs have an outcome that ends the episode."""
         ends = self.terminated & (self.probabilities > 0)
-        return frozen(np.logical_or.reduceat(ends, self.outcome_offsets[:-1]), np.bool_)
+        return frozen(np.logical_or.reduceat(ends, self.outcome_offsets[:-1]))
 
     @cached_property
     def continuation(self) -> sparse.csr_array:

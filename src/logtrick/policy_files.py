@@ -131,7 +131,7 @@ def _from_json(path: Path) -> np.ndarray:
 def _of_run(mdp: FiniteMDP, path: Path) -> NamedPolicy:
     """The first seed's policy, if it sees and does what there is on this MDP."""
     from logtrick.envs import finite
-    from logtrick.runs import load
+    from logtrick.runs.run import load
 
     run = load(path)
     config = run.config

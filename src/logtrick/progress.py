@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from logtrick.runs import Run
+from logtrick.runs.run import Run
+from logtrick.terminal import console, say
 
 Rows = list[dict[str, Any]]
 VISIBLE_AFTER = 0.5
@@ -33,7 +33,7 @@ class Observer:
 
     def note(self, message: str) -> None:
         """Something that the user should read."""
-        _say(Console(stderr=True), message)
+        say(console(stderr=True), message, label="note", style="yellow")
 
     def end(self, runs: Sequence[Run]) -> None:
         """Training is over, or was interrupted."""
@@ -46,7 +46,7 @@ class ProgressBar(Observer):
     """
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True)
+        self.console = console(stderr=True)
         self.bar: Progress | None = None
         self.task = TaskID(0)
 
@@ -68,9 +68,8 @@ class ProgressBar(Observer):
         if steps_done >= config.steps or all(run.stopped_early for run in runs):
             again = ", finished before"
         self.console.print(
-            f"[bold]{config.env}[/] ({where}) · {config.algorithm.name} · {config.steps:,} steps"
-            f"{seeds}{again}\n[dim]{path}[/]",
-            highlight=False,
+            f"[bold]{escape(config.env)}[/] ({where}) · {config.algorithm.name} · "
+            f"{config.steps:,} steps{seeds}{again}\n[dim]{escape(str(path))}[/]"
         )
         if self.console.is_terminal:
             self.bar = Progress(
@@ -91,7 +90,7 @@ class ProgressBar(Observer):
         """Say how long it took; training starts now."""
         if self.bar is not None:
             self.bar.update(self.task, description="training ")
-        self.console.print(f"[dim]compiled in {seconds:.1f} s[/]", highlight=False)
+        self.console.print(f"[dim]compiled in {seconds:.1f} s[/]")
 
     def visit(self, rows: Sequence[Rows], steps: int, seconds: float) -> None:
         """Move the bar."""
@@ -109,20 +108,18 @@ class ProgressBar(Observer):
         elif steps * 10 // self.total > self.lines:
             self.lines = steps * 10 // self.total
             percent = min(100, steps * 100 // self.total)
-            self.console.print(f"{percent:3d}%  {speed}  return {score}", highlight=False)
+            self.console.print(f"{percent:3d}%  {speed}  return {score}")
 
     def evaluated(self, rows: Rows) -> None:
         """Say how the policies did."""
         mean = sum(row["return"] for row in rows) / len(rows)
         steps = min(row["steps"] for row in rows)
         where = f"{len(rows[0]['returns'])} episodes{' each' if len(rows) > 1 else ''}"
-        self.console.print(
-            f"[dim]evaluated at {steps:,}:[/] {mean:.1f} [dim]({where})[/]", highlight=False
-        )
+        self.console.print(f"[dim]evaluated at {steps:,}:[/] {mean:.1f} [dim]({where})[/]")
 
     def note(self, message: str) -> None:
         """Tell the user, above the bar."""
-        _say(self.console, message)
+        say(self.console, message, label="note", style="yellow")
 
     def end(self, runs: Sequence[Run]) -> None:
         """Leave the bar as it is."""
@@ -142,7 +139,7 @@ class BoundBar:
             TextColumn("solving"),
             BarColumn(),
             TextColumn("{task.fields[words]}"),
-            console=Console(stderr=True),
+            console=console(stderr=True),
             transient=True,
         )
         self.task = self.bar.add_task("", total=None, words="")
@@ -167,7 +164,3 @@ class BoundBar:
             done = math.log(self.first / found.error_bound)
             self.bar.update(self.task, total=whole, completed=min(max(done, 0.0), whole))
         self.bar.update(self.task, words=words)
-
-
-def _say(console: Console, message: str) -> None:
-    console.print(f"[yellow]note:[/] {escape(message)}", highlight=False, soft_wrap=True)

@@ -17,11 +17,11 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spaces import over_leaves
-from logtrick.memory import call, initial_carry
+from logtrick.policies.memory import call, initial_carry
 
 AnyArray = Any  # of JAX, or of NumPy when it comes from host environments
 Policy = Callable[..., Any]
-"""obs -> Distribution, or with memory: see `logtrick.memory`."""
+"""obs -> Distribution, or with memory: see `logtrick.policies.memory`."""
 FRESH_BYTES = 2**18
 """Fresh starts for all steps of a row are drawn beforehand if they need less memory than this."""
 

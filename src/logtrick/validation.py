@@ -23,6 +23,29 @@ def checked_gamma(gamma: Any) -> float:
     return float(gamma)
 
 
+def as_numbers(name: str, array: Any, dtype: Any) -> np.ndarray:
+    """An array of another kind, if that holds the same numbers.
+
+    Raises:
+        ShapeError: it is no array of numbers.
+        MDPError: a number would change.
+    """
+    try:
+        given = np.asarray(array)
+        if given.dtype.kind not in "biuf":
+            raise TypeError(f"its entries are {given.dtype}")
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"{name} is no array of numbers: {error}") from error
+    with np.errstate(invalid="ignore"):
+        numbers = np.asarray(given, dtype)
+    if not np.can_cast(given.dtype, numbers.dtype):
+        changed = numbers != given
+        if changed.any():
+            entry, kind = given[changed].flat[0], numbers.dtype
+            raise MDPError(f"{name} has the entry {entry}, which {kind} cannot hold")
+    return numbers
+
+
 def check_structure(mdp: "MDPArrays") -> None:
     """Offsets, action sets, successors, probabilities and rewards."""
     _check_offsets("pair_offsets", mdp.pair_offsets, mdp.num_pairs)
@@ -164,7 +187,7 @@ def start_field(start: Any, num_states: int) -> dict[str, Any]:
     """The field `start` from a distribution or a state's number; no field from None."""
     if start is None:
         return {}
-    array = np.asarray(start, np.float64)
+    array = as_numbers("start", start, np.float64)
     if array.ndim > 0:
         return {"start": array}
     if not math.isfinite(array) or array != int(array) or not 0 <= array < num_states:

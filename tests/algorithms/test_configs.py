@@ -24,6 +24,7 @@ from logtrick.errors import ConfigError
         ({"learning_rate": 0.0}, "greater than 0"),
         ({"entropy_coef": -1.0}, "at least 0"),
         ({"psi": "advantage!"}, "one of 'total_return'"),
+        ({"psi": "vtrace"}, "it must be another ψ: 'vtrace' is for actors that lag"),
         ({"weighting": "both"}, "'discounted'"),
         ({"hidden": (0,)}, "positive widths"),
         ({"hidden": 64}, "a tuple of whole numbers"),

@@ -11,7 +11,6 @@ import pytest
 
 import logtrick as lt
 from logtrick import exact, problems
-from logtrick.actor_critic import ActorCritic
 from logtrick.algorithms import grouped
 from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.algorithms.group_configs import (
@@ -34,6 +33,7 @@ from logtrick.auditing.settings import Settings
 from logtrick.envs import resolve
 from logtrick.errors import ConfigError
 from logtrick.policies import SoftmaxTable
+from logtrick.policies.actor_critic import ActorCritic
 from logtrick.problems.tokens import SequenceTask
 from logtrick.psi.registry import ESTIMATORS
 from logtrick.rollouts import Trajectory

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import logtrick as lt
-from logtrick.actor_critic import ActorCritic
 from logtrick.algorithms import update
 from logtrick.algorithms.estimation import estimate, forward
 from logtrick.algorithms.learning import adapted, learn, scheduled
@@ -18,6 +17,7 @@ from logtrick.algorithms.trust_region import policy_step
 from logtrick.envs import resolve
 from logtrick.natural import mean_kl
 from logtrick.policies import MLPPolicy, MLPValue
+from logtrick.policies.actor_critic import ActorCritic
 from logtrick.rollouts import rollout
 
 ENV = resolve("CartPole-v1")

@@ -17,7 +17,7 @@ from logtrick.errors import (
     MultichainError,
     ShapeError,
 )
-from logtrick.exact import evaluation
+from logtrick.exact import evaluation, tables
 from logtrick.mdp import FiniteMDP
 
 STORAGES = ("dense", "sparse")
@@ -37,9 +37,11 @@ def islands():
 def test_improper_policies_name_the_states(storage):
     mdp = problems.frozen_lake(gamma=1.0, is_slippery=False).replace(storage=storage)
     left = np.zeros(16, int)
-    with pytest.raises(ImproperPolicyError, match=r"8 of 16 states \(0, 1, 2, 3, 4, 8, 9, 10\)"):
+    with pytest.raises(
+        ImproperPolicyError, match=r"8 of 16 states \(states 0, 1, 2, 3, 4, 8, 9, 10\)"
+    ):
         exact.state_values(mdp, left)
-    with pytest.raises(ImproperPolicyError, match=r"stays in states 0$"):
+    with pytest.raises(ImproperPolicyError, match=r"stays in state 0$"):
         exact.policy_gradient(mdp.replace(gamma=0.9), left, "total")
     assert exact.objective(mdp.replace(gamma=0.9), left) == 0
 
@@ -55,7 +57,7 @@ def test_an_unreachable_trap_is_refused_too():
 @pytest.mark.parametrize("storage", STORAGES)
 def test_multichain_names_two_classes(storage):
     mdp = islands().replace(storage=storage)
-    with pytest.raises(MultichainError, match="states 0 and states 1"):
+    with pytest.raises(MultichainError, match="state 0 and state 1"):
         exact.gain_and_bias(mdp, np.ones((3, 1)))
 
 
@@ -132,8 +134,7 @@ def test_logits_of_missing_actions_are_minus_infinity():
 
 
 def test_kinds_and_models():
-    unchecked = [inspect.unwrap(f) for f in (evaluation.gamma_of, evaluation.chain_of)]
     with pytest.raises(ConfigError, match="choose discounted, total or average"):
-        unchecked[0](problems.corridor(), "mean")
+        inspect.unwrap(evaluation.gamma_of)(problems.corridor(), "mean")
     with pytest.raises(ConfigError, match="ndarray is no MDP"):
-        unchecked[1](np.ones(3), np.ones((1, 1)))
+        inspect.unwrap(tables.probabilities)(np.ones(3), np.ones((1, 1)))

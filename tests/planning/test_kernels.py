@@ -5,8 +5,9 @@ import pytest
 from scipy import sparse
 
 from logtrick import problems
+from logtrick.mdp_arrays import frozen
 from logtrick.planning import kernels, krylov, threads
-from logtrick.planning.chains import Chain, frozen, policy_chain
+from logtrick.planning.chains import Chain, policy_chain
 from logtrick.planning.following import Followed
 from logtrick.planning.operators import Operator
 from logtrick.planning.threads import Team

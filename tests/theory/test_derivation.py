@@ -107,7 +107,7 @@ def test_every_line_against_its_printed_formula(seed, reading):
 
 
 @pytest.mark.parametrize("reading", READINGS)
-@pytest.mark.parametrize("seed", range(2, 6))
+@pytest.mark.parametrize("seed", range(2, 4))
 def test_which_steps_are_exact(seed, reading):
     mdp = random_mdp(seed, ends=False, gamma=0.8, shape=(5, 3))
     found = derive(mdp, softmax_table(mdp, seed), reading)

@@ -77,7 +77,7 @@ def check_ranges(algorithm: Any) -> None:
         wanted = "'batch' or 'none': the policy's step sees the whole batch at once"
         require("normalise", algorithm.normalise != "minibatch", wanted)
     corrected = hasattr(algorithm, "rho_bar")
-    wanted = "'vtrace' where, and only where, actors may lag (IMPALA)"
+    wanted = "'vtrace'" if corrected else "another ψ: 'vtrace' is for actors that lag (IMPALA)"
     require("psi", (algorithm.psi == "vtrace") == corrected, wanted)
     if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
         # γ^t ψ_t is computed in one piece, so there is no ψ alone that could be shifted first.

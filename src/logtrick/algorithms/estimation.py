@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from logtrick import psi
-from logtrick.actor_critic import unroll
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import IMPALA
+from logtrick.policies.actor_critic import unroll
 from logtrick.rollouts import Trajectory
 
 STD_EPS = 1e-8
@@ -163,7 +163,7 @@ def _on_policy_psi(
             return psi.td_residual(t.reward, values, next_values, *ends, gamma=gamma)
         case "n_step":
             return psi.n_step(t.reward, values, next_values, *ends, gamma=gamma, n=algorithm.n)
-        case _:  # "gae": "vtrace" belongs to IMPALA
+        case "gae" | "vtrace":  # which is IMPALA's alone, and was taken above
             lambda_ = algorithm.lambda_
             return psi.gae(t.reward, values, next_values, *ends, gamma=gamma, lambda_=lambda_)
 

@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from logtrick.acting import HostActor
-from logtrick.actor_critic import Acting
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.metrics import array_names
 from logtrick.algorithms.models import build_model
@@ -22,7 +21,8 @@ from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec, Workers
 from logtrick.errors import ConfigError
 from logtrick.host_rollouts import HostRollout
-from logtrick.memory import initial_carry
+from logtrick.policies.actor_critic import Acting
+from logtrick.policies.memory import initial_carry
 from logtrick.programs import Programs, over_seeds
 
 MAX_CHUNK = 256

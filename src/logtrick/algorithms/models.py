@@ -7,14 +7,14 @@ import jax
 import numpy as np
 from gymnasium import spaces
 
-from logtrick.actor_critic import ActorCritic, SharedActorCritic
 from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.normalisation import Normalised
 from logtrick.distributions import Distribution
 from logtrick.errors import ConfigError
-from logtrick.memory import call, initial_carry
-from logtrick.normalisation import Normalised
 from logtrick.policies import MLPPolicy, MLPValue
-from logtrick.recurrent import RecurrentPolicy, RecurrentValue
+from logtrick.policies.actor_critic import ActorCritic, SharedActorCritic
+from logtrick.policies.memory import call, initial_carry
+from logtrick.policies.recurrent import RecurrentPolicy, RecurrentValue
 
 
 def build_model(

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from logtrick.actor_critic import Acting
 from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import IMPALA, PPO
@@ -21,10 +20,11 @@ from logtrick.algorithms.estimation import Batch, estimate
 from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.learning import adapted, is_penalised, learn, scheduled
 from logtrick.algorithms.metrics import episodes, finite
+from logtrick.algorithms.normalisation import Normalised, RewardScale, trainable
 from logtrick.algorithms.update import optimizer
 from logtrick.envs.protocol import DeviceEnv
-from logtrick.memory import initial_carry
-from logtrick.normalisation import Normalised, RewardScale, trainable
+from logtrick.policies.actor_critic import Acting
+from logtrick.policies.memory import initial_carry
 from logtrick.rollouts import Row, Trajectory, rollout, start_rows
 
 

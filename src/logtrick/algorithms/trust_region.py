@@ -11,7 +11,7 @@ from jaxtyping import Array
 from logtrick import natural
 from logtrick.algorithms.configs import NPG, TRPO
 from logtrick.algorithms.estimation import Batch, forward
-from logtrick.normalisation import trainable
+from logtrick.algorithms.normalisation import trainable
 
 
 def policy_step(algorithm: NPG, model: Any, batch: Batch) -> tuple[Any, dict[str, Array]]:

@@ -18,7 +18,7 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import PPO
 from logtrick.algorithms.estimation import Batch, forward, standardise
 from logtrick.algorithms.group_base import GroupAlgorithm
-from logtrick.normalisation import trainable
+from logtrick.algorithms.normalisation import trainable
 
 Objective = Callable[[Algorithm, Any, Batch], tuple[Array, dict[str, Array]]]
 """(settings, model, batch) -> (what is to fall, metrics)."""

@@ -9,13 +9,13 @@ from logtrick.auditing.methods import sampled_batches
 from logtrick.auditing.plans import METHODS, Case, Plan
 from logtrick.auditing.policies import read_policy
 from logtrick.auditing.report import Flat, Report, exceeds_sampling_error
-from logtrick.auditing.settings import WEIGHTINGS, Settings, state_values
+from logtrick.auditing.settings import Settings, state_values
 from logtrick.auditing.truth import gradient, gradients
 from logtrick.auditing.verdict import Verdict
 from logtrick.errors import ConfigError
 from logtrick.histories import Histories
 from logtrick.mdp import FiniteMDP
-from logtrick.memory import has_memory
+from logtrick.policies.memory import has_memory
 from logtrick.psi.registry import ESTIMATORS, Estimator
 
 
@@ -174,8 +174,6 @@ def _sampled_verdict(case: Case, flat: Flat, samples: int) -> Verdict:
 
 
 def _row(estimator: Any, weighting: str) -> Estimator:
-    if weighting not in WEIGHTINGS:
-        raise ConfigError(f"weighting = {weighting!r}; it is 'discounted' or 'undiscounted'")
     if isinstance(estimator, Estimator):
         return estimator
     rows = {row.name: row for row in ESTIMATORS}

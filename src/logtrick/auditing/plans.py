@@ -13,7 +13,7 @@ from logtrick.auditing.paths import list_paths
 from logtrick.auditing.policies import ScoredPolicy, read_policy
 from logtrick.auditing.rules import Rule
 from logtrick.auditing.settings import Settings
-from logtrick.auditing.verdict import Judge
+from logtrick.auditing.verdict import MOST_DIRECTIONS, Judge
 from logtrick.errors import ConfigError, EstimatorError
 from logtrick.mdp import FiniteMDP
 from logtrick.psi.registry import Estimator
@@ -170,7 +170,6 @@ class Case:
             )
 
 
-def _affordable(method: Enumerated) -> int | None:
-    """Directions of the Jacobian that its cost allows; None is all."""
-    allowed = max(2, CALLS // (4 * len(method.listed.members)))
-    return None if allowed >= 64 else allowed
+def _affordable(method: Enumerated) -> int:
+    """Directions of the Jacobian that its cost allows."""
+    return min(MOST_DIRECTIONS, max(2, CALLS // (4 * len(method.listed.members))))

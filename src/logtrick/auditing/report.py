@@ -104,7 +104,7 @@ class Report:
 
     @property
     def scale(self) -> float:
-        """C that brings c ∇J nearest to the mean."""
+        """The c that brings c ∇J nearest to the mean."""
         squared = float(self.flat.gradient @ self.flat.gradient)
         return float(self.flat.mean @ self.flat.gradient) / squared if squared > 0 else np.nan
 

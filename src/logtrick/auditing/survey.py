@@ -12,7 +12,6 @@ from logtrick.auditing.closed_form import ESTIMATORS as CLOSED_FORMS
 from logtrick.auditing.entry import audit
 from logtrick.auditing.paths import list_paths
 from logtrick.auditing.policies import read_policy
-from logtrick.auditing.report import Report
 from logtrick.auditing.rules import BOOTSTRAPPED
 from logtrick.auditing.verdict import ONE_PARAMETER, free_directions
 from logtrick.errors import EstimatorError
@@ -113,16 +112,14 @@ def survey(mdps: Sequence[str] = MDPS) -> Iterator[Cell]:
 
 
 def _of_trajectory(row: Estimator, problem: Problem, *, wrong: bool) -> Cell:
-    critic = {True: "wrong", False: "V_π"}[wrong] if row.psi in BOOTSTRAPPED else ""
+    critic = ("wrong" if wrong else "V_π") if row.psi in BOOTSTRAPPED else ""
+    expected = _expected_of_trajectory(row, problem, wrong=wrong)
     values = problem.critic if wrong else None
     try:
         report = audit(row, problem.mdp, problem.policy, values=values, n=STEPS)
     except EstimatorError:
-        expected = _expected_of_trajectory(row, problem, wrong=wrong)
-        return Cell(
-            row.name, str(row.claim), problem.name, critic, INFINITE, expected, float("nan")
-        )
-    return _cell(row, problem, critic, report, _expected_of_trajectory(row, problem, wrong=wrong))
+        return _cell(row, problem, critic, INFINITE, float("nan"), expected)
+    return _cell(row, problem, critic, report.gradient_of, report.residual, expected)
 
 
 def _of_group(row: Estimator, problem: Problem) -> Cell:
@@ -133,14 +130,18 @@ def _of_group(row: Estimator, problem: Problem) -> Cell:
     turned = report.residual >= smaller.residual and not problem.one_parameter
     if row.claim is Claim.LARGE_BATCH and turned:
         expected = ("nearer to ∇J as the batch grows",)
-    return _cell(row, problem, "", report, expected)
+    return _cell(row, problem, "", report.gradient_of, report.residual, expected)
 
 
 def _cell(
-    row: Estimator, problem: Problem, critic: str, report: Report, expected: tuple[str, ...]
+    row: Estimator,
+    problem: Problem,
+    critic: str,
+    measured: str,
+    residual: float,
+    expected: tuple[str, ...],
 ) -> Cell:
-    claim, measured = str(row.claim), report.gradient_of
-    return Cell(row.name, claim, problem.name, critic, measured, expected, report.residual)
+    return Cell(row.name, str(row.claim), problem.name, critic, measured, expected, residual)
 
 
 def _expected_of_trajectory(row: Estimator, problem: Problem, *, wrong: bool) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ def descent(loss: Loss) -> Callable[..., Mapping[str, Any]]:
                 "0, so that what is in .grad belongs to the policy that is audited"
             )
         return {
-            name: torch_zeros(after[name]) if gradient is None else -gradient
+            name: _zeros(after[name]) if gradient is None else -gradient
             for name, gradient in gradients.items()
         }
 
@@ -166,7 +166,7 @@ class TorchPolicy(ScoredPolicy):
                 table[state, action], parameters, retain_graph=True, allow_unused=True
             )
             named = zip(self.names, parameters, gradient, strict=True)
-            rows.append(self.flat({n: torch_zeros(p) if g is None else g for n, p, g in named}))
+            rows.append(self.flat({n: _zeros(p) if g is None else g for n, p, g in named}))
         return np.stack(rows)
 
     def at(self, theta: Float64[np.ndarray, " N"]) -> "TorchPolicy":
@@ -245,7 +245,7 @@ class TorchRunner:
         return np.stack(rows)
 
 
-def torch_zeros(parameter: Any) -> Any:
+def _zeros(parameter: Any) -> Any:
     """Zeros shaped like a parameter."""
     return _torch().zeros_like(parameter)
 

@@ -24,7 +24,7 @@ STENCIL = ((1, 8 / 12), (2, -1 / 12))
 """Central differences of fourth order: (steps away, weight)."""
 ONE_PARAMETER = "undecidable (one parameter)"
 MOST_DIRECTIONS = 64
-"""With more parameters M is taken on this many random directions."""
+"""With more parameters M is taken on so many random directions at most."""
 
 
 class Verdict(NamedTuple):
@@ -41,12 +41,12 @@ class Judge:
     Args:
         mean: policy -> expected update.
         resolution: rounding of one estimate, relative.
-        directions: on how many directions M is taken; None is all parameters, up to a limit.
+        directions: with more parameters M is taken on so many random directions.
     """
 
     mean: Mean
     resolution: float = float(np.finfo(np.float64).eps)
-    directions: int | None = None
+    directions: int = MOST_DIRECTIONS
 
     @property
     def tolerance(self) -> float:
@@ -108,7 +108,7 @@ class Judge:
     def curl(self, policy: ScoredPolicy) -> float:
         """‖M − Mᵀ‖/‖M + Mᵀ‖ in Frobenius' norm; 0 where M = 0."""
         size = policy.theta.size
-        count = min(size, self.directions or MOST_DIRECTIONS)
+        count = min(size, self.directions)
         directions = np.eye(size)
         if count < size:
             directions = np.linalg.qr(np.random.default_rng(0).normal(size=(size, count)))[0].T

@@ -13,7 +13,7 @@ class Derive:
     Example: logtrick derive two_state_loop --reading stationary
     """
 
-    mdp: Annotated[str, tyro.conf.Positional]
+    mdp: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MDP")]
     """A problem (corridor, two_state_loop …), a Gymnasium id with a transition table, or a file
     (.tra, .umb, .npz)."""
     reading: Literal["start", "stationary", "average"] = "start"

@@ -15,7 +15,7 @@ class Enjoy:
     Example: logtrick enjoy runs/CartPole-v1-ppo-20260101-120000 --out episode.gif
     """
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     out: str | None = None
     """Write the episode there instead: NAME.gif, or a folder for one PNG file a frame."""
@@ -31,10 +31,9 @@ class Enjoy:
 
 def run(options: Enjoy) -> None:
     """Play, and show or write."""
-    from rich.console import Console
-
     from logtrick.compilation import use_compilation_cache
-    from logtrick.runs import load
+    from logtrick.runs.run import load
+    from logtrick.terminal import console, say
 
     use_compilation_cache()
     result = load(options.run)
@@ -46,12 +45,12 @@ def run(options: Enjoy) -> None:
         max_steps=options.max_steps,
         mode="human" if shown else "rgb_array",
     )
-    console = Console()
-    console.print(f"return {film.episode_return:.1f}", highlight=False)
+    to = console()
+    say(to, f"return {film.episode_return:.1f}")
     if not shown:
         path = options.out or result.path / "episode.gif"
         film.save(path)
-        console.print(f"{len(film.frames)} frames in {path}", highlight=False, soft_wrap=True)
+        say(to, f"{len(film.frames)} frames in {path}")
 
 
 def has_display() -> bool:

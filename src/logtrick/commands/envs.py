@@ -13,7 +13,7 @@ class Envs:
     Example: logtrick envs cartpole
     """
 
-    filter: Annotated[str, tyro.conf.Positional] = ""
+    filter: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = ""
     """Show only ids that contain this, in upper or lower case."""
     json: bool = False
     """Print the rows as JSON."""

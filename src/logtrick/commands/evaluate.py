@@ -13,7 +13,7 @@ class Eval:
     Example: logtrick eval runs/CartPole-v1-ppo-20260101-120000 --episodes 20
     """
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     episodes: int = 100
     """Episodes, for each seed's policy."""
@@ -33,7 +33,7 @@ def run(options: Eval) -> None:
     """Evaluate and print."""
     from logtrick.commands.output import evaluation_table, print_json
     from logtrick.compilation import use_compilation_cache
-    from logtrick.runs import load
+    from logtrick.runs.run import load
 
     use_compilation_cache()
     result = load(options.run)

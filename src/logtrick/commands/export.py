@@ -13,7 +13,7 @@ class Export:
     Example: logtrick export runs/CartPole-v1-ppo-20260101-120000 --out exported
     """
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     out: str
     """The folder to write: policy.jaxexport, policy.json, README.md."""
@@ -23,9 +23,8 @@ class Export:
 
 def run(options: Export) -> None:
     """Write, and say where."""
-    from rich.console import Console
-
-    from logtrick.runs import load
+    from logtrick.runs.run import load
+    from logtrick.terminal import console, say
 
     path = load(options.run).export(options.out, policy=options.policy)
-    Console().print(f"{path}/README.md says how to load it", highlight=False, soft_wrap=True)
+    say(console(), f"{path}/README.md says how to load it")

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from logtrick.derivation import Derivation
-from logtrick.runs import Run, Scores
+from logtrick.runs.run import Run, Scores
+from logtrick.runs.summaries import run_summary
+from logtrick.runs.sweeps import Sweep
 from logtrick.statistics import summarise
-from logtrick.summaries import run_summary
-from logtrick.sweeps import Sweep
+from logtrick.terminal import console, say
 
 
 def print_json(value: Any) -> None:
@@ -32,7 +32,7 @@ def run_table(run: Run) -> None:
     state = "finished" if summary["finished"] else "unfinished"
     if summary["stopped_early"]:
         state = f"stopped at its score, after {summary['steps_done']:,} steps"
-    table.add_row("run", f"{summary['run']} ({state})")
+    table.add_row("run", escape(f"{summary['run']} ({state})"))
     if (score := summary["score"]) is None:
         table.add_row("return", "– (no episode has ended yet)")
     else:
@@ -52,32 +52,32 @@ def run_table(run: Run) -> None:
             f"{summary['seconds']:.1f} s training ({speed:,.0f} steps/s), "
             f"{summary['compile_seconds']:.1f} s compiling",
         )
-    table.add_row("report", str(run.path / "report.html"))
+    table.add_row("report", escape(str(run.path / "report.html")))
     if not summary["finished"]:
-        table.add_row("go on", f"logtrick train --resume {run.path}")
-    Console().print(table, highlight=False, soft_wrap=True)
+        table.add_row("go on", escape(f"logtrick train --resume {run.path}"))
+    console().print(table, soft_wrap=True)
 
 
 def evaluation_table(run: Run, scores: Scores, *, greedy: bool) -> None:
     """Print the returns of evaluation episodes."""
     how = "the most probable actions" if greedy else "sampled actions"
-    table = Table(title=f"{run.config.env}, {how}, {scores.returns.shape[1]} episodes each")
+    table = Table(title=f"{escape(run.config.env)}, {how}, {scores.returns.shape[1]} episodes each")
     for name in ("seed", "return", "± std", "min", "max", "length"):
         table.add_column(name, justify="right")
     for s, (returns, lengths) in enumerate(zip(scores.returns, scores.lengths, strict=True)):
         numbers = (returns.mean(), returns.std(), returns.min(), returns.max(), lengths.mean())
         table.add_row(str(run.config.seed + s), *(f"{x:.1f}" for x in numbers))
-    console = Console()
-    console.print(table)
+    to = console()
+    to.print(table)
     if len(scores.returns) > 1:
         score = summarise(scores.returns.mean(axis=1))._asdict()
-        console.print(f"mean {score['mean']:.1f} · {_interval(score)}", highlight=False)
+        to.print(f"mean {score['mean']:.1f} · {_interval(score)}")
 
 
 def sweep_table(found: Sweep) -> None:
     """Print a sweep's points, the best first."""
     rows, names = found.results, list(found.told["values"])
-    table = Table(title=f"{found.told['base']['env']}, final returns")
+    table = Table(title=f"{escape(found.told['base']['env'])}, final returns")
     for name in ("point", *names, "mean ± std", "IQM", "95 % interval"):
         table.add_column(name, justify="right")
     for row in rows:
@@ -91,20 +91,19 @@ def sweep_table(found: Sweep) -> None:
         table.add_row(
             row["point"], *settings, f"{row['mean']:.1f}{std}", f"{row['iqm']:.1f}", escape(ends)
         )
-    console = Console()
-    console.print(table)
-    console.print(
-        f"[dim]{found.path}: results.json, results.md, and a run folder each[/]",
-        highlight=False,
+    to = console()
+    to.print(table)
+    to.print(
+        f"[dim]{escape(str(found.path))}: results.json, results.md, and a run folder each[/]",
         soft_wrap=True,
     )
 
 
 def envs_table(rows: Sequence[Any], filter_: str) -> None:
     """Print the environments."""
-    console = Console()
+    to = console()
     if not rows:
-        console.print(f"No environment here has {filter_!r} in its id.", highlight=False)
+        say(to, f"No environment here has {filter_!r} in its id.")
         return
     table = Table()
     table.add_column("id", no_wrap=True)
@@ -117,18 +116,18 @@ def envs_table(rows: Sequence[Any], filter_: str) -> None:
         can = f"after [{lines.index(row.install) + 1}]" if row.install else words[row.trainable]
         spaces = f"{row.observation} → {row.action}" if row.observation else ""
         table.add_row(row.id, row.kind, spaces, escape(can))
-    console.print(table)
+    to.print(table)
     if any(row.trainable is None and not row.install for row in rows):
-        console.print("[dim]?  known once it is made: logtrick train ID says so[/]")
+        to.print("[dim]?  known once it is made: logtrick train ID says so[/]")
     for number, line in enumerate(lines, 1):
-        console.print(f"[dim]{escape(f'[{number}]')} {escape(line)}[/]", highlight=False)
+        to.print(f"[dim]{escape(f'[{number}] {line}')}[/]")
 
 
 def presets_table(rows: Sequence[Mapping[str, Any]], filter_: str) -> None:
     """Print the presets, and what was reached with them."""
-    console = Console()
+    to = console()
     if not rows:
-        console.print(f"No preset's environment has {filter_!r} in its name.", highlight=False)
+        say(to, f"No preset's environment has {filter_!r} in its name.")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("environment", "algo"):
@@ -143,18 +142,17 @@ def presets_table(rows: Sequence[Mapping[str, Any]], filter_: str) -> None:
         steps = f"{row['steps'] / 1e6:g} M"
         cells = row["environment"], row["algorithm"]["name"], steps, seeds, reached
         table.add_row(*map(escape, cells))
-    console.print(table, highlight=False)
-    console.print(
+    to.print(table)
+    to.print(
         "\n[dim]Training returns over the last episodes; –: not measured.\n"
         "A short name is an id without prefix and version: logtrick train hopper.[/]",
-        highlight=False,
         soft_wrap=True,
     )
 
 
 def derivation_tables(name: str, source: str, found: Derivation) -> None:
     """Print the seven lines, the five identities, and what they come to."""
-    console = Console()
+    to = console()
     head = f"{name}, {source} policy, γ = {found.gamma:g}, reading {found.reading!r}"
     lines, identities = (Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1)) for _ in range(2))
     for title in ("line", "value", "norm", "off", "angle", "from the line before"):
@@ -167,7 +165,7 @@ def derivation_tables(name: str, source: str, found: Derivation) -> None:
         identities.add_row(*map(escape, identity))
     normaliser = f"D7, a sum over time, is {found.normaliser:.6g} × D6, one expectation."
     for part in (escape(head), lines, normaliser, identities, escape(found.sentence)):
-        console.print(part, highlight=False)
+        to.print(part)
 
 
 def _interval(score: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ class Presets:
     Example: logtrick presets hopper
     """
 
-    filter: Annotated[str, tyro.conf.Positional] = ""
+    filter: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[NAME]")] = ""
     """Show only environments whose id or short name contains this, in upper or lower case."""
     json: bool = False
     """Print the rows as JSON, with every setting."""

@@ -13,7 +13,7 @@ class Report:
     Example: logtrick report runs/CartPole-v1-ppo-20260101-120000
     """
 
-    run: Annotated[str, tyro.conf.Positional]
+    run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     video: bool = False
     """Play an episode with the first seed's policy, and put its GIF into the report."""
@@ -24,8 +24,8 @@ class Report:
 def run(options: Report) -> None:
     """Write and print."""
     from logtrick.commands.output import print_json, run_table
-    from logtrick.runs import load
-    from logtrick.summaries import run_summary
+    from logtrick.runs.run import load
+    from logtrick.runs.summaries import run_summary
 
     result = load(options.run)
     result.report(video=options.video)

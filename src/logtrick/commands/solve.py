@@ -14,7 +14,7 @@ class Solve:
     Example: logtrick solve frozen_lake --out lake.html
     """
 
-    mdp: Annotated[str, tyro.conf.Positional]
+    mdp: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MDP")]
     """A problem (corridor, garnet:1000,4,seed=3 …), a Gymnasium id with a transition table
     (FrozenLake-v1), or a file (.tra, .umb, .npz)."""
     gamma: float | None = None

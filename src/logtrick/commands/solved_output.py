@@ -1,6 +1,5 @@
 """What `logtrick solve` prints: the headline numbers, then the states, as a grid or a table."""
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -8,6 +7,7 @@ from logtrick.commands.terminal_grid import pictures
 from logtrick.gridworlds import gridworld
 from logtrick.solution_report import facts, state_rows
 from logtrick.solving import Solved
+from logtrick.terminal import console
 
 #: So many states are shown; of more, those that are visited most.
 SHOWN = 20
@@ -15,7 +15,7 @@ SHOWN = 20
 
 def print_solved(solved: Solved, out: str | None) -> None:
     """Print everything there is room for."""
-    console = Console()
+    to = console()
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
@@ -23,10 +23,10 @@ def print_solved(solved: Solved, out: str | None) -> None:
         table.add_row(name, escape(value))
     if out is not None:
         table.add_row("written", escape(out))
-    console.print(table, highlight=False)
-    console.print()
+    to.print(table)
+    to.print()
     grid = gridworld(solved.mdp)
-    console.print(_states(solved) if grid is None else pictures(solved, grid, console))
+    to.print(_states(solved) if grid is None else pictures(solved, grid, to))
 
 
 def _states(solved: Solved) -> Table:

@@ -23,7 +23,7 @@ class Sweep:
     Example: logtrick sweep CartPole-v1 --set learning_rate=1e-3,3e-4 --set gamma=.98,.99
     """
 
-    env: Annotated[str, tyro.conf.Positional] = ""
+    env: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ENV]")] = ""
     """The environment; `logtrick envs` lists what there is."""
     algo: str = "ppo"
     """Its preset for the environment is what all points share."""
@@ -55,7 +55,7 @@ def run(options: Sweep) -> None:
     from logtrick.commands.output import print_json, sweep_table
     from logtrick.presets import preset
     from logtrick.progress import ProgressBar
-    from logtrick.sweeping import resume_sweep, sweep
+    from logtrick.training.sweeping import resume_sweep, sweep
 
     progress = ProgressBar()
     if options.resume is not None:
@@ -74,7 +74,7 @@ def run(options: Sweep) -> None:
         if options.optuna is None:
             found = sweep(options.env, chosen.algorithm, values, **common)
         else:
-            from logtrick.searching import search
+            from logtrick.training.searching import search
 
             found = search(options.env, chosen.algorithm, values, options.optuna, **common)
     if options.json:
@@ -111,7 +111,7 @@ def read_values(texts: list[str], algorithm: type[Any]) -> dict[str, Any]:
 
 def _read(given: str, annotation: str) -> Any:
     if (found := _RANGE.fullmatch(given)) is not None:
-        from logtrick.searching import Range
+        from logtrick.training.searching import Range
 
         low, high = (_value(end, annotation) for end in found.group(2, 3))
         return Range(low, high, log=found.group(1) is not None)

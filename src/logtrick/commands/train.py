@@ -20,7 +20,7 @@ class Train:
     Example: logtrick train CartPole-v1 --seeds 4
     """
 
-    env: Annotated[str, tyro.conf.Positional] = ""
+    env: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ENV]")] = ""
     """The environment: an id (`logtrick envs`) or a preset's short name (`logtrick presets`)."""
     algo: str = "ppo"
     """ppo, trpo, npg, a2c, impala, reinforce; rloo, grpo, dr_grpo, dapo, gspo, cispo,
@@ -59,8 +59,8 @@ def run(options: Train) -> None:
     """Train, show progress, write the report, print the summary."""
     from logtrick.commands.output import print_json, run_table
     from logtrick.progress import ProgressBar
-    from logtrick.summaries import run_summary
-    from logtrick.training import resume, train
+    from logtrick.runs.summaries import run_summary
+    from logtrick.training.entry import resume, train
 
     progress = ProgressBar()
     if options.resume is not None:
@@ -93,7 +93,7 @@ def run(options: Train) -> None:
 
 def _evaluation(options: Train) -> Any:
     """The evaluations that were asked for; None where none were."""
-    from logtrick.run_config import Evaluation
+    from logtrick.runs.config import Evaluation
 
     if options.eval_every is None and options.stop_at is None:
         return None

@@ -69,7 +69,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     if not trainable(spec.observation_space, spec.action_space):
         raise SpaceError(
             f"{spec.id}: from {spec.observation_space} to {spec.action_space}: policies serve no "
-            "such spaces; see `logtrick.encoders` and `logtrick.heads`."
+            "such spaces; see `logtrick.policies.encoders` and `logtrick.policies.heads`."
         )
     for space in (spec.observation_space, spec.action_space):
         if isinstance(space, spaces.Dict | spaces.Tuple):

@@ -85,8 +85,8 @@ class FiniteChain(Chain):
         if len(classes) > 1:
             first, second = (_listed(group) for group in classes[:2])
             raise MultichainError(
-                f"the policy's chain has {len(classes)} closed classes, among them states {first} "
-                f"and states {second}; its average reward depends on where it starts"
+                f"the policy's chain has {len(classes)} closed classes, among them {first} and "
+                f"{second}; its average reward depends on where it starts"
             )
         anchor = self._often_visited(classes[0])
         matrix = self.transitions.copy()
@@ -128,15 +128,16 @@ class FiniteChain(Chain):
             trap = next(group for group in closed_classes(self.transitions) if stuck[group].all())
             raise ImproperPolicyError(
                 f"at γ = 1 the policy never ends from {len(inside)} of {len(stuck)} states "
-                f"({_listed(inside)}): it stays in states {_listed(trap)}"
+                f"({_listed(inside)}): it stays in {_listed(trap)}"
             )
 
     def _check_continuing(self) -> None:
         ends = self._ends()
         if ends.any():
             raise MDPError(
-                f"episodes end in state {int(np.argmax(ends))}, so there is no average reward; "
-                "mdp.restarting() sends ends back to the start"
+                f"episodes end in state {int(np.argmax(ends))} (as they do in a state that is "
+                "never left and pays nothing), so there is no average reward; mdp.restarting() "
+                "sends ends back to the start"
             )
 
     def _often_visited(self, group: np.ndarray) -> int:
@@ -154,4 +155,4 @@ class FiniteChain(Chain):
 
 def _listed(states: np.ndarray, most: int = 8) -> str:
     shown = ", ".join(str(state) for state in states[:most])
-    return shown + (", …" if len(states) > most else "")
+    return f"state{'s'[: len(states) - 1]} {shown}" + (", …" if len(states) > most else "")

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from logtrick.errors import ConfigError
 from logtrick.exact import tables
 from logtrick.exact.chain import Chain, FiniteChain
-from logtrick.exact.matrix_free import AnyMDP, MatrixFreeChain, MatrixFreeMDP
+from logtrick.exact.matrix_free import AnyMDP, MatrixFreeChain
 from logtrick.exact.resolvent import EPS
 from logtrick.mdp import FiniteMDP
 
@@ -171,9 +171,7 @@ def chain_of(mdp: AnyMDP, table: Float[np.ndarray, "S A"]) -> Chain:
     """The chain of a policy on a finite or a matrix-free MDP."""
     if isinstance(mdp, FiniteMDP):
         return FiniteChain(mdp, table)
-    if isinstance(mdp, MatrixFreeMDP):
-        return MatrixFreeChain(mdp, table)
-    raise ConfigError(f"{type(mdp).__name__} is no MDP; see logtrick.FiniteMDP")
+    return MatrixFreeChain(mdp, table)
 
 
 def action_values_of(mdp: AnyMDP, continued: np.ndarray) -> np.ndarray:

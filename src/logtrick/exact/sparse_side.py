@@ -10,8 +10,9 @@ from scipy import sparse
 from logtrick.exact import kernels
 from logtrick.exact.krylov import IterativeSide
 from logtrick.exact.resolvent import EPS, Resolvent
+from logtrick.mdp_arrays import frozen
 from logtrick.planning import krylov
-from logtrick.planning.chains import Chain, frozen
+from logtrick.planning.chains import Chain
 from logtrick.planning.threads import Team
 
 #: The share of the right-hand side at which a first solution is looked at for its rounding.

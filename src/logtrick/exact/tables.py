@@ -21,12 +21,10 @@ from jaxtyping import Array, Bool, Float, PyTree, Shaped
 
 from logtrick.errors import ConfigError, MDPError, PrecisionError, ShapeError
 from logtrick.exact.matrix_free import AnyMDP
+from logtrick.validation import ROW_SUM_TOLERANCE
 
 #: Observations that a policy is called on at once; beyond it memory, not speed, would grow.
 CHUNK = 65536
-
-#: How far a row of a table of probabilities may sum from one.
-ROW_SUM_TOLERANCE = 1e-9
 
 
 def is_array(policy: Any) -> bool:
@@ -65,8 +63,10 @@ def probabilities(model: AnyMDP, policy: Any) -> Float[np.ndarray, "S A"]:
     Raises:
         ShapeError: the policy does not fit the MDP.
         MDPError: a row is no distribution, or puts mass on an action that is not there.
-        ConfigError: the policy depends on history, or returns no distribution over actions.
+        ConfigError: the policy depends on history, or returns no distribution over actions; or
+            `model` is no MDP.
     """
+    _check_model(model)
     if is_array(policy):
         return _checked_table(model, np.asarray(policy))
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
@@ -78,6 +78,7 @@ def probabilities(model: AnyMDP, policy: Any) -> Float[np.ndarray, "S A"]:
 
 def traced_probabilities(model: AnyMDP, policy: Any) -> Float[Array, "S A"]:
     """π(a | s), differentiable, inside the caller's transform."""
+    _check_model(model)
     require_x64()
     if is_array(policy):
         table = jnp.asarray(policy)
@@ -226,6 +227,11 @@ def _inputs(model: AnyMDP) -> tuple[Array, Array]:
     if np.issubdtype(observations.dtype, np.floating):
         observations = observations.astype(np.float64)
     return jnp.asarray(observations), jnp.asarray(model.available)
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, AnyMDP):
+        raise ConfigError(f"{type(model).__name__} is no MDP; see logtrick.FiniteMDP")
 
 
 def _check_memoryless(policy: Any) -> None:

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float
 
 from logtrick.errors import ConvergenceError
 from logtrick.exact import tables
+from logtrick.exact.chain import Chain
 from logtrick.exact.evaluation import Kind, action_values_of, chain_of, evaluate, gamma_of, mean
 from logtrick.exact.matrix_free import AnyMDP
 from logtrick.exact.traced import TracedChain
@@ -66,10 +67,7 @@ def state_values(
     """
     if tables.is_traced(policy):
         return TracedChain(mdp, policy).values(mdp.gamma)
-    chain = chain_of(mdp, tables.probabilities(mdp, policy))
-    values, bound = chain.resolvent(mdp.gamma).values(chain.rewards, chain.reward_error)
-    within(tol, "the state values", bound, float(np.abs(values).max()))
-    return values
+    return _valued(mdp, policy, tol)[1]
 
 
 def action_values(
@@ -95,12 +93,7 @@ def action_values(
 
     Source: Sutton & Barto (2018), equation 4.6.
     """
-    if tables.is_traced(policy):
-        traced = TracedChain(mdp, policy)
-        return traced.action_values(traced.values(mdp.gamma), mdp.gamma)
-    values = state_values(mdp, policy, tol=tol)
-    chain = chain_of(mdp, tables.probabilities(mdp, policy))
-    return action_values_of(mdp, mdp.gamma * chain.expect(np.asarray(values)))
+    return _critic(mdp, policy, tol)[1]
 
 
 def advantages(
@@ -124,8 +117,24 @@ def advantages(
         >>> advantages(problems.corridor(), np.full((3, 2), 0.5))[0].round(9)
         array([ 1., -1.])
     """
-    values = state_values(mdp, policy, tol=tol)
-    return action_values(mdp, policy, tol=tol) - values[:, None]
+    values, following = _critic(mdp, policy, tol)
+    return following - values[:, None]
+
+
+def _valued(mdp: AnyMDP, policy: Any, tol: float) -> tuple[Chain, Float[np.ndarray, " S"]]:
+    """The chain and V_π (V2)."""
+    chain = chain_of(mdp, tables.probabilities(mdp, policy))
+    values, bound = chain.resolvent(mdp.gamma).values(chain.rewards, chain.reward_error)
+    within(tol, "the state values", bound, float(np.abs(values).max()))
+    return chain, values
+
+
+def _critic(mdp: AnyMDP, policy: Any, tol: float) -> tuple[Any, Any]:
+    """V_π (V2) and Q_π (V3), by one solve."""
+    if tables.is_traced(policy):
+        return TracedChain(mdp, policy).critic("discounted")
+    chain, values = _valued(mdp, policy, tol)
+    return values, action_values_of(mdp, mdp.gamma * chain.expect(values))
 
 
 def visitation(

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Float64, UInt32, UInt64
 from scipy import sparse
 
 from logtrick.mdp import FiniteMDP
+from logtrick.mdp_arrays import frozen
 from logtrick.planning import kernels, row_kernels
 from logtrick.planning.threads import BLOCK, Team, num_blocks
 
@@ -170,13 +171,6 @@ def policy_chain(mdp: FiniteMDP, weights: Float64[np.ndarray, " P"], team: Team)
     )
     rows = frozen(offsets.view(np.uint64)[pair_offsets])
     return Chain(rows, frozen(successors.view(np.uint32)), frozen(mixed), team)
-
-
-def frozen(array: np.ndarray) -> Any:
-    """A read-only view. Kernels are compiled once for read-only and once for other arrays."""
-    view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
-    return view
 
 
 def continuing(mdp: FiniteMDP) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,8 +8,9 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from logtrick import graphs
+from logtrick.mdp_arrays import frozen
 from logtrick.planning import row_kernels
-from logtrick.planning.chains import Chain, frozen
+from logtrick.planning.chains import Chain
 from logtrick.planning.operators import Operator
 
 #: "No pair" in `Paths.pairs`.

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt32
 
+from logtrick.mdp_arrays import frozen
 from logtrick.planning import row_kernels
-from logtrick.planning.chains import Chain, frozen
+from logtrick.planning.chains import Chain
 from logtrick.planning.operators import Operator
 from logtrick.planning.threads import num_blocks
 

@@ -9,8 +9,9 @@ from jaxtyping import Float64, UInt32, UInt64
 
 from logtrick.errors import ConvergenceError
 from logtrick.mdp import FiniteMDP
+from logtrick.mdp_arrays import frozen
 from logtrick.planning import kernels
-from logtrick.planning.chains import Chain, Vector, continuing, frozen
+from logtrick.planning.chains import Chain, Vector, continuing
 from logtrick.planning.threads import Team, num_blocks
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int32
@@ -16,6 +16,7 @@ from logtrick.planning.methods import METHODS, Method
 from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Found
 from logtrick.planning.threads import Team
+from logtrick.validation import as_numbers
 
 KINDS = ("discounted", "total", "average")
 DEVICES = ("cpu", "accelerator")
@@ -172,15 +173,16 @@ def _first_values(
 ) -> Float64[np.ndarray, " S"]:
     if guess is None:
         return np.zeros(mdp.num_states)
-    if guess.shape != (mdp.num_states,) or not np.isfinite(guess).all():
+    values = as_numbers("guess", guess, np.float64)
+    if values.shape != (mdp.num_states,) or not np.isfinite(values).all():
         raise ShapeError(f"guess needs {mdp.num_states} finite values, one for each state")
-    return guess.astype(np.float64)
+    return values.copy()
 
 
-def _checked(
-    mdp: FiniteMDP, kind: str, horizon: int | None, method: str, tol: float, device: str
-) -> str:
+def _checked(mdp: Any, kind: Any, horizon: Any, method: Any, tol: Any, device: Any) -> str:
     """The kind that is meant, if the arguments go together."""
+    if not isinstance(mdp, FiniteMDP):
+        raise ConfigError(f"{type(mdp).__name__} is no MDP; see logtrick.FiniteMDP")
     for name, value, known in (
         ("kind", kind, KINDS),
         ("method", method, ("auto", *METHODS)),
@@ -188,13 +190,13 @@ def _checked(
     ):
         if value not in known:
             raise ConfigError(f"{name}={value!r}; choose one of {', '.join(known)}")
-    if not tol > 0:
-        raise ConfigError(f"tol={tol}; a bound is positive")
+    if not (isinstance(tol, int | float | np.number) and tol > 0):
+        raise ConfigError(f"tol={tol!r}; a bound is a positive number")
     if kind == "discounted" and mdp.gamma == 1:
         kind = "total"
     if horizon is not None:
-        if horizon < 0:
-            raise ConfigError(f"horizon={horizon}; steps cannot be negative")
+        if not isinstance(horizon, int | np.integer) or horizon < 0:
+            raise ConfigError(f"horizon={horizon!r}; it is a number of steps, 0 or more")
         if kind == "average" or method != "auto":
             raise ConfigError(
                 "a horizon is solved by backward induction, for discounted or total rewards: "
@@ -207,7 +209,7 @@ def _checked(
             _refuse_endings(mdp)
     if device == "accelerator" and (kind == "total" or horizon is not None):
         raise ConfigError("device='accelerator' serves discounted and average rewards for ever")
-    return kind
+    return str(kind)
 
 
 def _refuse_endings(mdp: FiniteMDP) -> None:
@@ -218,8 +220,8 @@ def _refuse_endings(mdp: FiniteMDP) -> None:
         pair = int(np.searchsorted(mdp.outcome_offsets, outcome, side="right")) - 1
         raise MDPError(
             f"{mdp.describe_state(int(mdp.pair_states[pair]))}, action {mdp.pair_actions[pair]} "
-            "may end the episode, so there is no average reward; mdp.restarting() sends ends "
-            "back to the start"
+            "may end the episode (as does a state that is never left and pays nothing), so there "
+            "is no average reward; mdp.restarting() sends ends back to the start"
         )
 
 

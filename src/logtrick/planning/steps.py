@@ -14,9 +14,10 @@ import numpy as np
 from jaxtyping import Bool, UInt32
 
 from logtrick.errors import ConvergenceError
+from logtrick.mdp_arrays import frozen
 from logtrick.planning import krylov
 from logtrick.planning.certificates import Rounding
-from logtrick.planning.chains import Chain, Vector, frozen
+from logtrick.planning.chains import Chain, Vector
 from logtrick.planning.components import closed_classes, paths, take_pairs
 from logtrick.planning.operators import Operator
 

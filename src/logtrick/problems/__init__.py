@@ -102,15 +102,17 @@ def _make(name: str) -> FiniteMDP:
     builder = REGISTRY.get(bare.replace("-", "_"))
     if builder is not None:
         try:
-            inspect.signature(builder).bind(*arguments, **keywords)
+            signature = inspect.signature(builder)
+            signature.bind(*arguments, **keywords)
             return builder(*arguments, **keywords)
         except LogtrickError:
             raise
         except (TypeError, ValueError, ArithmeticError) as error:
-            raise ConfigError(f"{name}: {error}") from error
+            known = ", ".join(signature.parameters)
+            raise ConfigError(f"{name}: {error}; {bare} takes {known}") from error
     if "-v" in bare:
         return FiniteMDP.from_gymnasium(bare, gamma=0.99, **keywords)
-    near = difflib.get_close_matches(bare.replace("-", "_"), REGISTRY, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(bare.replace("-", "_"), REGISTRY, n=3)
     hint = f"; did you mean {', '.join(near)}?" if near else f"; known: {', '.join(REGISTRY)}"
     raise MDPError(f"no problem is called {bare!r}{hint}")
 

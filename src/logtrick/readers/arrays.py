@@ -7,7 +7,7 @@ from scipy import sparse
 
 from logtrick.errors import MDPError, ShapeError
 from logtrick.mdp import FiniteMDP
-from logtrick.validation import start_field
+from logtrick.validation import as_numbers, start_field
 
 
 def from_arrays(
@@ -26,7 +26,7 @@ def from_arrays(
     ends = _as_mask(terminal, num_states)
     has = np.ones((num_states, num_actions), np.bool_)
     if available is not None:
-        has = np.array(available, np.bool_)
+        has = as_numbers("available", available, np.bool_).copy()
         if has.shape != (num_states, num_actions):
             raise ShapeError(f"available has shape {has.shape}, not {(num_states, num_actions)}")
     rewards = _outcome_rewards(R, matrix, num_actions)
@@ -41,7 +41,8 @@ def _as_rows(P: Any) -> tuple[sparse.csr_array, int]:
     """P as CSR over rows s·A + a, and A."""
     if sparse.issparse(P):
         given: Any = P
-        matrix: Any = sparse.csr_array(given.astype(np.float64), copy=True)
+        matrix: Any = sparse.csr_array(given, copy=True)
+        matrix.data = as_numbers("P", matrix.data, np.float64)
         num_rows, num_states = matrix.shape
         if num_states == 0 or num_rows % num_states:
             raise ShapeError(
@@ -49,7 +50,7 @@ def _as_rows(P: Any) -> tuple[sparse.csr_array, int]:
             )
         matrix.sum_duplicates()
         return matrix, num_rows // num_states
-    dense = np.asarray(P, np.float64)
+    dense = as_numbers("P", P, np.float64)
     if dense.ndim != 3 or dense.shape[0] != dense.shape[2] or dense.size == 0:
         raise ShapeError(
             f"P has shape {dense.shape}; [S, A, S'] is needed (move the axis of actions with "
@@ -80,8 +81,9 @@ def _outcome_rewards(R: Any, matrix: sparse.csr_array, num_actions: int) -> np.n
         given: Any = R
         if given.shape != matrix.shape:
             raise ShapeError(f"a sparse R has shape {given.shape}, P {matrix.shape}")
-        return np.asarray(sparse.csr_array(given)[row_of, matrix.indices], np.float64).ravel()
-    table = np.asarray(R, np.float64)
+        paid = sparse.csr_array(given)[row_of, matrix.indices]
+        return as_numbers("R", paid, np.float64).ravel()
+    table = as_numbers("R", R, np.float64)
     if table.shape == (num_states,):
         return table[row_of // num_actions]
     if table.shape == (num_states, num_actions):

@@ -10,7 +10,10 @@ import numpy as np
 
 from logtrick.errors import MDPError
 from logtrick.mdp import FiniteMDP
+from logtrick.validation import as_numbers
 
+#: How many times smaller than its contents a zip archive can be.
+MOST_DEFLATION = 1032
 #: The longest header of an array that is read, in bytes.
 LONGEST_HEADER = 10_000
 
@@ -26,6 +29,7 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, np.ndarray]:
             with open(path, "rb") as file:
                 return {"": _read(file, Path(path).stat().st_size)}
         with zipfile.ZipFile(path) as archive:
+            _check_sizes(archive, Path(path).stat().st_size)
             return {
                 entry.filename.removesuffix(".npy"): _read(archive.open(entry), entry.file_size)
                 for entry in archive.infolist()
@@ -34,6 +38,15 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, np.ndarray]:
         raise MDPError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
         raise MDPError(f"{path} is no file of arrays, or damaged: {error}") from error
+
+
+def _check_sizes(archive: zipfile.ZipFile, there: int) -> None:
+    """What the directory claims must fit in the file, as far as deflating can shrink it."""
+    for entry in archive.infolist():
+        if entry.file_size > MOST_DEFLATION * there:
+            raise ValueError(
+                f"{entry.filename} claims {entry.file_size:,} bytes in a file of {there:,}"
+            )
 
 
 def _read(file: Any, size: int) -> np.ndarray:
@@ -67,7 +80,9 @@ def from_npz(path: str | PathLike[str], *, gamma: float = 1.0) -> FiniteMDP:
         name: array.tolist() if array.dtype.kind == "U" else array
         for name, array in read_arrays(path).items()
     }
-    given = float(arrays.pop("gamma", gamma))
+    given = as_numbers("gamma", arrays.pop("gamma", gamma), np.float64)
+    if given.ndim:
+        raise MDPError(f"{path} has {given.size} numbers for gamma; one is needed")
     fields = {f.name: f for f in dataclasses.fields(FiniteMDP) if f.init and f.name != "storage"}
     labels = {"start", "observations", "state_names", "action_names", "layout"}
     if "P" in arrays:
@@ -83,5 +98,5 @@ def from_npz(path: str | PathLike[str], *, gamma: float = 1.0) -> FiniteMDP:
     if unknown := sorted(arrays.keys() - known):
         raise MDPError(f"{path} has an array {unknown[0]!r} that means nothing here")
     if "P" in arrays:
-        return FiniteMDP.from_arrays(arrays.pop("P"), arrays.pop("R"), gamma=given, **arrays)
-    return FiniteMDP(gamma=given, **arrays)
+        return FiniteMDP.from_arrays(arrays.pop("P"), arrays.pop("R"), gamma=float(given), **arrays)
+    return FiniteMDP(gamma=float(given), **arrays)

@@ -96,6 +96,8 @@ class _UmbFile:
                         raise MDPError(f"{self.path} unpacks to more than {MOST_BYTES} bytes")
                 reader = archive.extractfile("index.json")
                 return sizes, json.loads(reader.read()) if reader else None
+        except FileNotFoundError as error:
+            raise MDPError(f"{self.path} cannot be read: {error.strerror}") from error
         except (tarfile.TarError, EOFError, KeyError, ValueError, OSError) as error:
             raise MDPError(f"{self.path} is not a UMB file, or it is cut off: {error}") from error
 

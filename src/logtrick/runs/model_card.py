@@ -7,9 +7,9 @@ from typing import Any
 
 from logtrick.envs.spaces import in_words
 from logtrick.files import write_bytes_atomic
-from logtrick.run_config import RunConfig
-from logtrick.runs import FINAL_EPISODES, Run
-from logtrick.summaries import run_summary
+from logtrick.runs.config import RunConfig
+from logtrick.runs.run import FINAL_EPISODES, Run
+from logtrick.runs.summaries import run_summary
 
 CARD = "README.md"
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Num
 
-from logtrick.memory import initial_carry
+from logtrick.policies.memory import initial_carry
 from logtrick.rollouts import Trajectory
 
 LIMIT = 10.0

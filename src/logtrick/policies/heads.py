@@ -30,8 +30,8 @@ from logtrick.distributions import (
     TanhNormal,
     masked,
 )
-from logtrick.encoders import ACTION_MASK
 from logtrick.errors import ConfigError, SpaceError
+from logtrick.policies.encoders import ACTION_MASK
 
 POLICY_GAIN = 0.01
 """Scale at which the weights of the layer before a head start."""

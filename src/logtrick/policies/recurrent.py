@@ -9,11 +9,11 @@ from gymnasium import spaces
 from jaxtyping import Array, Float
 
 from logtrick.distributions import Distribution
-from logtrick.encoders import action_mask
 from logtrick.errors import ConfigError
-from logtrick.heads import POLICY_GAIN, Head, head
-from logtrick.initial import HIDDEN_GAIN, generator, linear, recurrent_cell
-from logtrick.networks import MLP
+from logtrick.policies.encoders import action_mask
+from logtrick.policies.heads import POLICY_GAIN, Head, head
+from logtrick.policies.initial import HIDDEN_GAIN, generator, linear, recurrent_cell
+from logtrick.policies.networks import MLP
 
 _CELLS = {"gru": eqx.nn.GRUCell, "lstm": eqx.nn.LSTMCell}
 

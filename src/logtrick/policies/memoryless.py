@@ -1,4 +1,4 @@
-"""Policies and value functions: pytrees that are called on one observation.
+"""Policies and values without memory: tables, linear maps and perceptrons.
 
 `policy(obs) -> Distribution`, `value(obs) -> scalar`; batches are `vmap` outside. The same object
 goes into the exact gradient, the sampled gradient, the audit and training.
@@ -14,10 +14,10 @@ from gymnasium import spaces
 from jaxtyping import Array, Float
 
 from logtrick.distributions import Categorical, Distribution
-from logtrick.encoders import action_mask
 from logtrick.errors import SpaceError
-from logtrick.heads import POLICY_GAIN, Head, head
-from logtrick.networks import MLP
+from logtrick.policies.encoders import action_mask
+from logtrick.policies.heads import POLICY_GAIN, Head, head
+from logtrick.policies.networks import MLP
 
 
 class SoftmaxTable(eqx.Module):

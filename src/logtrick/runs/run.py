@@ -1,17 +1,4 @@
-"""The run folder: what a run was told, what it measured, and the policies that came of it.
-
-    config.json          everything needed to run it again, versions and device included
-    metrics.jsonl        one line for each update and seed; no wall-clock, so that it is bit-exact
-    evaluations.jsonl    one line for each evaluation and seed, where there were any
-    timings.jsonl        wall-clock, compile time apart
-    checkpoints/         the last three states, each verified by its SHA-256 sums
-    policy.safetensors   the latest policies and value functions, all seeds; policy.json says how
-    best_policy.safetensors   the same, as they were at each seed's best evaluation
-    README.md            a model card, once training has ended
-    learning_curve.png   report.html
-
-All of it is data: loading a run executes nothing that it contains.
-"""
+"""A run folder, opened for reading."""
 
 import functools
 from dataclasses import dataclass
@@ -23,10 +10,10 @@ import numpy as np
 from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import CheckpointError, ConfigError, RunError
 from logtrick.files import PathLike
-from logtrick.logs import read_jsonl
-from logtrick.run_config import Evaluation, RunConfig, env_settings, read_config
-from logtrick.run_folder import BEST, EVALUATIONS, METRICS, POLICY, TIMINGS, model_template
-from logtrick.tree_files import read_arrays
+from logtrick.runs.config import Evaluation, RunConfig, env_settings, read_config
+from logtrick.runs.folder import BEST, EVALUATIONS, METRICS, POLICY, TIMINGS, model_template
+from logtrick.runs.logs import read_jsonl
+from logtrick.runs.tree_files import read_arrays
 
 if TYPE_CHECKING:
     from logtrick.filming import Film
@@ -228,7 +215,7 @@ class Run:
         Raises:
             MissingExtraError: flatbuffers is not installed: `pip install "logtrick[export]"`.
         """
-        from logtrick.exporting import export_policy
+        from logtrick.runs.exporting import export_policy
 
         return export_policy(self.models_of(policy)[0].policy, self.config, path)
 
@@ -255,7 +242,7 @@ class Run:
         Args:
             video: play an episode and put its GIF into the report.
         """
-        from logtrick.presentation import write_run_report
+        from logtrick.runs.presentation import write_run_report
 
         return write_run_report(self, film=self.film() if video else None)
 

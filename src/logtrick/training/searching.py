@@ -18,10 +18,17 @@ from logtrick.errors import ConfigError
 from logtrick.files import PathLike, lock_folder
 from logtrick.presets import env_id
 from logtrick.progress import Observer
-from logtrick.run_config import RunConfig
-from logtrick.sweeping import Points, check_at_once, finished, make_point, new_sweep, points
-from logtrick.sweeps import Sweep
-from logtrick.training import configure, observer
+from logtrick.runs.config import RunConfig
+from logtrick.runs.sweeps import Sweep
+from logtrick.training.entry import configure, observer
+from logtrick.training.sweeping import (
+    Points,
+    check_at_once,
+    finished,
+    make_point,
+    new_sweep,
+    points,
+)
 
 STUDY = "study.jsonl"
 

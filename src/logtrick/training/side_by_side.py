@@ -17,7 +17,7 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.loop import Loop
 from logtrick.algorithms.program import TrainState
 from logtrick.envs import EnvSpec
-from logtrick.run_config import RunConfig
+from logtrick.runs.config import RunConfig
 
 
 def shape(algorithm: Algorithm) -> Hashable:

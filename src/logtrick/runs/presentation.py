@@ -12,11 +12,11 @@ import numpy as np
 from logtrick import plots, report
 from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
-from logtrick.run_folder import CURVE, REPORT
-from logtrick.runs import FINAL_EPISODES, Run
+from logtrick.runs.folder import CURVE, REPORT
+from logtrick.runs.run import FINAL_EPISODES, Run
+from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
+from logtrick.runs.tree_files import changed
 from logtrick.statistics import Summary
-from logtrick.summaries import Series, best_evaluations, run_summary, series, solved_at
-from logtrick.tree_files import changed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -22,13 +22,13 @@ from logtrick.files import (
 )
 from logtrick.presets import env_id
 from logtrick.progress import Observer
-from logtrick.run_config import CONFIG, RunConfig
-from logtrick.run_folder import new_folder
-from logtrick.runs import Run
-from logtrick.session import Session
-from logtrick.side_by_side import shape
-from logtrick.sweeps import SWEEP, Sweep
-from logtrick.training import configure, finish, folder_name, observer
+from logtrick.runs.config import CONFIG, RunConfig
+from logtrick.runs.folder import new_folder
+from logtrick.runs.run import Run
+from logtrick.runs.sweeps import SWEEP, Sweep
+from logtrick.training.entry import configure, finish, folder_name, observer
+from logtrick.training.session import Session
+from logtrick.training.side_by_side import shape
 
 ON_ACCELERATORS = 64
 """Points that an accelerator trains side by side, at most, if nobody says otherwise."""
@@ -108,7 +108,7 @@ def resume_sweep(
     spec = found.env_spec(env)
     with lock_folder(found.path):
         if "trials" in found.told:
-            from logtrick.searching import go_on
+            from logtrick.training.searching import go_on
 
             go_on(found, spec, observer(progress), checkpoint_seconds)
         else:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from logtrick.errors import CheckpointError, RunError
 from logtrick.files import UNFINISHED, PathLike, one_line_cause, remove, sync_folder
-from logtrick.tree_files import load_tree, save_tree
+from logtrick.runs.tree_files import load_tree, save_tree
 
 
 class Restored(NamedTuple):

@@ -3,7 +3,7 @@
 | space                       | vector                                                            |
 |-----------------------------|-------------------------------------------------------------------|
 | Box                         | its numbers                                                       |
-| Box of three axes, ≥ 5 × 5  | an image: convolutions, the axis with fewer entries the channels  |
+| Box of three axes, ≥ 5 × 5  | an image: convolutions; channels: the shorter of first and last   |
 | Discrete, MultiDiscrete     | one-hot; the next layer's columns are the embedding               |
 | MultiBinary                 | its bits                                                          |
 | Dict, Tuple                 | the parts one after the other; `action_mask` is left out          |
@@ -22,7 +22,7 @@ from gymnasium import spaces
 from jaxtyping import Array, Float
 
 from logtrick.errors import ConfigError, SpaceError
-from logtrick.initial import HIDDEN_GAIN, orthogonal
+from logtrick.policies.initial import HIDDEN_GAIN, orthogonal
 
 ACTION_MASK = "action_mask"
 """The key of a Dict observation that says which actions can be taken: 1 where one can."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from logtrick.runs import Run
+from logtrick.runs.run import Run
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from logtrick.distributions import Distribution, Product
 from logtrick.envs.spaces import in_words, space_to_dict
 from logtrick.errors import RunError
 from logtrick.files import PathLike, one_line_cause, write_bytes_atomic, write_json_atomic
-from logtrick.memory import call, initial_carry
+from logtrick.policies.memory import call, initial_carry
 from logtrick.rollouts import executable
-from logtrick.run_config import CONFIG, RunConfig
+from logtrick.runs.config import CONFIG, RunConfig
 
 ARTEFACT, DESCRIPTION, CARD = "policy.jaxexport", "policy.json", "README.md"
 PLATFORMS = ("cpu", "cuda", "tpu")

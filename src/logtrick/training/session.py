@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from logtrick.callbacks import Callback, Visit
 from logtrick.envs import EnvSpec
 from logtrick.errors import ConfigError, NonFiniteError
-from logtrick.interruption import stop_on_signal
 from logtrick.progress import Observer, Rows
-from logtrick.recording import Recorder
-from logtrick.restoring import restore, resumption, save
-from logtrick.run_config import RunConfig
-from logtrick.runs import Run, has_reached
+from logtrick.runs.config import RunConfig
+from logtrick.runs.run import Run, has_reached
+from logtrick.training.callbacks import Callback, Visit
+from logtrick.training.interruption import stop_on_signal
+from logtrick.training.recording import Recorder
+from logtrick.training.restoring import restore, resumption, save
 
 VISIT_SECONDS = 0.25
 """How long the device is left alone between two visits, about."""
@@ -63,7 +63,7 @@ class Session:
         policy: Any = None,
     ) -> None:
         from logtrick.compilation import use_compilation_cache
-        from logtrick.side_by_side import loop_of
+        from logtrick.training.side_by_side import loop_of
 
         use_compilation_cache()
         self.config = config = configs[0]

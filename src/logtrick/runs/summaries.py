@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from logtrick.runs import Run
+from logtrick.runs.run import Run
 from logtrick.statistics import Curve, curve, summarise
 
 POINTS = 200

@@ -8,7 +8,6 @@ from typing import Any
 
 from logtrick import extras
 from logtrick.algorithms.base import Algorithm
-from logtrick.callbacks import Callback
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_to_dict
 from logtrick.envs.spec import Workers
@@ -16,7 +15,7 @@ from logtrick.errors import ConfigError
 from logtrick.files import PathLike, lock_folder, write_json_atomic
 from logtrick.presets import env_id, preset
 from logtrick.progress import Observer, ProgressBar
-from logtrick.run_config import (
+from logtrick.runs.config import (
     CONFIG,
     Evaluation,
     RunConfig,
@@ -24,11 +23,12 @@ from logtrick.run_config import (
     env_settings,
     policy_name,
 )
-from logtrick.run_folder import new_folder
-from logtrick.runs import Run
-from logtrick.session import Session
-from logtrick.tensorboard import TENSORBOARD
-from logtrick.tree_files import made_by
+from logtrick.runs.folder import new_folder
+from logtrick.runs.run import Run
+from logtrick.runs.tree_files import made_by
+from logtrick.training.callbacks import Callback
+from logtrick.training.session import Session
+from logtrick.training.tensorboard import TENSORBOARD
 
 
 def train(
@@ -154,7 +154,7 @@ def resume(
 
 def finish(trained: list[Run]) -> list[Run]:
     """Write the model cards of runs whose training has ended."""
-    from logtrick.model_card import write_model_card
+    from logtrick.runs.model_card import write_model_card
 
     for run in trained:
         write_model_card(run)

@@ -7,8 +7,8 @@ from typing import Any
 from logtrick.envs.spaces import space_to_dict
 from logtrick.errors import RunError
 from logtrick.files import PathLike, write_json_atomic
-from logtrick.run_config import CONFIG, FORMAT, RunConfig
-from logtrick.tree_files import write_arrays_atomic
+from logtrick.runs.config import CONFIG, FORMAT, RunConfig
+from logtrick.runs.tree_files import write_arrays_atomic
 
 METRICS, TIMINGS, EVALUATIONS = "metrics.jsonl", "timings.jsonl", "evaluations.jsonl"
 CHECKPOINTS, DESCRIPTION = "checkpoints", "policy.json"

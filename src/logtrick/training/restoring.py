@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from logtrick.checkpoints import Restored
-from logtrick.recording import Recorder
-from logtrick.tree_files import changed, made_by
+from logtrick.runs.checkpoints import Restored
+from logtrick.runs.tree_files import changed, made_by
+from logtrick.training.recording import Recorder
 
 Note = Callable[[str], None]
 """Tells the user something."""

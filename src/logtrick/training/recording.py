@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from logtrick import run_folder
-from logtrick.checkpoints import CheckpointFolder, Restored
-from logtrick.logs import AppendLog
 from logtrick.progress import Rows
-from logtrick.runs import Run
-from logtrick.tensorboard import TENSORBOARD, EventFiles
-from logtrick.tree_files import FromMetadata, write_arrays_atomic
+from logtrick.runs import folder as run_folder
+from logtrick.runs.checkpoints import CheckpointFolder, Restored
+from logtrick.runs.logs import AppendLog
+from logtrick.runs.run import Run
+from logtrick.runs.tree_files import FromMetadata, write_arrays_atomic
+from logtrick.training.tensorboard import TENSORBOARD, EventFiles
 
 
 class Recorder:

@@ -15,13 +15,13 @@ from gymnasium import spaces
 from jaxtyping import Array, Bool, Float
 
 from logtrick.distributions import Distribution
-from logtrick.encoders import action_mask
 from logtrick.errors import ConfigError
-from logtrick.heads import POLICY_GAIN, Head, head
-from logtrick.initial import HIDDEN_GAIN, generator, linear
-from logtrick.memory import call, initial_carry, restart
-from logtrick.networks import MLP
-from logtrick.recurrent import Recurrent
+from logtrick.policies.encoders import action_mask
+from logtrick.policies.heads import POLICY_GAIN, Head, head
+from logtrick.policies.initial import HIDDEN_GAIN, generator, linear
+from logtrick.policies.memory import call, initial_carry, restart
+from logtrick.policies.networks import MLP
+from logtrick.policies.recurrent import Recurrent
 
 
 class ActorCritic(eqx.Module):

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from logtrick.encoders import Encoder, encoder
 from logtrick.errors import ConfigError
-from logtrick.initial import HIDDEN_GAIN, generator, linear
+from logtrick.policies.encoders import Encoder, encoder
+from logtrick.policies.initial import HIDDEN_GAIN, generator, linear
 
 _ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "silu": jax.nn.silu}
 

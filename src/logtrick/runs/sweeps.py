@@ -17,8 +17,8 @@ import numpy as np
 from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import RunError
 from logtrick.files import PathLike, read_regular, write_bytes_atomic, write_json_atomic
-from logtrick.run_config import CONFIG
-from logtrick.runs import Run
+from logtrick.runs.config import CONFIG
+from logtrick.runs.run import Run
 from logtrick.statistics import summarise
 
 SWEEP, RESULTS, TABLE = "sweep.json", "results.json", "results.md"
