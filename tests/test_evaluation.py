@@ -7,9 +7,11 @@ import jax
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
 
 import logtrick as lt
-from logtrick import errors
+from logtrick import envs, errors
+from logtrick.evaluation import evaluate
 from logtrick.training.session import Interrupted
 from small_runs import SMALL, digest, interrupt_at
 
@@ -90,6 +92,21 @@ def test_greedy_or_sampled(tmp_path):
         evaluation = lt.Evaluation(every=128, episodes=40, greedy=greedy)
         run = train(tmp_path, bandit, steps=128, evaluation=evaluation)
         assert len(set(run.evaluations[0]["returns"])) == returns
+
+
+def test_environments_that_reset_themselves_are_evaluated_as_others_are(tmp_path):
+    """Two rounds of two episodes, for two models: every mode plays the same episodes."""
+    models = [train(tmp_path, steps=256, seed=seed).models[0] for seed in (1, 2)]
+
+    def returns(mode):
+        makers = [lambda: gymnasium.make("CartPole-v1", max_episode_steps=20)] * 2
+        vector = gymnasium.vector.SyncVectorEnv(makers, autoreset_mode=mode)
+        return evaluate(models, envs.resolve(vector), 4, max_steps=20)[0]
+
+    own = returns(AutoresetMode.DISABLED)
+    assert len(np.unique(own)) > 1
+    assert np.array_equal(returns(AutoresetMode.NEXT_STEP), own)
+    assert np.array_equal(returns(AutoresetMode.SAME_STEP), own)
 
 
 @pytest.mark.parametrize("env", ["CartPole-v1", "gym:CartPole-v1"])

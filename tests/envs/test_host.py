@@ -343,6 +343,24 @@ def test_rows_that_reset_themselves_cannot_be_reset_midway(mode):
         rows.reset(np.zeros(2, np.uint32), np.array([True, False]))
 
 
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_a_reset_of_all_rows_starts_every_mode_anew(mode):
+    vector = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 2, autoreset_mode=mode)
+    rows, seeds, every = envs.make(vector, 2), np.arange(2, dtype=np.uint32), np.ones(2, bool)
+
+    def until_one_ends():
+        shown = [rows.reset(seeds, every)]
+        step = None
+        while step is None or not step.terminated.any():
+            step = rows.step(np.ones(2, int))
+            assert step.valid.all()
+            shown.append(step.obs)
+        rows.reset(seeds, step.terminated)
+        return np.array(shown)
+
+    assert np.array_equal(until_one_ends(), until_one_ends())
+
+
 def test_same_step_without_the_final_observation_is_refused():
     class Loses(SyncVectorEnv):
         def step(self, actions):

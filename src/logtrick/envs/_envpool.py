@@ -62,7 +62,7 @@ def rows() -> list[EnvRow]:
 
 
 class _Pool(SeededVector):
-    """An EnvPool behind Gymnasium's interface. It is made at the first reset, with its seeds.
+    """An EnvPool behind Gymnasium's interface. Every reset makes it anew, with its seeds.
 
     An ended row is reset by its next step, whose action is ignored. Seeds can be given when the
     pool is made only, so its episodes cannot be replayed.
@@ -89,6 +89,7 @@ class _Pool(SeededVector):
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
         """Make the pool with one seed for each row, and start all rows."""
         envpool = extras.load("envpool", "envpool")
+        self.close_extras()
         with _quiet():
             self._pool = envpool.make_gymnasium(
                 self._name,

@@ -76,21 +76,24 @@ class VectorHostEnvs(HostEnvs):
     def reset(self, seeds: np.ndarray, mask: np.ndarray) -> Any:
         """Start new episodes in the rows of `mask`: see `HostEnvs.reset`.
 
-        The first reset is of all rows, and seeds every mode. Later ones only start what has ended,
-        except under DISABLED.
+        The first reset is of all rows, and seeds every mode. So does a later one of all rows in the
+        middle of their episodes; others only start what has ended, except under DISABLED.
         """
         if self._obs is None and not mask.all():
             raise EnvError(f"{self.id}: the first reset must be of all rows.")
         disabled = self._mode is AutoresetMode.DISABLED
         midway = mask & ~self._ended
-        if self._obs is not None and not disabled and midway.any():
+        afresh = mask.all() and midway.any()
+        if midway.any() and not afresh and not disabled:
             raise EnvError(
                 f"{self.id}: environment {_first(midway)} cannot be reset in the middle of an "
-                f"episode: its vector environment resets itself (mode {self._mode.name})."
+                f"episode: its vector environment resets itself (mode {self._mode.name}). "
+                "Reset all rows together."
             )
         self._steps = np.where(mask, 0, self._steps)
-        if self._obs is None or disabled:
+        if afresh or disabled:
             self._obs = self._reset_vector(seeds, mask)
+            self._idle = self._idle & ~mask
         elif self._mode is AutoresetMode.NEXT_STEP:
             self._idle = self._ended & mask
         self._ended = self._ended & ~mask
@@ -128,7 +131,7 @@ class VectorHostEnvs(HostEnvs):
         options = {"reset_mask": mask} if self._mode is AutoresetMode.DISABLED else None
         seed: Any = [int(s) for s in seeds]
         if not self._one_seed_each:
-            seed = int(seeds[0]) if self._obs is None else None
+            seed = int(seeds[0]) if mask.all() else None
         try:
             obs = _vector.reset(self._vector, seed, options, self._timeout)
         except RowsFailed as failure:

@@ -97,3 +97,13 @@ def test_a_policy_is_trained_on_it(tmp_path):
     settings = lt.PPO(num_envs=8, num_steps=64)
     run = lt.train("envpool:CartPole-v1", settings, steps=20_000, out=tmp_path)
     assert run.final_returns.mean() > 60  # a random policy's is 22
+
+
+def test_whole_episodes_are_played_again_and_again(tmp_path):
+    """What an evaluation and REINFORCE need, where a pool resets its rows by itself."""
+    settings = lt.REINFORCE(num_envs=4)
+    run = lt.train("envpool:CartPole-v1", settings, steps=4000, seeds=2, out=tmp_path)
+    first, again = (run.evaluate(episodes=20) for _ in range(2))
+    assert np.array_equal(first.returns, again.returns)
+    assert first.returns.shape == (2, 20)
+    assert (first.returns >= 8).all()  # a pole needs as many steps to fall
