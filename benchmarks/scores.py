@@ -189,7 +189,8 @@ def main() -> None:
         run = trained(name, options.seeds, options.out)
         rows[name] = row_of(name, run)
         remember(run)
-        print(results.write("scores", PROTOCOL, list(rows.values())).read_text())
+        table = [rows[name] for name in ROWS if name in rows]
+        print(results.write("scores", PROTOCOL, table).read_text())
 
 
 if __name__ == "__main__":
