@@ -155,7 +155,11 @@ def _registered(name: str) -> Any:
     except gymnasium.error.DeprecatedEnv as error:
         raise UnknownEnvError(f"Gymnasium has withdrawn {name!r}: {error}") from None
     except gymnasium.error.NamespaceNotFound as error:
-        raise UnknownEnvError(f"No environment is called {name!r}: {error}") from None
+        raise UnknownEnvError(
+            f"No environment is called {name!r}: {error} What another package registers is "
+            "trained by a function that imports the package and makes it. Atari's games are "
+            "`atari:pong` …"
+        ) from None
     except gymnasium.error.Error:
         raise UnknownEnvError(f"No environment is called {name!r}.") from None
 
