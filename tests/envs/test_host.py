@@ -343,6 +343,42 @@ def test_rows_that_reset_themselves_cannot_be_reset_midway(mode):
         rows.reset(np.zeros(2, np.uint32), np.array([True, False]))
 
 
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_rows_that_reset_themselves_begin_anew_together(mode):
+    """With idle steps before them, too: what counts is what begins."""
+    vector = SyncVectorEnv([Walk, functools.partial(Walk, 3)], autoreset_mode=mode)
+    rows, seeds = envs.make(vector, 2), np.zeros(2, np.uint32)
+    for steps in (1, 2, 3, 4, 5):
+        obs = rows.reset(seeds, np.ones(2, bool))
+        assert obs.tolist() == [[0], [0]]
+        for t in range(1, steps + 1):
+            step = rows.step(np.zeros(2, int))
+            if t <= 2:
+                assert step.valid.all()
+                assert step.obs.tolist() == [[t], [t]]
+            if (ended := step.terminated).any():
+                rows.reset(seeds, ended)
+
+
+class Walk(gymnasium.Env):
+    """Counts its steps, and ends after some."""
+
+    observation_space = spaces.Box(0, 9, (1,), int)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, length=2):
+        self.length = length
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.array([0]), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.array([self.steps]), 1.0, self.steps == self.length, False, {}
+
+
 def test_same_step_without_the_final_observation_is_refused():
     class Loses(SyncVectorEnv):
         def step(self, actions):

@@ -69,7 +69,7 @@ def names() -> list[str]:
 
 
 class _Pool(SeededVector):
-    """An EnvPool behind Gymnasium's interface. It is made at the first reset, with its seeds.
+    """An EnvPool behind Gymnasium's interface. It is made at a reset of all rows, with its seeds.
 
     An ended row is reset by its next step, whose action is ignored. Seeds can be given when the
     pool is made only, so its episodes cannot be replayed.
@@ -94,8 +94,9 @@ class _Pool(SeededVector):
         self._pool: Any = None
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        """Make the pool with one seed for each row, and start all rows."""
+        """Make the pool, a new one each time, with one seed for each row; start all rows."""
         envpool = extras.load("envpool", "envpool")
+        self.close_extras()
         with _quiet():
             self._pool = envpool.make_gymnasium(
                 self._name,

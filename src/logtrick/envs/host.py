@@ -76,21 +76,23 @@ class VectorHostEnvs(HostEnvs):
     def reset(self, seeds: np.ndarray, mask: np.ndarray) -> Any:
         """Start new episodes in the rows of `mask`: see `HostEnvs.reset`.
 
-        The first reset is of all rows, and seeds every mode. Later ones only start what has ended,
-        except under DISABLED.
+        The first reset is of all rows, and seeds every mode. Later ones start what has ended, or
+        all rows at once; under DISABLED any rows.
         """
         if self._obs is None and not mask.all():
             raise EnvError(f"{self.id}: the first reset must be of all rows.")
-        disabled = self._mode is AutoresetMode.DISABLED
         midway = mask & ~self._ended
-        if self._obs is not None and not disabled and midway.any():
+        disabled = self._mode is AutoresetMode.DISABLED
+        anew = self._obs is None or disabled or bool(midway.any() and mask.all())
+        if midway.any() and not anew:
             raise EnvError(
                 f"{self.id}: environment {_first(midway)} cannot be reset in the middle of an "
                 f"episode: its vector environment resets itself (mode {self._mode.name})."
             )
         self._steps = np.where(mask, 0, self._steps)
-        if self._obs is None or disabled:
+        if anew:
             self._obs = self._reset_vector(seeds, mask)
+            self._idle = self._idle & ~mask
         elif self._mode is AutoresetMode.NEXT_STEP:
             self._idle = self._ended & mask
         self._ended = self._ended & ~mask

@@ -124,6 +124,18 @@ def test_every_task_of_a_family_has_its_preset(family):
         assert all(settings == found[0] for settings in found)
 
 
+def test_a_policy_is_evaluated_on_it(tmp_path):
+    """While it is trained and after: more episodes than there are rows, whole ones only."""
+    settings = lt.REINFORCE(num_envs=4)
+    evaluation = lt.Evaluation(every=400, episodes=20)
+    run = lt.train("envpool:CartPole-v1", settings, steps=800, out=tmp_path, evaluation=evaluation)
+    assert len(run.evaluations) >= 2
+    scores = run.evaluate(20)
+    assert np.array_equal(scores.returns, scores.lengths)
+    assert scores.returns.min() >= 8
+    assert np.array_equal(run.evaluate(4).returns, run.evaluate(4).returns)
+
+
 def test_whole_numbers_are_learned_from(tmp_path):
     run = lt.train("envpool:FrozenLake-v1", steps=60_000, out=tmp_path)
     assert run.final_returns.mean() > 0.1  # a random policy's is 0.013
