@@ -3,7 +3,7 @@
 No JAX here: the command line shows them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import A2C, PPO, REINFORCE
@@ -27,6 +27,30 @@ _ATARI = ("asterix", "breakout", "freeway", "pong", "seaquest", "space_invaders"
 _DM_CONTROL = (
     "Acrobot|BallInCup|Cartpole|Cheetah|Dog|Finger|Fish|Hopper|Humanoid|Lqr|Manipulator|Pendulum"
     "|PointMass|Quadruped|Reacher|Stacker|Swimmer|Walker"
+)
+# Observations and rewards differ in scale by orders of magnitude: normalised, as CleanRL's
+# ppo_continuous_action.py has them, whose other settings these are.
+_CONTINUOUS = PPO(
+    num_envs=1,
+    num_steps=2048,
+    epochs=10,
+    minibatches=32,
+    learning_rate=3e-4,
+    entropy_coef=0.0,
+    value_clip_eps=0.2,
+    observations="normalised",
+    rewards="normalised",
+)
+# Craftax_Baselines' ppo.py, with the smaller batches of its sweeps over a million steps.
+_CRAFTAX = PPO(
+    num_envs=256,
+    num_steps=16,
+    minibatches=8,
+    learning_rate=2e-4,
+    lambda_=0.8,
+    value_clip_eps=0.2,
+    max_grad_norm=1.0,
+    hidden=(512, 512, 512),
 )
 PRESETS = (
     # Tuned for the time to a solved policy: short rollouts, large steps, a short horizon.
@@ -168,24 +192,15 @@ PRESETS = (
             steps=4_000_000,
         ),
     ),
-    # Observations and rewards differ in scale by orders of magnitude: normalised, as CleanRL's
-    # ppo_continuous_action.py has them, whose other settings these are.
     (
         f"({'|'.join(_MUJOCO)})-v[2-5]|envpool:({_DM_CONTROL})[A-Z][A-Za-z0-9]*-v1",
-        Preset(
-            PPO(
-                num_envs=1,
-                num_steps=2048,
-                epochs=10,
-                minibatches=32,
-                learning_rate=3e-4,
-                entropy_coef=0.0,
-                value_clip_eps=0.2,
-                observations="normalised",
-                rewards="normalised",
-            ),
-            steps=1_000_000,
-        ),
+        Preset(_CONTINUOUS, steps=1_000_000),
+    ),
+    # As large a batch, of rows that the device steps together. Playground's own settings are for
+    # GPUs: batches of a million steps, sixty million in all.
+    (
+        "playground:.*",
+        Preset(replace(_CONTINUOUS, num_envs=16, num_steps=128), steps=1_000_000),
     ),
     # Convolutions see what is next to what. With PureJaxRL's perceptron on the flattened image,
     # whose other settings but for the learning rate these are, ten times the steps bring less.
@@ -218,6 +233,13 @@ PRESETS = (
                 rewards="normalised",
             ),
             steps=10_000_000,
+        ),
+    ),
+    ("craftax:.*-Symbolic-v1", Preset(_CRAFTAX, steps=1_000_000)),
+    (
+        "craftax:.*-Pixels-v1",
+        Preset(
+            replace(_CRAFTAX, hidden=(512,), activation="relu", trunk="shared"), steps=1_000_000
         ),
     ),
 )
