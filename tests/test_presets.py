@@ -35,6 +35,7 @@ TABLE = Path(__file__).parents[1] / "benchmarks" / "results" / "scores.json"
         ("pong", "atari:pong"),
         ("space-invaders-minatar", "gymnax:SpaceInvaders-MinAtar"),
         ("cheetah-run", "envpool:CheetahRun-v1"),
+        ("bipedalwalker", "gym:BipedalWalker-v3"),
         ("Hopper-v5", "Hopper-v5"),
         ("gym:hopper", "gym:hopper"),
         ("no such name", "no such name"),
@@ -42,6 +43,43 @@ TABLE = Path(__file__).parents[1] / "benchmarks" / "results" / "scores.json"
 )
 def test_short_names(name, id):
     assert env_id(name) == id
+
+
+@pytest.mark.parametrize(
+    ("like", "env"),
+    [
+        ("gym:Hopper-v4", "gym:Hopper-v5"),
+        ("gym:Hopper-v4", "envpool:Hopper-v3"),
+        ("gym:Hopper-v4", "envpool:QuadrupedRun-v1"),
+        ("gym:LunarLander-v3", "envpool:LunarLanderContinuous-v2"),
+        ("gym:CarRacing-v3", "envpool:CarRacing-v2"),
+        ("gym:BipedalWalker-v3", "BipedalWalker-v3"),
+        ("atari:pong", "envpool:Pong-v5"),
+        ("CartPole-v1", "gym:phys2d/CartPole-v0"),
+    ],
+)
+def test_the_same_task_elsewhere_has_the_same_preset(like, env):
+    assert preset(env, "ppo") == preset(like, "ppo")
+    assert preset(env, "ppo").algorithm != lt.PPO()
+
+
+def test_what_runs_on_the_device_takes_its_batch_from_many_rows():
+    """With the batch and the other settings that the same bodies have on the host."""
+    host, device = (preset(env, "ppo") for env in ("gym:Hopper-v5", "playground:WalkerWalk"))
+    assert device == replace(
+        host, algorithm=replace(host.algorithm, num_envs=16, num_steps=2048 // 16)
+    )
+    symbols, pixels = (
+        preset(f"craftax:Craftax-{seen}-v1", "ppo").algorithm
+        for seen in ("Classic-Symbolic", "Pixels")
+    )
+    assert symbols.lambda_ == pixels.lambda_ == 0.8
+    assert (symbols.trunk, pixels.trunk) == ("separate", "shared")
+
+
+def test_what_only_looks_alike_has_none():
+    for env in ("envpool:Catch-v0", "gym:Acrobot-v2", "gym:CartPole-v7", "envpool:FetchReach-v4"):
+        assert preset(env, "ppo").algorithm == lt.PPO()
 
 
 def test_every_listed_environment_has_a_preset_and_a_short_name_of_its_own():

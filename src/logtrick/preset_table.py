@@ -3,7 +3,7 @@
 No JAX here: the command line shows them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import A2C, PPO, REINFORCE
@@ -25,13 +25,37 @@ _MINATAR = ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
 _ATARI = ("asterix", "breakout", "freeway", "pong", "seaquest", "space_invaders")
 # EnvPool's names for the tasks of the DeepMind control suite are a body and what it shall do.
 _DM_CONTROL = (
-    "Acrobot|BallInCup|Cartpole|Cheetah|Finger|Fish|Hopper|Humanoid|Manipulator|Pendulum|PointMass"
-    "|Reacher|Swimmer|Walker"
+    "Acrobot|BallInCup|Cartpole|Cheetah|Dog|Finger|Fish|Hopper|Humanoid|Lqr|Manipulator|Pendulum"
+    "|PointMass|Quadruped|Reacher|Stacker|Swimmer|Walker"
+)
+# Observations and rewards differ in scale by orders of magnitude: normalised, as CleanRL's
+# ppo_continuous_action.py has them, whose other settings these are.
+_CONTINUOUS = PPO(
+    num_envs=1,
+    num_steps=2048,
+    epochs=10,
+    minibatches=32,
+    learning_rate=3e-4,
+    entropy_coef=0.0,
+    value_clip_eps=0.2,
+    observations="normalised",
+    rewards="normalised",
+)
+# Craftax_Baselines' ppo.py, with the smaller batches of its sweeps over a million steps.
+_CRAFTAX = PPO(
+    num_envs=256,
+    num_steps=16,
+    minibatches=8,
+    learning_rate=2e-4,
+    lambda_=0.8,
+    value_clip_eps=0.2,
+    max_grad_norm=1.0,
+    hidden=(512, 512, 512),
 )
 PRESETS = (
     # Tuned for the time to a solved policy: short rollouts, large steps, a short horizon.
     (
-        "CartPole-v1",
+        "CartPole-v[01]",
         Preset(
             PPO(
                 num_envs=32,
@@ -44,9 +68,9 @@ PRESETS = (
             steps=150_000,
         ),
     ),
-    ("CartPole-v1", Preset(A2C(learning_rate=1e-3, gamma=0.98), steps=500_000)),
+    ("CartPole-v[01]", Preset(A2C(learning_rate=1e-3, gamma=0.98), steps=500_000)),
     (
-        "CartPole-v1",
+        "CartPole-v[01]",
         Preset(REINFORCE(psi="baselined_return", max_grad_norm=0.5), steps=1_000_000),
     ),
     ("Acrobot-v1", Preset(PPO(), steps=250_000)),
@@ -83,7 +107,7 @@ PRESETS = (
     ),
     # A short horizon, since what an action does shows within a second; rewards reach −16.
     (
-        "Pendulum-v1",
+        "Pendulum-v[01]",
         Preset(
             PPO(
                 num_steps=64,
@@ -99,7 +123,7 @@ PRESETS = (
     ),
     # RL Baselines3 Zoo's ppo.yml.
     (
-        "LunarLander(Continuous)?-v3",
+        "LunarLander(Continuous)?-v[23]",
         Preset(
             PPO(
                 num_steps=1024,
@@ -112,24 +136,71 @@ PRESETS = (
             steps=1_000_000,
         ),
     ),
-    # Observations and rewards differ in scale by orders of magnitude: normalised, as CleanRL's
-    # ppo_continuous_action.py has them, whose other settings these are.
+    # The same file's.
     (
-        f"({'|'.join(_MUJOCO)})-v[45]|envpool:({_DM_CONTROL})[A-Z][A-Za-z0-9]*-v1",
+        "BipedalWalker-v3",
         Preset(
             PPO(
-                num_envs=1,
+                num_envs=32,
                 num_steps=2048,
                 epochs=10,
-                minibatches=32,
+                minibatches=1024,
                 learning_rate=3e-4,
+                schedule="constant",
+                gamma=0.999,
                 entropy_coef=0.0,
-                value_clip_eps=0.2,
+                clip_eps=0.18,
                 observations="normalised",
                 rewards="normalised",
             ),
-            steps=1_000_000,
+            steps=5_000_000,
         ),
+    ),
+    (
+        "BipedalWalkerHardcore-v3",
+        Preset(
+            PPO(
+                num_steps=2048,
+                epochs=10,
+                minibatches=512,
+                learning_rate=2.5e-4,
+                entropy_coef=0.001,
+                clip_schedule="linear",
+                observations="normalised",
+                rewards="normalised",
+            ),
+            steps=100_000_000,
+        ),
+    ),
+    # The same file's, on the colour images as they come: it skips, shrinks, greys and stacks them,
+    # and its noise depends on the state.
+    (
+        "CarRacing-v[23]",
+        Preset(
+            PPO(
+                num_envs=8,
+                num_steps=512,
+                epochs=10,
+                minibatches=32,
+                learning_rate=1e-4,
+                entropy_coef=0.0,
+                hidden=(512, 256),
+                activation="relu",
+                trunk="shared",
+                rewards="normalised",
+            ),
+            steps=4_000_000,
+        ),
+    ),
+    (
+        f"({'|'.join(_MUJOCO)})-v[2-5]|envpool:({_DM_CONTROL})[A-Z][A-Za-z0-9]*-v1",
+        Preset(_CONTINUOUS, steps=1_000_000),
+    ),
+    # As large a batch, of rows that the device steps together. Playground's own settings are for
+    # GPUs: batches of a million steps, sixty million in all.
+    (
+        "playground:.*",
+        Preset(replace(_CONTINUOUS, num_envs=16, num_steps=128), steps=1_000_000),
     ),
     # Convolutions see what is next to what. With PureJaxRL's perceptron on the flattened image,
     # whose other settings but for the learning rate these are, ten times the steps bring less.
@@ -149,7 +220,7 @@ PRESETS = (
     ),
     # CleanRL's ppo_atari.py, with rewards scaled by their own moments instead of cut to their sign.
     (
-        "atari:.*",
+        f"atari:.*|envpool:(?!({'|'.join(_MUJOCO)})-)[A-Za-z0-9]+-v5",
         Preset(
             PPO(
                 num_envs=8,
@@ -164,6 +235,13 @@ PRESETS = (
             steps=10_000_000,
         ),
     ),
+    ("craftax:.*-Symbolic-v1", Preset(_CRAFTAX, steps=1_000_000)),
+    (
+        "craftax:.*-Pixels-v1",
+        Preset(
+            replace(_CRAFTAX, hidden=(512,), activation="relu", trunk="shared"), steps=1_000_000
+        ),
+    ),
 )
 ENVIRONMENTS = (
     "CartPole-v1",
@@ -173,6 +251,9 @@ ENVIRONMENTS = (
     "Pendulum-v1",
     "gym:LunarLander-v3",
     "gym:LunarLanderContinuous-v3",
+    "gym:BipedalWalker-v3",
+    "gym:BipedalWalkerHardcore-v3",
+    "gym:CarRacing-v3",
     # Version 4 is that of the published scores; Pusher-v4 needs a MuJoCo older than 3.
     *(f"gym:{name}-{'v5' if name == 'Pusher' else 'v4'}" for name in _MUJOCO),
     *(f"gymnax:{name}-MinAtar" for name in _MINATAR),

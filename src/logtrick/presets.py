@@ -38,8 +38,8 @@ def preset(env: str, name: str) -> Preset:
 
     Args:
         env: an environment's id or short name. What works on `CartPole-v1` does so behind any
-            prefix (`gym:`). Behind `mdp:` stands a finite MDP, whose γ belongs to the problem and
-            is taken from there.
+            prefix (`gym:`) and namespace (`gym:phys2d/`). Behind `mdp:` stands a finite MDP, whose
+            γ belongs to the problem and is taken from there.
         name: an algorithm's name.
 
     Raises:
@@ -75,7 +75,8 @@ def listed() -> list[tuple[str, Preset]]:
 
 def _own(env: str) -> list[Preset]:
     """The presets for an environment, one for each algorithm that has any."""
-    ids = (env, env.partition(":")[2])
+    rest = env.partition(":")[2]
+    ids = (env, rest, rest.rpartition("/")[2])
     return [found for pattern, found in PRESETS if any(re.fullmatch(pattern, id) for id in ids)]
 
 

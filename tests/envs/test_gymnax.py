@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 gymnax = pytest.importorskip("gymnax", reason="an optional extra")
 
+import logtrick as lt  # noqa: E402
 from logtrick import envs  # noqa: E402
 from logtrick.envs import Gymnax  # noqa: E402
 from logtrick.envs._gymnax import DOWNLOADS, NAMES  # noqa: E402
@@ -29,12 +30,25 @@ def _slow_where_big(name):
     return pytest.param(name, marks=[pytest.mark.slow] * big)
 
 
+QUICK = ("MemoryChain-bsuite", "GaussianBandit-misc")
+CHECKED = [
+    pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK))
+    for name in NAMES
+    if name != DOWNLOADS
+]
+
+
 @pytest.mark.parametrize("name", [_slow_where_big(name) for name in NAMES if name != DOWNLOADS])
 def test_what_is_listed_as_trainable_is(name):
     env = Gymnax(name)
     assert trainable(env.observation_space, env.action_space)
     assert env.max_episode_steps == gymnax.make(name)[1].max_steps_in_episode
     assert envs.resolve(f"gymnax:{name}").id == env.id == f"gymnax:{name}"
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_check_env(name):
+    assert "observations stay in their space" in lt.check_env(f"gymnax:{name}", steps=400).passed
 
 
 def test_what_is_listed_says_which_one_downloads():

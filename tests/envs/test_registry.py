@@ -84,7 +84,7 @@ def test_resolving_builds_nothing_and_closes_what_it_looked_at():
         ("Breakout", "Did you mean gymnax:Breakout-MinAtar"),
         ("gymnax:Breakuot-MinAtar", "Did you mean gymnax:Breakout-MinAtar"),
         ("CartPole-v7", "Did you mean CartPole-v1"),
-        ("ALE/Pong-v5", "Namespace ALE not found"),
+        ("ALE/Pong-v5", "Namespace ALE not found.*function that imports.*`atari:pong`"),
         ("qqq", "No environment is called 'qqq'. `logtrick envs` lists"),
         ("", "No environment is called ''"),
         ("brux:ant", "'brux:ant': no ecosystem has this prefix. There are gym:, gymnax:"),

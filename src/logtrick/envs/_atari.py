@@ -30,8 +30,7 @@ def resolve(name: str) -> EnvSpec:
 
     Source: Mnih et al. (2015); Machado et al. (2018) for what is left open.
     """
-    games = extras.load("ale_py.roms", "atari").get_all_rom_ids()
-    game = {id.replace("_", ""): id for id in games}.get(name.replace("_", "").lower())
+    game = {id.replace("_", ""): id for id in names()}.get(name.replace("_", "").lower())
     if game is None:
         raise UnknownEnvError(f"ale-py has no game {name!r}.")
     id = f"atari:{game}"
@@ -51,6 +50,11 @@ def rows() -> list[EnvRow]:
     """One line: there are 108 games."""
     install = extras.install("ale_py", "atari")
     return [EnvRow("atari:pong", "host", "Box[4, 84, 84] uint8", "Discrete", None, install)]
+
+
+def names() -> list[str]:
+    """All games."""
+    return list(extras.load("ale_py.roms", "atari").get_all_rom_ids())
 
 
 class _Atari(SeededVector):

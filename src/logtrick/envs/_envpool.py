@@ -17,19 +17,22 @@ from logtrick.envs.host import VectorHostEnvs
 from logtrick.envs.spec import EnvRow, EnvSpec, Workers
 from logtrick.errors import EnvError, SpaceError, UnknownEnvError
 
+_NO_LIMIT = 2**31 - 1
+"""What EnvPool writes where a task has no time limit."""
+
 
 def resolve(name: str) -> EnvSpec:
     """Find EnvPool's task `name`, `HalfCheetah-v5` or `CheetahRun-v1` say.
 
-    The observations of the dm_control tasks, which are dictionaries, are concatenated in EnvPool's
-    order. `workers` means nothing here, and `timeout` does not reach the threads, which are
-    EnvPool's. A task that ends by itself on the last step of its time limit counts as truncated:
-    EnvPool does not tell them apart.
+    A dictionary of Boxes only, as the dm_control tasks observe, is concatenated in EnvPool's order;
+    any other keeps its parts. `workers` means nothing here, and `timeout` does not reach the
+    threads, which are EnvPool's. A task that ends by itself on the last step of its time limit
+    counts as truncated: EnvPool does not tell them apart.
 
     Raises:
         MissingExtraError: EnvPool is not installed.
         UnknownEnvError: EnvPool has no such task.
-        SpaceError: It has a space that cannot be adapted, or several players.
+        SpaceError: It has several players.
     """
     envpool = extras.load("envpool", "envpool")
     if name not in envpool.list_all_envs():
@@ -43,10 +46,9 @@ def resolve(name: str) -> EnvSpec:
         raise EnvError(f"{id} could not be made: {type(error).__name__}: {error}") from error
     if spec.config.max_num_players > 1:
         raise SpaceError(f"{id}: it has {spec.config.max_num_players} players; one is served here.")
-    observation = _flat(inner, id)
-    if not isinstance(action, spaces.Box | spaces.Discrete):
-        raise SpaceError(f"{id}: its action space is {action}; Discrete and Box can be served.")
-    limit = int(spec.config.max_episode_steps)
+    observation, action = _joined_space(_mended(inner)), _mended(action)
+    steps = int(spec.config.max_episode_steps)
+    limit = None if steps == _NO_LIMIT else steps
 
     def build(num_envs: int, workers: Workers, timeout: float) -> VectorHostEnvs:
         pool = _Pool(name, num_envs, observation, action)
@@ -61,6 +63,11 @@ def rows() -> list[EnvRow]:
     return [EnvRow("envpool:HalfCheetah-v5", "host", "", "", None, install)]
 
 
+def names() -> list[str]:
+    """All tasks."""
+    return list(extras.load("envpool", "envpool").list_all_envs())
+
+
 class _Pool(SeededVector):
     """An EnvPool behind Gymnasium's interface. Every reset makes it anew, with its seeds.
 
@@ -72,7 +79,7 @@ class _Pool(SeededVector):
         self,
         name: str,
         num_envs: int,
-        observation: spaces.Box,
+        observation: spaces.Space[Any],
         action: spaces.Space[Any],
         **options: Any,
     ):
@@ -86,8 +93,8 @@ class _Pool(SeededVector):
         self._options = options
         self._pool: Any = None
 
-    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
-        """Make the pool with one seed for each row, and start all rows."""
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Make the pool, a new one each time, with one seed for each row; start all rows."""
         envpool = extras.load("envpool", "envpool")
         self.close_extras()
         with _quiet():
@@ -101,7 +108,7 @@ class _Pool(SeededVector):
             obs, _ = self._pool.reset()
         return self._joined(obs), {}
 
-    def step(self, actions: np.ndarray) -> tuple[np.ndarray, Any, Any, Any, dict[str, Any]]:
+    def step(self, actions: np.ndarray) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step all rows."""
         obs, reward, terminated, truncated, _ = self._pool.step(actions)
         return self._joined(obs), reward, terminated, truncated, {}
@@ -111,24 +118,32 @@ class _Pool(SeededVector):
         if self._pool is not None:
             self._pool.close()
 
-    def _joined(self, obs: Any) -> np.ndarray:
-        if not isinstance(obs, dict):
-            return np.asarray(obs)
+    def _joined(self, obs: Any) -> Any:
+        if not isinstance(obs, dict) or not isinstance(self.single_observation_space, spaces.Box):
+            return obs
         return np.concatenate([np.reshape(x, (self.num_envs, -1)) for x in obs.values()], axis=1)
 
 
-def _flat(space: Any, id: str) -> spaces.Box:
-    if isinstance(space, spaces.Box):
-        low, high = _unbounded(space)
-        return spaces.Box(low, high, dtype=space.dtype)  # type: ignore[arg-type]
-    values = list(space.values()) if isinstance(space, spaces.Dict) else []
-    parts = [part for part in values if isinstance(part, spaces.Box)]
-    if not parts or len(parts) < len(values):
-        raise SpaceError(f"{id}: its observation space is {space}; Box and Dict of Box are served.")
+def _mended(space: spaces.Space[Any]) -> spaces.Space[Any]:
+    """The space with the bounds that EnvPool means."""
+    match space:
+        case spaces.Box():
+            low, high = _unbounded(space)
+            return spaces.Box(low, high, dtype=space.dtype)  # type: ignore[arg-type]
+        case spaces.Dict():
+            return spaces.Dict({key: _mended(part) for key, part in space.items()})
+    return space
+
+
+def _joined_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
+    """One Box in the place of a dictionary of Boxes."""
+    parts = list(space.values()) if isinstance(space, spaces.Dict) else []
+    if not parts or not all(isinstance(part, spaces.Box) for part in parts):
+        return space
     dtype = np.result_type(*(part.dtype for part in parts))
-    bounds = [_unbounded(part) for part in parts]
     low, high = (
-        np.concatenate([pair[side].ravel() for pair in bounds]).astype(dtype) for side in (0, 1)
+        np.concatenate([getattr(part, side).ravel() for part in parts]).astype(dtype)
+        for side in ("low", "high")
     )
     return spaces.Box(low, high, dtype=dtype.type)
 

@@ -12,6 +12,7 @@ from gymnasium.envs.registration import find_highest_version, get_env_id, parse_
 
 from logtrick.envs import _vector
 from logtrick.envs._vector import Factory, RowsFailed, Vector
+from logtrick.envs._worker import in_new_worlds
 from logtrick.envs.host import VectorHostEnvs
 from logtrick.envs.spaces import SINGLE, over_leaves
 from logtrick.envs.spec import EnvRow, EnvSpec, Workers, from_zero
@@ -19,6 +20,8 @@ from logtrick.errors import EnvError, LogtrickError, MissingExtraError, SpaceErr
 
 _EXTRAS = {"box2d": "Box2D", "mujoco": "mujoco"}
 """Gymnasium's extras whose folder has the same name, and the module that each brings."""
+_REMEMBERS = "gymnasium.envs.box2d.bipedal_walker:"
+"""Entry points of environments that seeds do not fix: see `NewWorld`."""
 
 
 def resolve(name: str) -> EnvSpec:
@@ -32,6 +35,8 @@ def resolve(name: str) -> EnvSpec:
     registered = _registered(name)
     # Gymnasium's own checker would only warn; `CheckedEnv` refuses.
     make = functools.partial(gymnasium.make, registered, disable_env_checker=True)
+    if str(registered.entry_point).startswith(_REMEMBERS):
+        make = functools.partial(in_new_worlds, make)
     id = f"gym:{registered.id}"
     return from_factory(make, id, deterministic=not registered.nondeterministic)
 
@@ -155,7 +160,11 @@ def _registered(name: str) -> Any:
     except gymnasium.error.DeprecatedEnv as error:
         raise UnknownEnvError(f"Gymnasium has withdrawn {name!r}: {error}") from None
     except gymnasium.error.NamespaceNotFound as error:
-        raise UnknownEnvError(f"No environment is called {name!r}: {error}") from None
+        raise UnknownEnvError(
+            f"No environment is called {name!r}: {error} What another package registers is "
+            "trained by a function that imports the package and makes it. Atari's games are "
+            "`atari:pong` …"
+        ) from None
     except gymnasium.error.Error:
         raise UnknownEnvError(f"No environment is called {name!r}.") from None
 

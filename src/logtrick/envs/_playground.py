@@ -1,5 +1,6 @@
 """MuJoCo Playground's environments on the device: its inner steps, with a time limit of ours."""
 
+import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -125,8 +126,11 @@ class Playground(DeviceEnv):
             # The arrays that it builds are constants, even if this runs while jax is tracing.
             with jax.ensure_compile_time_eval():
                 return registry.load(self.name, config), config
-        except (OSError, RuntimeError, ValueError) as error:
-            raise EnvError(f"{self.id} could not be made: {error}") from error
+        except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+            raise EnvError(
+                f"{self.id} could not be made; robots outside the dm_control suite are fetched "
+                f"with git at their first use: {error}"
+            ) from error
 
 
 def resolve(name: str) -> Playground:

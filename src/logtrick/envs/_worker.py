@@ -76,6 +76,25 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         return over_leaves(lambda space: np.zeros(space.shape, space.dtype), self._space)
 
 
+class NewWorld(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """A BipedalWalker whose episodes begin in a new physical world each, so that seeds fix them.
+
+    Gymnasium's own keeps the last episode's world, whose order of contacts depends on the past.
+    """
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        """Start an episode, with nothing left of the one before."""
+        walker: Any = self.env.unwrapped
+        walker._destroy()
+        walker.world = type(walker.world)()
+        return self.env.reset(**options)
+
+
+def in_new_worlds(make: Callable[[], gymnasium.Env[Any, Any]]) -> gymnasium.Env[Any, Any]:
+    """What `make` makes, a BipedalWalker, as a `NewWorld`."""
+    return NewWorld(make())
+
+
 class _Fault(Exception):
     """The environment answered, wrongly."""
 

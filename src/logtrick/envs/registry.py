@@ -39,7 +39,8 @@ _ADAPTERS = {
 }
 """Prefix -> module with `resolve(name) -> EnvSpec | DeviceEnv` and `rows() -> list[EnvRow]`.
 
-Such a module loads its ecosystem inside `resolve` only, so that listing stays quick."""
+Such a module loads its ecosystem inside `resolve` only, so that listing stays quick. Where its rows
+are an example only, it has `names() -> list[str]`, which may load it: all that `resolve` finds."""
 
 
 def resolve(env: Any) -> EnvSpec:
@@ -142,7 +143,11 @@ def _nearest(name: str) -> str:
     """What may have been meant: of one ecosystem where `name` has its prefix, else of all."""
     prefix, colon, rest = name.rpartition(":")
     candidates: dict[str, str] = {}
-    for id in [*_CORE, *(row.id for row in list_envs())]:
+    ids = [*_CORE, *(row.id for row in list_envs())]
+    if prefix in _ADAPTERS:
+        names = getattr(importlib.import_module(_ADAPTERS[prefix]), "names", list)
+        ids += [f"{prefix}:{each}" for each in names()]
+    for id in ids:
         if id.startswith(prefix + colon):
             candidates.setdefault(id.rpartition(":")[2].lower(), id)
     near = difflib.get_close_matches(rest.lower(), list(candidates), n=3, cutoff=0.6)

@@ -24,8 +24,8 @@ def test_what_is_found(name):
 
 def test_names_of_two_words():
     assert envs.resolve("atari:MsPacman").id == envs.resolve("atari:ms_pacman").id
-    with pytest.raises(UnknownEnvError, match="ale-py has no game 'pung'"):
-        envs.resolve("atari:pung")
+    with pytest.raises(UnknownEnvError, match=r"no game 'sequest'. Did you mean atari:seaquest"):
+        envs.resolve("atari:sequest")
 
 
 def test_check_env():

@@ -1,5 +1,7 @@
 """MuJoCo Playground behind the device protocol. Slow: its physics compile for a minute."""
 
+import subprocess
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ pytest.importorskip("mujoco_playground", reason="an optional extra")
 import logtrick as lt
 from logtrick import envs
 from logtrick.envs._playground import DM_CONTROL
-from logtrick.errors import UnknownEnvError
+from logtrick.errors import EnvError, UnknownEnvError
 
 pytestmark = pytest.mark.slow
 BALANCE = "playground:CartpoleBalance"
@@ -22,6 +24,17 @@ def test_the_list_is_theirs():
     assert sorted(DM_CONTROL) == sorted(registry.dm_control_suite.ALL_ENVS)
     with pytest.raises(UnknownEnvError, match="Playground has no environment 'Cartpool'"):
         envs.resolve("playground:Cartpool")
+
+
+def test_a_robot_that_cannot_be_fetched_is_told(monkeypatch):
+    from mujoco_playground import registry
+
+    def refuse(name, config):
+        raise subprocess.CalledProcessError(128, ["git", "clone"])
+
+    monkeypatch.setattr(registry, "load", refuse)
+    with pytest.raises(EnvError, match=r"Go1Getup could not be made; robots .* git at their first"):
+        envs.resolve("playground:Go1Getup")
 
 
 def test_what_is_found():
