@@ -119,8 +119,9 @@ PROTOCOL = (
     "interquartile mean and 95 % bootstrap interval over seeds. Time is that of all seeds "
     "together on this machine, compilation apart. Rows of presets are `logtrick train`'s own "
     "settings. Below what is published, and why: minatar-asterix-ppo has PureJaxRL's perceptron "
-    "(2 × 64 units, a rate of 5e-3 to 0) beside gymnax-blines' (2 × 256, 5e-4 constant); "
-    "convolutions, the preset, pass both."
+    "(2 × 64 units, a rate of 5e-3 to 0) beside gymnax-blines' (2 × 256, 5e-4 constant), and "
+    "convolutions, the preset, pass both; reachereasy-ppo and pong-ppo have an eighth and a tenth "
+    "of the steps."
 )
 
 
