@@ -3,7 +3,6 @@
 No JAX here: the command line shows them.
 """
 
-import difflib
 import functools
 import importlib.resources
 import json
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 from logtrick.algorithms.configs import ALGORITHMS, from_dict
 from logtrick.errors import ConfigError, UnknownEnvError
+from logtrick.names import unknown_name
 from logtrick.preset_table import ENVIRONMENTS, PRESETS, Preset
 
 REACHED = "reached.json"
@@ -53,11 +53,7 @@ def preset(env: str, name: str) -> Preset:
     """
     env = env_id(env)
     if name not in ALGORITHMS:
-        near = difflib.get_close_matches(name, ALGORITHMS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ConfigError(
-            f"Algorithm {name!r} is unknown; there are {', '.join(ALGORITHMS)}.{hint}"
-        )
+        raise ConfigError(unknown_name("No algorithm is called", name, ALGORITHMS))
     prefix, _, rest = env.partition(":")
     default = ALGORITHMS[name]()  # type: ignore[call-arg]
     if prefix == "mdp":

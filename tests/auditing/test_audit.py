@@ -335,12 +335,12 @@ def test_the_plot(tmp_path):
 @pytest.mark.parametrize(
     ("told", "error", "message"),
     [
-        ({"estimator": "gea"}, ConfigError, "did you mean gae"),
+        ({"estimator": "gea"}, ConfigError, "Did you mean gae"),
         ({"estimator": 3}, ConfigError, "this is a int"),
         ({"method": "guess"}, ConfigError, "method = 'guess'"),
         ({"weighting": "both"}, ConfigError, "weighting = 'both'"),
         ({"lambda_": 1.5}, ConfigError, r"lambda_ = 1\.5"),
-        ({"lamda": 1.0}, ConfigError, "no setting 'lamda'"),
+        ({"lamda": 1.0}, ConfigError, "no setting 'lamda'. Did you mean lambda_"),
         ({"batch_size": 0}, ConfigError, "batch_size = 0"),
         ({"samples": 1}, ConfigError, "samples = 1"),
         ({"values": np.zeros(2)}, ShapeError, "one number for each of 7 states"),

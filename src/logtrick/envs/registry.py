@@ -5,7 +5,6 @@ Gymnasium. A prefix picks one ecosystem: `gymnax:Breakout-MinAtar`, `envpool:Hal
 the finite MDPs: `mdp:frozen_lake`.
 """
 
-import difflib
 import importlib
 import re
 from typing import Any
@@ -17,6 +16,7 @@ from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.spaces import in_words
 from logtrick.envs.spec import EnvRow, EnvSpec, Workers, trainable
 from logtrick.errors import EnvError, UnknownEnvError
+from logtrick.names import did_you_mean
 
 _CORE = {
     "CartPole-v1": "logtrick.envs.classic:CartPole",
@@ -141,13 +141,9 @@ def _resolve_id(name: str) -> EnvSpec:
 def _nearest(name: str) -> str:
     """What may have been meant: of one ecosystem where `name` has its prefix, else of all."""
     prefix, colon, rest = name.rpartition(":")
-    candidates: dict[str, str] = {}
-    for id in [*_CORE, *(row.id for row in list_envs())]:
-        if id.startswith(prefix + colon):
-            candidates.setdefault(id.rpartition(":")[2].lower(), id)
-    near = difflib.get_close_matches(rest.lower(), list(candidates), n=3, cutoff=0.6)
-    hint = f"Did you mean {' or '.join(candidates[key] for key in near)}? " if near else ""
-    return f"{hint}`logtrick envs` lists what can be trained here."
+    ids = [id for id in (row.id for row in list_envs()) if id.startswith(prefix + colon)]
+    hint = did_you_mean(rest, ids, key=lambda id: id.rpartition(":")[2])
+    return f"{hint} `logtrick envs` lists what can be trained here.".lstrip()
 
 
 def _core_name(name: str) -> str | None:

@@ -6,7 +6,6 @@ ids with a transition table, and files (`.umb`, `.tra`, `.npz`).
 """
 
 import ast
-import difflib
 import inspect
 import re
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any
 
 from logtrick.errors import ConfigError, LogtrickError, MDPError
 from logtrick.mdp import FiniteMDP
+from logtrick.names import unknown_name
 from logtrick.problems.chains import (
     chain,
     corridor,
@@ -112,9 +112,7 @@ def _make(name: str) -> FiniteMDP:
             raise ConfigError(f"{name}: {error}; {bare} takes {known}") from error
     if "-v" in bare:
         return FiniteMDP.from_gymnasium(bare, gamma=0.99, **keywords)
-    near = difflib.get_close_matches(bare.replace("-", "_"), REGISTRY, n=3)
-    hint = f"; did you mean {', '.join(near)}?" if near else f"; known: {', '.join(REGISTRY)}"
-    raise MDPError(f"no problem is called {bare!r}{hint}")
+    raise MDPError(unknown_name("No problem is called", bare, REGISTRY))
 
 
 def parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:

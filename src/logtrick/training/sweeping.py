@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.checks import check_names
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
@@ -131,13 +132,8 @@ def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 def points(base: RunConfig, settings: Sequence[Mapping[str, Any]]) -> list[RunConfig]:
     """The configuration of each point; what its algorithm cannot be is an error."""
-    known = {f.name for f in dataclasses.fields(base.algorithm)}
-    for name in {name: None for point in settings for name in point}:
-        if name not in known:
-            raise ConfigError(
-                f"{type(base.algorithm).__name__} has no setting {name!r}; it has "
-                f"{', '.join(sorted(known))}."
-            )
+    for point in settings:
+        check_names(type(base.algorithm), point)
     changed = [
         dataclasses.replace(base.algorithm, **{k: _from_json(v) for k, v in point.items()})
         for point in settings
