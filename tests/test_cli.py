@@ -171,6 +171,7 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
             "no setting 'gama'. Did you mean gamma",
         ),
         (["sweep"], "Which environment"),
+        (["sweep", "CartPole-v1"], "Nothing varies. Give a setting its values, as in --set gamma"),
         (["sweep", "--resume", "/nowhere"], "it is no sweep"),
         (["sweep", "CartPole-v1", "--resume", "/nowhere"], "give nothing else"),
         (["solve", "coridor"], "Did you mean corridor?"),

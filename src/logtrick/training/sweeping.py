@@ -70,7 +70,8 @@ def sweep(
         progress: as for `train`.
 
     Raises:
-        ConfigError: a field that the algorithm does not have, or a value that it cannot have.
+        ConfigError: no setting varies; a field that the algorithm does not have, or a value that
+            it cannot have.
         Interrupted: Ctrl-C; `resume_sweep` goes on.
 
     Example:
@@ -81,10 +82,11 @@ def sweep(
         ...     [row["n"] for row in found.results]
         [2, 2]
     """
+    values = check_varying(values)
     spec = resolve(env_id(env))
     base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
-    points(base, grid(values or {}))  # refused before anything is made
-    path = new_sweep(out, base, values or {}, at_once=check_at_once(at_once))
+    points(base, grid(values))  # refused before anything is made
+    path = new_sweep(out, base, values, at_once=check_at_once(at_once))
     with lock_folder(path):
         _train_grid(Sweep(path), spec, observer(progress), checkpoint_seconds)
     return finished(path)
@@ -128,6 +130,16 @@ def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
         if not choices:
             raise ConfigError(f"{name} has no values to vary.")
     return [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
+
+
+def check_varying(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The settings that vary; there must be one."""
+    if not values:
+        raise ConfigError(
+            "Nothing varies. Give a setting its values, as in --set gamma=.98,.99 or values="
+            '{"gamma": [0.98, 0.99]}. Seeds alone are a training: logtrick train ENV --seeds N.'
+        )
+    return values
 
 
 def points(base: RunConfig, settings: Sequence[Mapping[str, Any]]) -> list[RunConfig]:
