@@ -111,8 +111,8 @@ FAULTS = {
     ),
     "baseline depends on the next state": (
         RETURNS,
-        "next_values, gamma=gamma) - values",
-        "next_values, gamma=gamma) - jnp.roll(values, -1, -1)",
+        "return to_go - values",
+        "return to_go - jnp.roll(values, -1, -1)",
     ),
     "total return from t only": (RETURNS, "jnp.take_along_axis(to_go, start, axis=-1)", "to_go"),
     "total return without γ^t": (
