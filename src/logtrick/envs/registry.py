@@ -134,7 +134,8 @@ def _resolve_id(name: str) -> EnvSpec:
     try:
         found = importlib.import_module(_ADAPTERS[prefix]).resolve(rest)
     except UnknownEnvError as error:
-        raise UnknownEnvError(f"{error} {_nearest(name)}") from None
+        where = f"{name}: " if colon else ""
+        raise UnknownEnvError(f"{where}{error} {_nearest(name)}") from None
     return found if isinstance(found, EnvSpec) else _device_spec(found)
 
 
