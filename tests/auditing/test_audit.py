@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import re
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 from trees import random_softmax, random_tree
 
 import logtrick as lt
@@ -292,13 +294,25 @@ def test_numbers_fit_one_another(sequences, tmp_path):
     assert report.residual == pytest.approx(np.sqrt(1 - report.cosine**2))
     assert abs(left @ report.flat.gradient) < 1e-12
     text = str(report)
-    for word in ("no function", "enumeration: exact but for rounding", "0.2112", "batch of 16"):
+    for word in ("no function", "enumeration: exact but for rounding", "0.2112", "nine batches"):
         assert word in text
     report.save(tmp_path / "report.json")
     stored = json.loads((tmp_path / "report.json").read_text())
     assert stored["gradient_of"] == "no function"
     np.testing.assert_allclose(stored["mean"]["logits"], report.mean.logits)
     np.testing.assert_allclose(stored["covariance"], report.covariance)
+
+
+@pytest.mark.parametrize("samples", [None, 2000])
+def test_where_every_estimate_lies_on_the_line_of_the_gradient_its_side_is_told(samples):
+    """The corridor has one observation: two logits, whose gradients are all c (1, −1)."""
+    mdp = lt.problems.corridor()
+    method = "auto" if samples is None else "sampling"
+    policy = lt.SoftmaxTable(mdp)
+    report = lt.audit("reward_to_go", mdp, policy, method=method, samples=samples)
+    told = re.search(r"of 64 +on the line of ∇J, (\d+) % of batches point its way", str(report))
+    expected = 100 * stats.norm.cdf(np.sqrt(report.signal_to_noise()))
+    assert float(told[1]) == pytest.approx(expected, abs=3)
 
 
 def test_json_knows_no_nan():
