@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from logtrick.algorithms.configs import ALGORITHMS, from_dict
-from logtrick.errors import ConfigError, UnknownEnvError
-from logtrick.names import unknown_name
+from logtrick.algorithms.configs import from_dict
+from logtrick.errors import UnknownEnvError
 from logtrick.preset_table import ENVIRONMENTS, PRESETS, Preset
 
 REACHED = "reached.json"
@@ -52,10 +51,8 @@ def preset(env: str, name: str) -> Preset:
         150000
     """
     env = env_id(env)
-    if name not in ALGORITHMS:
-        raise ConfigError(unknown_name("No algorithm is called", name, ALGORITHMS))
     prefix, _, rest = env.partition(":")
-    default = ALGORITHMS[name]()  # type: ignore[call-arg]
+    default = from_dict({"name": name})
     if prefix == "mdp":
         from logtrick import problems
 

@@ -125,10 +125,11 @@ def parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
         >>> parse("garnet:100,4,seed=3")
         ('garnet', [100, 4], {'seed': 3})
     """
-    bare, mark, rest = re.fullmatch(r"([^(:]*)([(:]?)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
-    if not mark:
-        return bare.strip(), [], {}
-    if mark == ":":
+    mark = re.search(r"[(:]", name)
+    if mark is None:
+        return name.strip(), [], {}
+    bare, rest = name[: mark.start()], name[mark.end() :]
+    if mark[0] == ":":
         rest = ", ".join(map(_quoted, rest.split(","))) + ")"
     try:
         call = ast.parse(f"f({rest}", mode="eval").body
