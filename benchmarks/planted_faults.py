@@ -45,7 +45,7 @@ TESTS = {
     KERNELS: ("tests/auditing/test_sampling.py",),
     STREAMING: ("tests/auditing/test_sampling.py",),
     VERDICT: ("tests/auditing/test_audit.py",),
-    CHECKS: ("tests/auditing/test_audit.py",),
+    CHECKS: ("tests/auditing/test_audit_refusals.py",),
     REPORT: ("tests/auditing/test_audit.py",),
 }
 """The tests of each module; a fault that they miss has gone unnoticed."""
