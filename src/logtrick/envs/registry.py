@@ -71,10 +71,8 @@ def resolve(env: Any) -> EnvSpec:
         return _resolve_id(env)
     if isinstance(env, EnvSpec):
         return env
-    if isinstance(env, DeviceEnv):
-        return _device_spec(env)
-    if isinstance(env, HostEnvs):
-        return _host_spec(env)
+    if isinstance(env, DeviceEnv | HostEnvs):
+        return _spec_of(env)
     adapter = importlib.import_module(_ADAPTERS["gym"])
     if isinstance(env, VectorEnv):
         spec: EnvSpec = adapter.from_vector(env)
@@ -124,7 +122,7 @@ def _resolve_id(name: str) -> EnvSpec:
     if not colon:
         core = _core_name(name)
         if core is not None:
-            return _device_spec(_core_env(core))
+            return _spec_of(_core_env(core))
         prefix, rest = "gym", name
     if prefix == "object":
         raise UnknownEnvError(f"{name!r} was given as a Python object: pass that object again.")
@@ -136,7 +134,7 @@ def _resolve_id(name: str) -> EnvSpec:
     except UnknownEnvError as error:
         where = f"{name}: " if colon else ""
         raise UnknownEnvError(f"{where}{error} {_nearest(name)}") from None
-    return found if isinstance(found, EnvSpec) else _device_spec(found)
+    return found if isinstance(found, EnvSpec) else _spec_of(found)
 
 
 def _nearest(name: str) -> str:
@@ -165,26 +163,16 @@ def _is_device_class(env: Any) -> bool:
     return isinstance(env, type) and issubclass(env, DeviceEnv | HostEnvs)
 
 
-def _device_spec(env: DeviceEnv) -> EnvSpec:
+def _spec_of(env: DeviceEnv | HostEnvs) -> EnvSpec:
+    """Of an environment that is there already."""
     return EnvSpec(
         id=env.id,
-        kind="device",
+        kind="host" if isinstance(env, HostEnvs) else "device",
         observation_space=env.observation_space,
         action_space=env.action_space,
         max_episode_steps=env.max_episode_steps,
         builder=lambda num_envs, workers, timeout: env,
-    )
-
-
-def _host_spec(envs: HostEnvs) -> EnvSpec:
-    return EnvSpec(
-        id=envs.id,
-        kind="host",
-        observation_space=envs.observation_space,
-        action_space=envs.action_space,
-        max_episode_steps=envs.max_episode_steps,
-        builder=lambda num_envs, workers, timeout: envs,
-        num_envs=envs.num_envs,
+        num_envs=env.num_envs if isinstance(env, HostEnvs) else None,
     )
 
 
