@@ -45,7 +45,7 @@ TESTS = {
     KERNELS: ("tests/auditing/test_sampling.py",),
     STREAMING: ("tests/auditing/test_sampling.py",),
     VERDICT: ("tests/auditing/test_audit.py",),
-    CHECKS: ("tests/auditing/test_audit.py",),
+    CHECKS: ("tests/auditing/test_audit_refusals.py",),
     REPORT: ("tests/auditing/test_audit.py",),
 }
 """The tests of each module; a fault that they miss has gone unnoticed."""
@@ -111,8 +111,8 @@ FAULTS = {
     ),
     "baseline depends on the next state": (
         RETURNS,
-        "next_values, gamma=gamma) - values",
-        "next_values, gamma=gamma) - jnp.roll(values, -1, -1)",
+        "return to_go - values",
+        "return to_go - jnp.roll(values, -1, -1)",
     ),
     "total return from t only": (RETURNS, "jnp.take_along_axis(to_go, start, axis=-1)", "to_go"),
     "total return without γ^t": (

@@ -74,7 +74,7 @@ def n_step_bootstrapped_returns(r_t, discount_t, v_t, n, lambda_t=1.0):
 def discounted_returns(r_t, discount_t, v_t):
     rows = Scaled.of(r_t, discount_t, jnp.broadcast_to(v_t, r_t.shape))
     to_go = psi.reward_to_go(
-        rows.rewards, rows.terminated, rows.truncated, rows.next_values, gamma=1.0
+        rows.rewards, rows.terminated, rows.truncated, next_values=rows.next_values, gamma=1.0
     )
     return to_go / rows.scale
 

@@ -20,7 +20,9 @@ def mixed(trajectories, values, next_values, *, trust, gamma):
     t = trajectories
     ends = t.terminated, t.truncated
     delta = lt.psi.td_residual(t.reward, values, next_values, *ends, gamma=gamma)
-    to_the_end = lt.psi.baselined_return(t.reward, values, *ends, next_values, gamma=gamma)
+    to_the_end = lt.psi.baselined_return(
+        t.reward, values, *ends, next_values=next_values, gamma=gamma
+    )
     return trust * delta + (1 - trust) * to_the_end
 
 

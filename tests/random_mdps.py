@@ -90,7 +90,7 @@ def as_matrix_free(mdp):
     """The same MDP by its products alone."""
     transitions = mdp.dense_transitions()
     kept = np.zeros_like(transitions)
-    pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(mdp.outcome_offsets))
+    pairs = mdp.outcome_pairs
     goes_on = ~mdp.terminated
     where = (mdp.pair_states[pairs], mdp.pair_actions[pairs], mdp.successors)
     np.add.at(kept, tuple(index[goes_on] for index in where), mdp.probabilities[goes_on])

@@ -35,6 +35,7 @@ def test_derived_arrays():
     mdp = flat_mdp(terminated=np.array([False, True, False, False]))
     assert (mdp.num_states, mdp.num_actions, mdp.num_pairs, mdp.num_outcomes) == (2, 2, 3, 4)
     assert mdp.pair_states.tolist() == [0, 0, 1]
+    assert mdp.outcome_pairs.tolist() == [0, 1, 1, 2]
     assert mdp.available.tolist() == [[True, True], [True, False]]
     assert mdp.pair_rewards.tolist() == [1.0, 0.25 * 2 + 0.75 * 3, 4.0]
     assert mdp.continuation.toarray().tolist() == [[0, 1], [0, 0.75], [1, 0]]

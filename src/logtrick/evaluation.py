@@ -98,10 +98,13 @@ class Evaluator:
         return jax.device_get(self._programs.run("play", self._whole_episodes, params, keys))
 
     def _whole_episodes(self, params: Any, keys: Array) -> tuple[Array, Array]:
+        env = self.envs
+        assert isinstance(env, DeviceEnv)
+
         def one_episode(key: Array) -> tuple[Array, Array]:
             _, trajectory = rollout(
                 key,
-                self.envs,  # type: ignore[arg-type]
+                env,
                 self._policy(params),
                 self.limit,
                 one_episode=True,

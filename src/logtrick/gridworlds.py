@@ -74,7 +74,7 @@ def _directions(mdp: FiniteMDP, layout: np.ndarray) -> np.ndarray:
     cell = np.full((mdp.num_states, 2), np.nan)
     places = np.argwhere(layout >= 0)
     cell[layout[tuple(places.T)]] = places
-    pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(mdp.outcome_offsets))
+    pairs = mdp.outcome_pairs
     moves = cell[mdp.successors] - cell[mdp.pair_states[pairs]]
     with np.errstate(invalid="ignore"):
         single = np.abs(moves).max(axis=1) == 1

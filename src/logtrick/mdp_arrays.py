@@ -85,6 +85,11 @@ class MDPArrays:
         return frozen(np.repeat(states, np.diff(self.pair_offsets)))
 
     @cached_property
+    def outcome_pairs(self) -> Int64[np.ndarray, " K"]:
+        """The pair of each outcome."""
+        return frozen(np.repeat(np.arange(self.num_pairs), np.diff(self.outcome_offsets)))
+
+    @cached_property
     def available(self) -> Bool[np.ndarray, "S A"]:
         """Which state has which action."""
         mask = np.zeros((self.num_states, self.num_actions), np.bool_)
@@ -130,7 +135,7 @@ class MDPArrays:
     def dense_transitions(self) -> Float64[np.ndarray, "S A S"]:
         """P(s' | s, a) as a table, terminated mass included; for small MDPs."""
         table = np.zeros((self.num_states, self.num_actions, self.num_states))
-        pairs = np.repeat(np.arange(self.num_pairs), np.diff(self.outcome_offsets))
+        pairs = self.outcome_pairs
         where = (self.pair_states[pairs], self.pair_actions[pairs], self.successors)
         np.add.at(table, where, self.probabilities)
         return table

@@ -44,7 +44,7 @@ def reaching(mdp: FiniteMDP, states: np.ndarray) -> FiniteMDP:
     if states.size == 0 or (states < 0).any() or (states >= mdp.num_states).any():
         raise MDPError(f"the states to reach must be some of 0 ... {mdp.num_states - 1}")
     target[states] = True
-    own = _outcome_states(mdp)
+    own = mdp.pair_states[mdp.outcome_pairs]
     used = (mdp.probabilities > 0) & (~mdp.terminated | target[mdp.successors])
     hopeless = ~ancestors(own[used], mdp.successors[used], target)
     stops = (hopeless | target)[own]
@@ -55,11 +55,6 @@ def reaching(mdp: FiniteMDP, states: np.ndarray) -> FiniteMDP:
         rewards=arrives.astype(np.float64),
         terminated=(mdp.terminated | arrives) & ~stops,
     )
-
-
-def _outcome_states(mdp: FiniteMDP) -> np.ndarray:
-    """The state that each outcome belongs to."""
-    return np.repeat(mdp.pair_states, np.diff(mdp.outcome_offsets))
 
 
 def _offsets(counts: np.ndarray) -> np.ndarray:

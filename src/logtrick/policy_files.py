@@ -112,9 +112,10 @@ def _from_numpy(path: Path) -> np.ndarray:
     from logtrick.readers.numpy_files import read_arrays
 
     arrays = read_arrays(path)
-    if path.suffix == ".npz" and "policy" not in arrays:
-        raise ConfigError(f"{path} has no array `policy`; it has {', '.join(arrays) or 'none'}")
-    return arrays.get("policy", arrays.get(""))  # type: ignore[return-value]
+    name = "policy" if path.suffix == ".npz" else ""
+    if name not in arrays:
+        raise ConfigError(f"{path} has no array `{name}`; it has {', '.join(arrays) or 'none'}")
+    return arrays[name]
 
 
 def _from_json(path: Path) -> np.ndarray:

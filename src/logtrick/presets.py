@@ -3,7 +3,6 @@
 No JAX here: the command line shows them.
 """
 
-import difflib
 import functools
 import importlib.resources
 import json
@@ -12,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from logtrick.algorithms.configs import ALGORITHMS, from_dict
-from logtrick.errors import ConfigError, UnknownEnvError
+from logtrick.algorithms.configs import from_dict
+from logtrick.errors import UnknownEnvError
 from logtrick.preset_table import ENVIRONMENTS, PRESETS, Preset
 
 REACHED = "reached.json"
@@ -52,14 +51,8 @@ def preset(env: str, name: str) -> Preset:
         150000
     """
     env = env_id(env)
-    if name not in ALGORITHMS:
-        near = difflib.get_close_matches(name, ALGORITHMS, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise ConfigError(
-            f"Algorithm {name!r} is unknown; there are {', '.join(ALGORITHMS)}.{hint}"
-        )
     prefix, _, rest = env.partition(":")
-    default = ALGORITHMS[name]()  # type: ignore[call-arg]
+    default = from_dict({"name": name})
     if prefix == "mdp":
         from logtrick import problems
 

@@ -47,9 +47,9 @@ def test_round_trip_through_json(name):
 
 
 def test_unknown_names_and_fields_are_refused():
-    with pytest.raises(ConfigError, match="'sarsa' is unknown"):
+    with pytest.raises(ConfigError, match="No algorithm is called 'sarsa'"):
         from_dict({"name": "sarsa"})
-    with pytest.raises(ConfigError, match="PPO has no field 'momentum'"):
+    with pytest.raises(ConfigError, match="PPO has no setting 'momentum'"):
         from_dict({"name": "ppo", "momentum": 0.9})
 
 

@@ -12,7 +12,6 @@ import pytest
 import logtrick as lt
 from logtrick import exact, problems
 from logtrick.algorithms import grouped
-from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.algorithms.group_configs import (
     CISPO,
     DAPO,
@@ -20,7 +19,6 @@ from logtrick.algorithms.group_configs import (
     GSPO,
     RLOO,
     DrGRPO,
-    GroupAlgorithm,
     REINFORCEPlusPlus,
 )
 from logtrick.algorithms.loop import Loop
@@ -31,7 +29,6 @@ from logtrick.auditing.policies import read_policy
 from logtrick.auditing.rules import Rule
 from logtrick.auditing.settings import Settings
 from logtrick.envs import resolve
-from logtrick.errors import ConfigError
 from logtrick.policies import SoftmaxTable
 from logtrick.policies.actor_critic import ActorCritic
 from logtrick.problems.tokens import SequenceTask
@@ -252,46 +249,6 @@ def test_the_mean_of_the_loops_gradient_is_the_claimed_one(algorithm, scale):
     assert np.abs(truth).max() > 0.01
 
 
-@pytest.mark.parametrize("cls", NAMED)
-def test_the_names_and_the_claims_are_the_registrys(cls):
-    row, algorithm = ROWS[cls.name], cls()
-    ours = algorithm.psi, algorithm.normaliser, algorithm.ratio, algorithm.kl
-    assert ours == (row.psi, row.normaliser, row.ratio, row.kl)
-    assert row.claim in algorithm.estimates
-    assert ALGORITHMS[cls.name] is cls
-    assert getattr(lt, cls.__name__) is cls
-
-
-@pytest.mark.parametrize(
-    ("cls", "settings", "words"),
-    [
-        (GRPO, {"group_size": 1}, "a group of one has nothing to compare with"),
-        (RLOO, {"num_envs": 10, "group_size": 4}, "group_size=4; it must be a divisor of"),
-        (GRPO, {"minibatches": 3}, "a divisor of the 8 groups"),
-        (REINFORCEPlusPlus, {"minibatches": 2}, "a divisor of the 1 groups"),
-        (REINFORCEPlusPlus, {"num_envs": 1}, "one return whitened is 0"),
-        (REINFORCEPlusPlus, {"ratio": "gspo"}, "'gspo' has one ψ a sequence"),
-        (REINFORCEPlusPlus, {"groups": "informative"}, "the batch is one group"),
-        (GRPO, {"psi": "gae"}, "psi='gae'; it must be one of 'rloo'"),
-        (GRPO, {"kl": "k4"}, "kl='k4'"),
-        (GRPO, {"kl": "none"}, "beta=0.04; it must be 0 exactly where kl is 'none'"),
-        (RLOO, {"kl": "k3_in_loss"}, "beta=0.0; it must be 0 exactly where"),
-        (GRPO, {"beta": -1.0}, "at least 0"),
-        (GRPO, {"std_eps": -1.0}, "at least 0"),
-        (GRPO, {"clip_eps_low": 1.5}, r"in \[0, 1\]"),
-        (GRPO, {"clip_eps_high": -0.5}, "at least 0"),
-        (GRPO, {"dual_clip": 1.1}, "more than 1 \\+ clip_eps_high = 1.2"),
-        (GRPO, {"num_steps": 5}, "left at None: a group rule does not use it"),
-        (GRPO, {"weighting": "undiscounted"}, "left at 'discounted'"),
-        (GRPO, {"lambda_": 0.5}, "left at 0.95"),
-        (GRPO, {"normalise": "batch"}, "left at 'none'"),
-    ],
-)
-def test_settings_that_cannot_be_meant_are_refused(cls, settings, words):
-    with pytest.raises(ConfigError, match=words):
-        cls(**settings)
-
-
 @pytest.mark.parametrize("env", ["sequences:sort:3,observe=tokens", "gym:CartPole-v1"])
 def test_a_group_starts_in_one_state_and_acts_apart(env, monkeypatch):
     algorithm = RLOO(num_envs=6, group_size=3, hidden=())
@@ -374,10 +331,6 @@ def loop_start(algorithm, env):
     from logtrick.algorithms.models import build_model
 
     return build_model(algorithm, env.observation_space, env.action_space, 0).policy
-
-
-def test_the_algorithms_are_group_algorithms():
-    assert {c for c in ALGORITHMS.values() if issubclass(c, GroupAlgorithm)} == set(NAMED)
 
 
 @pytest.mark.parametrize("cls", NAMED)

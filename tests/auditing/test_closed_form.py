@@ -84,7 +84,7 @@ def by_listing(name, mdp, pi, scores, horizon, values, weighting, **options):
         "total_return": lambda: psi.total_return(rewards, terminated, never, gamma=gamma),
         "reward_to_go": lambda: psi.reward_to_go(rewards, terminated, never, gamma=gamma),
         "baselined_return": lambda: psi.baselined_return(
-            rewards, now, terminated, never, after, gamma=gamma
+            rewards, now, terminated, never, next_values=after, gamma=gamma
         ),
         "td_residual": lambda: psi.td_residual(*traces, gamma=gamma),
         "n_step": lambda: psi.n_step(*traces, gamma=gamma, **options),

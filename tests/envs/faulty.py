@@ -87,3 +87,13 @@ FAULTS = {
     "flag a number": lambda env: (env.obs(), 1.0, 0.5, False, {}),
     "flag none": lambda env: (env.obs(), 1.0, False, None, {}),
 }
+
+
+def five_steps(rows, seeds):
+    """Without a reset at the end; row 1 takes action 1."""
+    rows.reset(seeds, np.ones(rows.num_envs, bool))
+    actions = np.zeros(rows.num_envs, int)
+    actions[1:2] = 1
+    for _ in range(5):
+        step = rows.step(actions)
+    return step

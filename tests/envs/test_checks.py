@@ -284,6 +284,32 @@ def test_vector_environments_pass_in_every_mode(mode):
     assert not vector.closed
 
 
+class Shows(TwoStateGym):
+    """Always the same observation, of a space of integers."""
+
+    def __init__(self, space, shown):
+        super().__init__()
+        self.observation_space, self.shown = space, np.asarray(shown, space.dtype)
+
+    def _observation(self):
+        return self.shown
+
+
+@pytest.mark.parametrize(
+    ("space", "inside", "outside", "limits"),
+    [
+        (spaces.MultiDiscrete([2, 3]), [1, 2], [1, 3], r"\[0, 2\]"),
+        (spaces.MultiBinary(1), [1], [2], r"\[0, 1\]"),
+        (spaces.MultiBinary((2, 2)), np.ones((2, 2)), np.full((2, 2), -1), r"\[0, 1\]"),
+    ],
+)
+def test_arrays_of_integers_have_limits_too(space, inside, outside, limits):
+    report = lt.check_env(lambda: Shows(space, inside), steps=50)
+    assert "observations stay in their space" in report.passed
+    with pytest.raises(EnvError, match=f"outside {limits}"):
+        lt.check_env(lambda: Shows(space, outside), steps=50)
+
+
 def test_the_same_seed_checks_the_same_steps():
     first, again = (lt.check_env("gym:CartPole-v1", seed=4, steps=400) for _ in range(2))
     other = lt.check_env("gym:CartPole-v1", seed=5, steps=400)

@@ -19,7 +19,7 @@ from logtrick.envs import CartPole, DeviceEnv, HostStep, TwoState, TwoStateGym
 
 N, T = 3, 200
 WITH_MDPS = ("mdp", "sequences")
-"""Exact: tests/envs/test_finite.py and tests/test_sequences.py hold them to their MDPs."""
+"""Exact: tests/envs/test_finite.py and tests/problems/test_sequences.py hold them to their MDPs."""
 ECOSYSTEMS = Path(__file__).parent / "ecosystems"
 
 

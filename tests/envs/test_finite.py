@@ -118,7 +118,7 @@ def test_a_state_without_an_action_is_refused():
 
 
 def test_refusals():
-    with pytest.raises(MDPError, match="did you mean frozen_lake"):
+    with pytest.raises(MDPError, match="Did you mean frozen_lake"):
         envs.make("mdp:frozen-lakes")
     with pytest.raises(ConfigError, match="1 is the least"):
         FiniteMDPEnv(problems.corridor(), max_episode_steps=0)

@@ -47,21 +47,26 @@ def each_row(value):
 
 
 @each_row
-def reward_to_go(t, r, terminated, truncated, nv, gamma):
+def reward_to_go(t, r, nv, terminated, truncated, gamma):
     return n_step_target(t, r, nv, terminated, truncated, gamma, len(r))
 
 
 @each_row
-def episode_return(t, r, terminated, truncated, nv, gamma):
+def episode_return(t, r, nv, terminated, truncated, gamma):
     start = first_of(t, terminated, truncated)
     return n_step_target(start, r, nv, terminated, truncated, gamma, len(r))
 
 
 @each_row
-def total_return(t, r, terminated, truncated, nv, gamma):
+def total_return(t, r, nv, terminated, truncated, gamma):
     start, end = first_of(t, terminated, truncated), last_of(t, terminated, truncated)
     total = sum(gamma ** (k - t) * r[k] for k in range(start, end + 1))
     return total + gamma ** (end + 1 - t) * beyond(end, terminated, nv)
+
+
+@each_row
+def baselined_return(t, r, v, nv, terminated, truncated, gamma):
+    return n_step_target(t, r, nv, terminated, truncated, gamma, len(r)) - v[t]
 
 
 @each_row

@@ -1,5 +1,7 @@
 """The recursive ψ: against slow sums, in their limits, and at the ends of episodes."""
 
+import inspect
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -30,9 +32,10 @@ def fragment(seed, shape, ends=0.3):
 
 
 ARGUMENTS = {
-    "reward_to_go": "rewards terminated truncated next_values",
-    "episode_return": "rewards terminated truncated next_values",
-    "total_return": "rewards terminated truncated next_values",
+    "reward_to_go": "rewards next_values terminated truncated",
+    "episode_return": "rewards next_values terminated truncated",
+    "total_return": "rewards next_values terminated truncated",
+    "baselined_return": "rewards values next_values terminated truncated",
     "td_residual": "rewards values next_values terminated truncated",
     "n_step": "rewards values next_values terminated truncated",
     "gae": "rewards values next_values terminated truncated",
@@ -56,9 +59,18 @@ def arguments(name, rows):
 
 
 def compute(name, rows, gamma=0.9, **more):
-    return getattr(psi, name)(
-        *arguments(name, rows), gamma=gamma, **{**SETTINGS.get(name, {}), **more}
-    )
+    given = {argument: rows[argument] for argument in ARGUMENTS[name].split()}
+    return getattr(psi, name)(**given, gamma=gamma, **{**SETTINGS.get(name, {}), **more})
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_arrays_come_in_one_order(name):
+    """Those that may be left out are given by name."""
+    parameters = inspect.signature(getattr(psi, name)).parameters.values()
+    arrays = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    by_name = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    assert arrays == [array for array in ARGUMENTS[name].split() if array not in by_name]
+    assert all(p.default is p.empty for p in parameters if p.name in arrays)
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
@@ -149,13 +161,13 @@ def test_the_last_row_is_a_cut(name):
         np.testing.assert_array_equal(compute(name, cut), compute(name, open_ended))
 
 
-@pytest.mark.parametrize("name", ["reward_to_go", "episode_return", "total_return"])
+@pytest.mark.parametrize(
+    "name", ["reward_to_go", "episode_return", "total_return", "baselined_return"]
+)
 def test_without_next_values_the_rest_is_left_out(name):
     rows = fragment(4, (3, 7))
-    r, terminated, truncated, _ = arguments(name, rows)
-    left_out = getattr(psi, name)(r, terminated, truncated, gamma=0.9)
-    zero = getattr(psi, name)(r, terminated, truncated, np.zeros_like(r), gamma=0.9)
-    np.testing.assert_array_equal(left_out, zero)
+    zero = compute(name, {**rows, "next_values": np.zeros((3, 7))})
+    np.testing.assert_array_equal(compute(name, {**rows, "next_values": None}), zero)
 
 
 def test_gae_limits():
@@ -172,10 +184,7 @@ def test_gae_limits():
 def test_n_step_limits():
     rows = fragment(6, (4, 12))
     np.testing.assert_array_equal(compute("n_step", rows, n=1), compute("td_residual", rows))
-    baselined = psi.baselined_return(
-        *(rows[k] for k in ("rewards", "values", "terminated", "truncated", "next_values")),
-        gamma=0.9,
-    )
+    baselined = compute("baselined_return", rows)
     for n in (12, 13, 10**9):
         np.testing.assert_allclose(compute("n_step", rows, n=n), baselined, rtol=1e-13, atol=1e-14)
 

@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any, get_args, get_type_hints
 
 from logtrick.errors import ConfigError
+from logtrick.names import unknown_name
 
 _POSITIVE = (
     "num_envs", "num_steps", "n", "epochs", "minibatches", "learning_rate", "optimizer_eps",
@@ -15,6 +17,15 @@ _POSITIVE = (
 _TYPE_NAMES = {int: "a whole number", float: "a number", type(None): "None"}
 _UNIT_INTERVAL = ("gamma", "lambda_", "line_search_shrink")
 _NOT_NEGATIVE = ("value_coef", "entropy_coef", "cg_damping")
+
+
+def check_names(algorithm: type[Any], names: Iterable[str]) -> None:
+    """Every name is that of a setting."""
+    known = [field.name for field in dataclasses.fields(algorithm)]
+    for name in names:
+        if name not in known:
+            saying = f"{algorithm.__name__} has no setting"
+            raise ConfigError(unknown_name(saying, name, known))
 
 
 def check_types(algorithm: Any) -> None:

@@ -1,6 +1,5 @@
 """Algorithms as frozen configurations, and the registry of their names. No JAX here."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -8,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from logtrick.algorithms.base import Algorithm, Psi, Schedule, Weighting
+from logtrick.algorithms.checks import check_names
 from logtrick.algorithms.group_configs import (
     CISPO,
     DAPO,
@@ -18,6 +18,7 @@ from logtrick.algorithms.group_configs import (
     REINFORCEPlusPlus,
 )
 from logtrick.errors import ConfigError
+from logtrick.names import unknown_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,10 +245,8 @@ def from_dict(data: Mapping[str, Any]) -> Algorithm:
     fields = dict(data)
     name = fields.pop("name", None)
     if name not in ALGORITHMS:
-        raise ConfigError(f"Algorithm {name!r} is unknown; known are {', '.join(ALGORITHMS)}.")
-    known = {f.name for f in dataclasses.fields(ALGORITHMS[name])}
-    if unknown := sorted(set(fields) - known):
-        raise ConfigError(f"{ALGORITHMS[name].__name__} has no field {unknown[0]!r}.")
+        raise ConfigError(unknown_name("No algorithm is called", name, ALGORITHMS))
+    check_names(ALGORITHMS[name], fields)
     if "hidden" in fields:
         fields["hidden"] = tuple(fields["hidden"])
     return ALGORITHMS[name](**fields)

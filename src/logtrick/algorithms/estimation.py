@@ -158,7 +158,9 @@ def _on_policy_psi(
         case "reward_to_go":
             return psi.reward_to_go(t.reward, *ends, gamma=gamma)
         case "baselined_return":
-            return psi.baselined_return(t.reward, values, *ends, next_values, gamma=gamma)
+            return psi.baselined_return(
+                t.reward, values, *ends, next_values=next_values, gamma=gamma
+            )
         case "td_residual":
             return psi.td_residual(t.reward, values, next_values, *ends, gamma=gamma)
         case "n_step":

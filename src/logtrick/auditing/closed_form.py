@@ -103,7 +103,7 @@ def equations(
         return _of_a_step(psi, critic, flow, weight)
     v = critic.values
     after = np.where(mdp.terminated, 0.0, v[mdp.successors])
-    before = np.repeat(v[mdp.pair_states], np.diff(mdp.outcome_offsets))
+    before = v[mdp.pair_states[mdp.outcome_pairs]]
     residuals = np.tile(mdp.rewards + gamma * after - before, copies)
     if psi == "n_step":
         return Trace(flow, residuals, gamma, weight, window=settings.n)

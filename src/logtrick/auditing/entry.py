@@ -1,6 +1,5 @@
 """`lt.audit`: what is this estimator's expectation, its covariance, and whose gradient is it?"""
 
-import difflib
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ from logtrick.auditing.verdict import Verdict
 from logtrick.errors import ConfigError
 from logtrick.histories import Histories
 from logtrick.mdp import FiniteMDP
+from logtrick.names import unknown_name
 from logtrick.policies.memory import has_memory
 from logtrick.psi.registry import ESTIMATORS, Estimator
 
@@ -183,19 +183,15 @@ def _row(estimator: Any, weighting: str) -> Estimator:
             f"trajectories); this is a {type(estimator).__name__}"
         )
     if estimator not in rows:
-        near = difflib.get_close_matches(estimator.lower().replace("-", "_"), rows, n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(rows)}"
-        raise ConfigError(f"no estimator is called {estimator!r}; {hint}")
+        raise ConfigError(unknown_name("No estimator is called", estimator, rows))
     row = rows[estimator]
     drops = weighting == "undiscounted" and row.psi in CLOSED_FORMS
     return rows[row.psi + "_undiscounted"] if drops else row
 
 
 def _settings(told: dict[str, Any]) -> Settings:
-    unknown = told.keys() - Settings.__dataclass_fields__.keys()
-    if unknown:
-        raise ConfigError(
-            f"audit has no setting {sorted(unknown)[0]!r}; it has "
-            f"{', '.join(sorted(Settings.__dataclass_fields__))}"
-        )
+    known = Settings.__dataclass_fields__
+    for name in told:
+        if name not in known:
+            raise ConfigError(unknown_name("audit has no setting", name, known))
     return Settings(**told)

@@ -45,7 +45,7 @@ class Flow:
         horizon: int | None = None,
     ) -> "Flow":
         """Flatten an MDP and a policy given on its pairs; cut after `horizon` steps."""
-        pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(mdp.outcome_offsets))
+        pairs = mdp.outcome_pairs
         shape = (mdp.num_states, mdp.num_pairs)
         where = (mdp.pair_states, np.arange(mdp.num_pairs))
         possible = _possible(mdp, pairs, probabilities)[mdp.pair_states]

@@ -5,7 +5,8 @@ or branches on numbers) is called on one batch after another, with arrays of Num
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -23,6 +24,17 @@ CHUNK = 2048
 """Batches in one compiled call."""
 
 
+@runtime_checkable
+class JaxPolicy(Protocol):
+    """What a `JaxRunner` asks of a policy."""
+
+    model: Any
+    """What the estimator is called with."""
+
+    def flat_gradients(self, leaves: list[np.ndarray]) -> Float64[np.ndarray, "U N"]:
+        """U gradients, leaf by leaf [U, ...] in the order of the model's, by θ: one a row."""
+
+
 class JaxRunner:
     """Calls `estimator(policy, trajectories)` for policies that are pytrees or arrays of JAX."""
 
@@ -35,17 +47,17 @@ class JaxRunner:
         self, policy: "ScoredPolicy", trajectories: Trajectory
     ) -> Float64[np.ndarray, "U N"]:
         """One gradient a row; float64 is on while the estimator runs."""
-        model: Any = policy.model  # type: ignore[attr-defined]
+        assert isinstance(policy, JaxPolicy)
         count = len(trajectories.reward)
         parts = []
         with jax.enable_x64(True):
-            model = jax.tree.map(_as_jax, model)
+            model = jax.tree.map(_as_jax, policy.model)
             for first in range(0, count, CHUNK):
                 size = min(CHUNK, count)
                 chunk = trajectories if size == count else _rows(trajectories, first, size)
                 parts.append(self._leaves(model, chunk))
         leaves = [np.concatenate(leaf)[:count] for leaf in zip(*parts, strict=True)]
-        return policy.flat_gradients(leaves)  # type: ignore[attr-defined]
+        return policy.flat_gradients(leaves)
 
     def _leaves(self, model: Any, trajectories: Trajectory) -> list[np.ndarray]:
         """The gradient's arrays [U, ...], in the order of the policy's."""
@@ -58,24 +70,27 @@ class JaxRunner:
             except Exception:
                 self.batched = False  # once is enough: one at a time, it may work or say why not
         batches = [Trajectory(*(x[u] for x in trajectories)) for u in range(len(trajectories[0]))]
-        one_by_one = [self._read(self._one(model, batch)) for batch in batches]
+        call = partial(_called, self.estimator)
+        one_by_one = [self._read(attempt(call, model, batch)) for batch in batches]
         return [np.stack(leaf) for leaf in zip(*one_by_one, strict=True)]
-
-    def _one(self, model: Any, batch: Trajectory) -> list[Any]:
-        try:
-            return _called(self.estimator, model, batch)
-        except EstimatorError:
-            raise
-        except Exception as error:
-            raise EstimatorError(
-                f"the estimator failed on trajectories {list(batch.reward.shape)}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
 
     def _read(self, leaves: list[Any]) -> list[np.ndarray]:
         for leaf in leaves:
             self.resolution = max(self.resolution, float(jnp.finfo(leaf.dtype).eps))
         return [np.asarray(leaf, np.float64) for leaf in leaves]
+
+
+def attempt(estimator: Callable[..., Any], model: Any, batch: Trajectory) -> Any:
+    """What the estimator returns; whatever it raises is an `EstimatorError` that says where."""
+    try:
+        return estimator(model, batch)
+    except EstimatorError:
+        raise
+    except Exception as error:
+        raise EstimatorError(
+            f"the estimator failed on trajectories {list(batch.reward.shape)}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 @eqx.filter_jit

@@ -120,7 +120,7 @@ def draw_paths(
     Raises:
         EstimatorError: a trajectory does not end.
     """
-    pairs = _outcome_pairs(mdp)
+    pairs = mdp.outcome_pairs
     edges = np.concatenate([[0.0], np.cumsum(mdp.probabilities * probabilities[pairs])])
     first = mdp.outcome_offsets[mdp.pair_offsets]
     low, high = edges[first[:-1]], edges[first[1:]]
@@ -158,14 +158,10 @@ def _possible_outcomes(
     mdp: FiniteMDP, probabilities: Float64[np.ndarray, " P"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Outcomes with positive chance, and where those of each state begin among them."""
-    pairs = _outcome_pairs(mdp)
+    pairs = mdp.outcome_pairs
     possible = np.flatnonzero((mdp.probabilities > 0) & (probabilities[pairs] > 0))
     counts = np.bincount(mdp.pair_states[pairs[possible]], minlength=mdp.num_states)
     return possible, np.concatenate([[0], np.cumsum(counts)])
-
-
-def _outcome_pairs(mdp: FiniteMDP) -> np.ndarray:
-    return np.repeat(np.arange(mdp.num_pairs), np.diff(mdp.outcome_offsets))
 
 
 def _padded(mdp: FiniteMDP, groups: list[np.ndarray], length: int) -> Paths:
@@ -181,5 +177,5 @@ def _from_outcomes(mdp: FiniteMDP, outcomes: Int64[np.ndarray, "n T"]) -> Paths:
     """Paths from outcomes, −1 where there is no step."""
     valid = outcomes >= 0
     outcomes = np.where(valid, outcomes, 0)
-    pairs = np.where(valid, _outcome_pairs(mdp)[outcomes], 0)
+    pairs = np.where(valid, mdp.outcome_pairs[outcomes], 0)
     return Paths(mdp, pairs, outcomes, valid)

@@ -175,7 +175,7 @@ class _Bound:
             "total_return": lambda: psi.total_return(paths.rewards, *cuts, gamma=gamma),
             "reward_to_go": lambda: psi.reward_to_go(paths.rewards, *cuts, gamma=gamma),
             "baselined_return": lambda: psi.baselined_return(
-                paths.rewards, now, *cuts, after, gamma=gamma
+                paths.rewards, now, *cuts, next_values=after, gamma=gamma
             ),
             "td_residual": lambda: psi.td_residual(*traces, *cuts, gamma=gamma),
             "n_step": lambda: psi.n_step(*traces, *cuts, gamma=gamma, n=settings.n),

@@ -1,5 +1,7 @@
 """The moments of a trajectory estimator from many sampled trajectories, none of them stored."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float64
 
@@ -36,8 +38,6 @@ def sampled_moments(
     Raises:
         EstimatorError: without a horizon, trajectories that never end.
     """
-    from logtrick.auditing import kernels
-
     flow = estimator.flow
     if horizon is None:
         flow.fixed_point(1.0, np.ones(len(flow.start)))  # the expected lengths are finite, or says
@@ -47,12 +47,7 @@ def sampled_moments(
     blocks = -(-count // block)
     sums, squares = np.zeros((blocks, size)), np.zeros((blocks, size, size))
     tables, slots = _tables(flow)
-    if isinstance(estimator, Trace):
-        kernel, increments = kernels.traces, estimator.increments
-        numbers = (estimator.decay, estimator.weight, estimator.window or 0)
-    else:
-        kernel, increments = kernels.products, estimator.rewards
-        numbers = (estimator.gamma, estimator.spread, 0)
+    kernel, increments, *numbers = _kernel(estimator)
     chosen = tables["outcomes"]
     following = np.where(flow.goes_on[chosen] > 0, flow.successors[chosen] * slots, -1)
     arguments = (
@@ -67,8 +62,7 @@ def sampled_moments(
         increments[chosen],
         flow.pairs[chosen],
         scores,
-        *(float(number) for number in numbers[:2]),
-        numbers[2],
+        *numbers,
         sums,
         squares,
     )
@@ -79,6 +73,19 @@ def sampled_moments(
     second = lower + np.tril(lower, -1).T
     covariance = (second - np.outer(mean, mean)) * (count / max(count - 1, 1))
     return Moments(basis @ mean, basis @ covariance @ basis.T)
+
+
+def _kernel(
+    estimator: Trace | TotalReturn,
+) -> tuple[Callable[..., None], Float64[np.ndarray, " K"], float, float, int]:
+    """What simulates ψ: the kernel, the increments of the outcomes, two factors and a window."""
+    from logtrick.auditing import kernels
+
+    if isinstance(estimator, Trace):
+        factors = float(estimator.decay), float(estimator.weight)
+        return kernels.traces, estimator.increments, *factors, estimator.window or 0
+    factors = float(estimator.gamma), float(estimator.spread)
+    return kernels.products, estimator.rewards, *factors, 0
 
 
 def _basis(

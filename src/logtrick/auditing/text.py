@@ -10,15 +10,16 @@ if TYPE_CHECKING:
 SHOWN = 5
 """Eigenvalues that are printed."""
 
+ROUNDING = 1e-9
+"""Of one number to another that are the same in exact arithmetic."""
+
 
 def table(report: "Report") -> str:
     """Two columns: what, and the number with what it means."""
-    cosine, low, high = report.batch_cosine()
     size = float(np.linalg.norm(report.flat.gradient))
     relative = f" ({report.bias_norm / size:.3g} of ‖∇J‖)" if size > 0 else ""
     spectrum = ", ".join(f"{value:.4g}" for value in report.spectrum[:SHOWN])
     more = ", …" if len(report.spectrum) > SHOWN else ""
-    b = report.batch_size
     rows = [
         ("estimator", report.estimator + (f", claimed {report.claim}" if report.claim else "")),
         ("with", _settings(report)),
@@ -30,11 +31,21 @@ def table(report: "Report") -> str:
         ("cosine", f"{report.cosine:.6g}, of the mean and ∇J"),
         ("curl", "not known" if np.isnan(report.curl) else f"{report.curl:.4g}"),
         ("variance", f"{report.variance:.6g} of one trajectory; eigenvalues {spectrum}{more}"),
-        (f"batch of {b}", f"cosine {cosine:.3f}, nine in ten within [{low:.3f}, {high:.3f}]"),
+        (f"batch of {report.batch_size}", _batch_direction(report)),
         ("", f"signal to noise {report.signal_to_noise():.4g}, mean squared error "
              f"{report.mse():.4g}"),
     ]  # fmt: skip
     return "\n".join(f"{name:14}{text}" for name, text in rows)
+
+
+def _batch_direction(report: "Report") -> str:
+    """Where all estimates lie on the line of ∇J, every cosine is 1 or −1: only the side varies."""
+    cosine, low, high = report.batch_cosine()
+    gradient = report.flat.gradient
+    across = report.variance * (gradient @ gradient) - gradient @ report.covariance @ gradient
+    if report.residual < ROUNDING and across <= ROUNDING * report.variance * (gradient @ gradient):
+        return f"on the line of ∇J, {50 * (1 + cosine):.0f} % of batches point its way"
+    return f"cosine {cosine:.3f} on average, from {low:.3f} to {high:.3f} in nine batches of ten"
 
 
 def _settings(report: "Report") -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float64
 
+from logtrick.auditing.foreign import attempt
 from logtrick.auditing.policies import Runner, ScoredPolicy
 from logtrick.errors import ConfigError, EstimatorError, MissingExtraError, ShapeError
 from logtrick.mdp import FiniteMDP
@@ -232,15 +233,7 @@ class TorchRunner:
         rows = []
         for u in range(len(trajectories.reward)):
             batch = Trajectory(*(_tensor(x[u], policy.dtype) for x in trajectories))
-            try:
-                gradient = self.estimator(policy.model, batch)
-            except EstimatorError:
-                raise
-            except Exception as error:
-                raise EstimatorError(
-                    f"the estimator failed on trajectories {list(batch.reward.shape)}: "
-                    f"{type(error).__name__}: {error}"
-                ) from error
+            gradient = attempt(self.estimator, policy.model, batch)
             rows.append(policy.flat(_checked(policy, gradient)))
         return np.stack(rows)
 

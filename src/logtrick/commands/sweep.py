@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from logtrick.algorithms.checks import check_names
 from logtrick.errors import ConfigError
 
 _RANGE = re.compile(r"(log:)?([^,]+?)\.\.([^,]+)")
@@ -101,10 +102,7 @@ def read_values(texts: list[str], algorithm: type[Any]) -> dict[str, Any]:
             raise ConfigError(f"--set {text}: write NAME=VALUE,VALUE such as gamma=.98,.99")
         if name in values:
             raise ConfigError(f"--set {name} is given twice; write its values in one list.")
-        if name not in annotations:
-            raise ConfigError(
-                f"{algorithm.__name__} has no setting {name!r}; it has {', '.join(annotations)}."
-            )
+        check_names(algorithm, [name])
         values[name] = _read(given, annotations[name])
     return values
 

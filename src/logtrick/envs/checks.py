@@ -121,11 +121,7 @@ def _check_host(envs: HostEnvs, actions: np.ndarray, seed: int, tally: Tally) ->
 
 
 def _check_spaces(spec: EnvSpec, rows: Rows, tally: Tally) -> None:
-    space = spec.observation_space
-    if isinstance(space, spaces.Box):
-        low, high = space.low.astype(float), space.high.astype(float)
-    else:
-        low, high = np.array(0.0), np.array(float(space.n) - 1)  # type: ignore[attr-defined]
+    low, high = _limits(spec.observation_space)
     for name, obs in (("next observation", rows.next_obs), ("observation", rows.obs)):
         # What was computed in float32 may miss a bound by its rounding.
         slack = 1e-5 * np.maximum(1.0, np.abs(obs))
@@ -138,6 +134,22 @@ def _check_spaces(spec: EnvSpec, rows: Rows, tally: Tally) -> None:
                 f"{obs[(t, row, *at)]}, outside [{low[at]:g}, {high[at]:g}]: widen the space."
             )
     tally.passed.append("observations stay in their space")
+
+
+def _limits(space: spaces.Space[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest value of each entry."""
+    last: Any
+    match space:
+        case spaces.Box():
+            return space.low.astype(float), space.high.astype(float)
+        case spaces.Discrete():
+            last = int(space.n) - 1
+        case spaces.MultiDiscrete():
+            last = space.nvec - 1
+        case _:  # MultiBinary: policies serve no other
+            last = np.ones(space.shape or ())
+    high = np.asarray(last, float)
+    return np.zeros_like(high), high
 
 
 def _check_time_limit(spec: EnvSpec, rows: Rows, tally: Tally) -> None:

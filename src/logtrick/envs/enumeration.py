@@ -148,7 +148,8 @@ class _Search:
 
     def __init__(self, env: DeviceEnv, program: _Program, max_states: int) -> None:
         self.env, self.program, self.max_states = env, program, max_states
-        self.num_actions = int(env.action_space.n)  # type: ignore[attr-defined]
+        assert isinstance(env.action_space, spaces.Discrete)  # the caller has refused all else
+        self.num_actions = int(env.action_space.n)
         self.numbers: dict[bytes, int] = {}
         self.observations: list[np.ndarray] = []
         self.waiting: deque[tuple[int, list[np.ndarray]]] = deque()

@@ -241,7 +241,8 @@ class VectorHostEnvs(HostEnvs):
                 where = self._where(_first(stuck))
                 raise EnvError(f"{where}: its action_mask allows no action, yet it goes on.")
 
-        over_leaves(refuse, self.observation_space["action_mask"], mask)  # type: ignore[index]
+        assert isinstance(self.observation_space, spaces.Dict)
+        over_leaves(refuse, self.observation_space["action_mask"], mask)
 
     def _error(self, failure: RowsFailed) -> EnvError:
         if self._owned:

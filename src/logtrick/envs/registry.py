@@ -5,7 +5,6 @@ Gymnasium. A prefix picks one ecosystem: `gymnax:Breakout-MinAtar`, `envpool:Hal
 the finite MDPs: `mdp:frozen_lake`.
 """
 
-import difflib
 import importlib
 import re
 from typing import Any
@@ -17,6 +16,7 @@ from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.spaces import in_words
 from logtrick.envs.spec import EnvRow, EnvSpec, Workers, trainable
 from logtrick.errors import EnvError, UnknownEnvError
+from logtrick.names import did_you_mean
 
 _CORE = {
     "CartPole-v1": "logtrick.envs.classic:CartPole",
@@ -72,10 +72,8 @@ def resolve(env: Any) -> EnvSpec:
         return _resolve_id(env)
     if isinstance(env, EnvSpec):
         return env
-    if isinstance(env, DeviceEnv):
-        return _device_spec(env)
-    if isinstance(env, HostEnvs):
-        return _host_spec(env)
+    if isinstance(env, DeviceEnv | HostEnvs):
+        return _spec_of(env)
     adapter = importlib.import_module(_ADAPTERS["gym"])
     if isinstance(env, VectorEnv):
         spec: EnvSpec = adapter.from_vector(env)
@@ -125,7 +123,7 @@ def _resolve_id(name: str) -> EnvSpec:
     if not colon:
         core = _core_name(name)
         if core is not None:
-            return _device_spec(_core_env(core))
+            return _spec_of(_core_env(core))
         prefix, rest = "gym", name
     if prefix == "object":
         raise UnknownEnvError(f"{name!r} was given as a Python object: pass that object again.")
@@ -135,24 +133,21 @@ def _resolve_id(name: str) -> EnvSpec:
     try:
         found = importlib.import_module(_ADAPTERS[prefix]).resolve(rest)
     except UnknownEnvError as error:
-        raise UnknownEnvError(f"{error} {_nearest(name)}") from None
-    return found if isinstance(found, EnvSpec) else _device_spec(found)
+        where = f"{name}: " if colon else ""
+        raise UnknownEnvError(f"{where}{error} {_nearest(name)}") from None
+    return found if isinstance(found, EnvSpec) else _spec_of(found)
 
 
 def _nearest(name: str) -> str:
     """What may have been meant: of one ecosystem where `name` has its prefix, else of all."""
     prefix, colon, rest = name.rpartition(":")
-    candidates: dict[str, str] = {}
-    ids = [*_CORE, *(row.id for row in list_envs())]
+    ids = [row.id for row in list_envs()]
     if prefix in _ADAPTERS:
         names = getattr(importlib.import_module(_ADAPTERS[prefix]), "names", list)
         ids += [f"{prefix}:{each}" for each in names()]
-    for id in ids:
-        if id.startswith(prefix + colon):
-            candidates.setdefault(id.rpartition(":")[2].lower(), id)
-    near = difflib.get_close_matches(rest.lower(), list(candidates), n=3, cutoff=0.6)
-    hint = f"Did you mean {' or '.join(candidates[key] for key in near)}? " if near else ""
-    return f"{hint}`logtrick envs` lists what can be trained here."
+    near = [id for id in ids if id.startswith(prefix + colon)]
+    hint = did_you_mean(rest, near, key=lambda id: id.rpartition(":")[2])
+    return f"{hint} `logtrick envs` lists what can be trained here.".lstrip()
 
 
 def _core_name(name: str) -> str | None:
@@ -173,26 +168,16 @@ def _is_device_class(env: Any) -> bool:
     return isinstance(env, type) and issubclass(env, DeviceEnv | HostEnvs)
 
 
-def _device_spec(env: DeviceEnv) -> EnvSpec:
+def _spec_of(env: DeviceEnv | HostEnvs) -> EnvSpec:
+    """Of an environment that is there already."""
     return EnvSpec(
         id=env.id,
-        kind="device",
+        kind="host" if isinstance(env, HostEnvs) else "device",
         observation_space=env.observation_space,
         action_space=env.action_space,
         max_episode_steps=env.max_episode_steps,
         builder=lambda num_envs, workers, timeout: env,
-    )
-
-
-def _host_spec(envs: HostEnvs) -> EnvSpec:
-    return EnvSpec(
-        id=envs.id,
-        kind="host",
-        observation_space=envs.observation_space,
-        action_space=envs.action_space,
-        max_episode_steps=envs.max_episode_steps,
-        builder=lambda num_envs, workers, timeout: envs,
-        num_envs=envs.num_envs,
+        num_envs=env.num_envs if isinstance(env, HostEnvs) else None,
     )
 
 

@@ -110,11 +110,10 @@ class TracedChain:
         mdp = self.mdp
         if not isinstance(mdp, FiniteMDP):
             return mdp.expect(values)
-        matrix = mdp.continuation
-        pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(matrix.indptr))
+        entries = mdp.continuation.tocoo(copy=False)
         sums = jax.ops.segment_sum(
-            jnp.asarray(matrix.data) * values[matrix.indices],
-            pairs,
+            jnp.asarray(entries.data) * values[entries.col],
+            entries.row,
             mdp.num_pairs,
             indices_are_sorted=True,
         )
@@ -148,11 +147,10 @@ class TracedChain:
     def matrix(self) -> Float[Array, "S S"]:
         """P_π, terminated mass removed."""
         assert isinstance(self.mdp, FiniteMDP)  # the others are never dense
-        mdp, matrix = self.mdp, self.mdp.continuation
-        pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(matrix.indptr))
-        states, actions = mdp.pair_states[pairs], mdp.pair_actions[pairs]
-        weights = self.table[states, actions] * jnp.asarray(matrix.data)
-        return jnp.zeros((mdp.num_states,) * 2).at[states, matrix.indices].add(weights)
+        mdp, entries = self.mdp, self.mdp.continuation.tocoo(copy=False)
+        states, actions = mdp.pair_states[entries.row], mdp.pair_actions[entries.row]
+        weights = self.table[states, actions] * jnp.asarray(entries.data)
+        return jnp.zeros((mdp.num_states,) * 2).at[states, entries.col].add(weights)
 
 
 def _dense(matrix: Array) -> Solve:

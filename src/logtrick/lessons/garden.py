@@ -30,8 +30,7 @@ def grassy_garden(*, gamma: float = 0.9) -> FiniteMDP:
     mdp = garden(gamma=gamma)
     names = list(mdp.state_names or ())
     names[GRASS] = "grass"
-    pairs = np.repeat(np.arange(mdp.num_pairs), np.diff(mdp.outcome_offsets))
-    rewards = np.where(mdp.pair_states[pairs] == GRASS, BITE, mdp.rewards)
+    rewards = np.where(mdp.pair_states[mdp.outcome_pairs] == GRASS, BITE, mdp.rewards)
     return mdp.replace(rewards=rewards, state_names=names)
 
 

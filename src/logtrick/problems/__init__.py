@@ -6,7 +6,6 @@ ids with a transition table, and files (`.umb`, `.tra`, `.npz`).
 """
 
 import ast
-import difflib
 import inspect
 import re
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any
 
 from logtrick.errors import ConfigError, LogtrickError, MDPError
 from logtrick.mdp import FiniteMDP
+from logtrick.names import unknown_name
 from logtrick.problems.chains import (
     chain,
     corridor,
@@ -112,9 +112,7 @@ def _make(name: str) -> FiniteMDP:
             raise ConfigError(f"{name}: {error}; {bare} takes {known}") from error
     if "-v" in bare:
         return FiniteMDP.from_gymnasium(bare, gamma=0.99, **keywords)
-    near = difflib.get_close_matches(bare.replace("-", "_"), REGISTRY, n=3)
-    hint = f"; did you mean {', '.join(near)}?" if near else f"; known: {', '.join(REGISTRY)}"
-    raise MDPError(f"no problem is called {bare!r}{hint}")
+    raise MDPError(unknown_name("No problem is called", bare, REGISTRY))
 
 
 def parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
@@ -127,10 +125,11 @@ def parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
         >>> parse("garnet:100,4,seed=3")
         ('garnet', [100, 4], {'seed': 3})
     """
-    bare, mark, rest = re.fullmatch(r"([^(:]*)([(:]?)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
-    if not mark:
-        return bare.strip(), [], {}
-    if mark == ":":
+    mark = re.search(r"[(:]", name)
+    if mark is None:
+        return name.strip(), [], {}
+    bare, rest = name[: mark.start()], name[mark.end() :]
+    if mark[0] == ":":
         rest = ", ".join(map(_quoted, rest.split(","))) + ")"
     try:
         call = ast.parse(f"f({rest}", mode="eval").body

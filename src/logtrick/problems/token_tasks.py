@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int32
 
 from logtrick.errors import ConfigError
 from logtrick.mdp import FiniteMDP
+from logtrick.names import unknown_name
 from logtrick.problems.token_rewards import ArrayVerifier, Tokens
 from logtrick.problems.tokens import MAX_ANSWERS, SequenceTask
 
@@ -39,7 +40,7 @@ def make_task(name: str, length: int = 3) -> SequenceTask:
     """
     builder = TASKS.get(name.replace("-", "_"))
     if builder is None:
-        raise ConfigError(f"no sequence task is called {name!r}; there are {', '.join(TASKS)}.")
+        raise ConfigError(unknown_name("No sequence task is called", name, TASKS))
     if type(length) is not int or length < 1:
         raise ConfigError(f"{name}: length={length!r}; it must be a whole number, at least 1.")
     return builder(length)

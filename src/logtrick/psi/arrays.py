@@ -49,17 +49,19 @@ def array_function(
     *,
     static: tuple[str, ...] = (),
     one_per_row: tuple[str, ...] = (),
+    by_name: tuple[str, ...] = (),
     pad: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Make a function of JAX arrays one of JAX, NumPy or torch arrays.
 
     Positional parameters are arrays of one common shape [..., `axis`]; those that default to None
-    may be left out. Keyword-only parameters are settings.
+    may be left out. Keyword-only parameters are settings, but for those in `by_name`.
 
     Args:
         axis: the name of the last axis in error messages.
         static: settings that are not traced (an integer that decides a loop's length).
         one_per_row: arrays without the last axis, [...].
+        by_name: arrays that are keyword-only.
         pad: the axis is time and may be padded behind a cut; host arrays are then computed at the
             next power of two, so that episodes of every length do not each compile their own code.
 
@@ -69,7 +71,8 @@ def array_function(
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)
-        arrays = [p.name for p in signature.parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        parameters = signature.parameters.values()
+        arrays = {p.name for p in parameters if p.kind is not p.KEYWORD_ONLY} | {*by_name}
         compiled = jax.jit(function, static_argnames=static)
 
         @functools.wraps(function)

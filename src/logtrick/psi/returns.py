@@ -72,13 +72,13 @@ def bootstrap(
     return jnp.where(terminated, 0, next_values)
 
 
-@array_function("T", pad=True)
+@array_function("T", by_name=("next_values",), pad=True)
 def reward_to_go(
     rewards: Float[Array, "*batch T"],
     terminated: Bool[Array, "*batch T"],
     truncated: Bool[Array, "*batch T"],
-    next_values: Float[Array, "*batch T"] | None = None,
     *,
+    next_values: Float[Array, "*batch T"] | None = None,
     gamma: Scalar,
 ) -> Float[Array, "*batch T"]:
     """The reward from t on, ψ_t = Σ_{k≥t} γ^{k−t} r_k, to the end of the episode.
@@ -114,13 +114,13 @@ def reward_to_go(
     return recursion(jnp.where(cut, last, rewards), gamma, cut)
 
 
-@array_function("T", pad=True)
+@array_function("T", by_name=("next_values",), pad=True)
 def episode_return(
     rewards: Float[Array, "*batch T"],
     terminated: Bool[Array, "*batch T"],
     truncated: Bool[Array, "*batch T"],
-    next_values: Float[Array, "*batch T"] | None = None,
     *,
+    next_values: Float[Array, "*batch T"] | None = None,
     gamma: Scalar,
 ) -> Float[Array, "*batch T"]:
     """The return of the whole episode, Σ_k γ^k r_k, at each of its rows: γ^t ψ_t of `total_return`.
@@ -150,19 +150,19 @@ def episode_return(
     Source:
         Williams, Simple statistical gradient-following algorithms, Machine Learning 8 (1992).
     """
-    to_go = reward_to_go(rewards, terminated, truncated, next_values, gamma=gamma)
+    to_go = reward_to_go(rewards, terminated, truncated, next_values=next_values, gamma=gamma)
     step = step_in_episode(cuts(terminated, truncated))
     start = lax.broadcasted_iota(jnp.int32, step.shape, step.ndim - 1) - step
     return jnp.take_along_axis(to_go, start, axis=-1)
 
 
-@array_function("T", pad=True)
+@array_function("T", by_name=("next_values",), pad=True)
 def total_return(
     rewards: Float[Array, "*batch T"],
     terminated: Bool[Array, "*batch T"],
     truncated: Bool[Array, "*batch T"],
-    next_values: Float[Array, "*batch T"] | None = None,
     *,
+    next_values: Float[Array, "*batch T"] | None = None,
     gamma: Scalar,
 ) -> Float[Array, "*batch T"]:
     """The total return written from t, ψ_t = Σ_k γ^{k−t} r_k over all k of the episode.
@@ -194,19 +194,19 @@ def total_return(
     Source:
         Schulman et al., arXiv 1506.02438, eq. 1, item 1, with the discount kept.
     """
-    whole = episode_return(rewards, terminated, truncated, next_values, gamma=gamma)
+    whole = episode_return(rewards, terminated, truncated, next_values=next_values, gamma=gamma)
     step = step_in_episode(cuts(terminated, truncated))
     return whole / jnp.asarray(gamma, whole.dtype) ** step
 
 
-@array_function("T", pad=True)
+@array_function("T", by_name=("next_values",), pad=True)
 def baselined_return(
     rewards: Float[Array, "*batch T"],
     values: Float[Array, "*batch T"],
     terminated: Bool[Array, "*batch T"],
     truncated: Bool[Array, "*batch T"],
-    next_values: Float[Array, "*batch T"] | None = None,
     *,
+    next_values: Float[Array, "*batch T"] | None = None,
     gamma: Scalar,
 ) -> Float[Array, "*batch T"]:
     """Reward-to-go minus a baseline, ψ_t = Σ_{k≥t} γ^{k−t} r_k − b(s_t).
@@ -236,7 +236,8 @@ def baselined_return(
     Source:
         Schulman et al., arXiv 1506.02438, eq. 1, item 3.
     """
-    return reward_to_go(rewards, terminated, truncated, next_values, gamma=gamma) - values
+    to_go = reward_to_go(rewards, terminated, truncated, next_values=next_values, gamma=gamma)
+    return to_go - values
 
 
 @array_function("T", pad=True)

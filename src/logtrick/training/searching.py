@@ -24,6 +24,7 @@ from logtrick.training.entry import configure, observer
 from logtrick.training.sweeping import (
     Points,
     check_at_once,
+    check_varying,
     finished,
     make_point,
     new_sweep,
@@ -89,8 +90,7 @@ def search(
     extras.load("optuna", "tune")  # before anything is made
     if type(trials) is not int or trials < 1:
         raise ConfigError(f"trials={trials!r}; it must be a whole number, at least 1.")
-    if not values:
-        raise ConfigError("A search needs a setting that varies.")
+    check_varying(values)
     spec = resolve(env_id(env))
     base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
     ends = [

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.checks import check_names
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
@@ -69,7 +70,8 @@ def sweep(
         progress: as for `train`.
 
     Raises:
-        ConfigError: a field that the algorithm does not have, or a value that it cannot have.
+        ConfigError: no setting varies; a field that the algorithm does not have, or a value that
+            it cannot have.
         Interrupted: Ctrl-C; `resume_sweep` goes on.
 
     Example:
@@ -80,10 +82,11 @@ def sweep(
         ...     [row["n"] for row in found.results]
         [2, 2]
     """
+    values = check_varying(values)
     spec = resolve(env_id(env))
     base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
-    points(base, grid(values or {}))  # refused before anything is made
-    path = new_sweep(out, base, values or {}, at_once=check_at_once(at_once))
+    points(base, grid(values))  # refused before anything is made
+    path = new_sweep(out, base, values, at_once=check_at_once(at_once))
     with lock_folder(path):
         _train_grid(Sweep(path), spec, observer(progress), checkpoint_seconds)
     return finished(path)
@@ -129,15 +132,20 @@ def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
 
 
+def check_varying(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The settings that vary; there must be one."""
+    if not values:
+        raise ConfigError(
+            "Nothing varies. Give a setting its values, as in --set gamma=.98,.99 or values="
+            '{"gamma": [0.98, 0.99]}. Seeds alone are a training: logtrick train ENV --seeds N.'
+        )
+    return values
+
+
 def points(base: RunConfig, settings: Sequence[Mapping[str, Any]]) -> list[RunConfig]:
     """The configuration of each point; what its algorithm cannot be is an error."""
-    known = {f.name for f in dataclasses.fields(base.algorithm)}
-    for name in {name: None for point in settings for name in point}:
-        if name not in known:
-            raise ConfigError(
-                f"{type(base.algorithm).__name__} has no setting {name!r}; it has "
-                f"{', '.join(sorted(known))}."
-            )
+    for point in settings:
+        check_names(type(base.algorithm), point)
     changed = [
         dataclasses.replace(base.algorithm, **{k: _from_json(v) for k, v in point.items()})
         for point in settings

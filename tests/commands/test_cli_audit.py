@@ -55,8 +55,8 @@ def test_its_settings_arrive(capfd):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--estimator", "gea"], "did you mean gae"),
-        (["--mdp", "corrido"], "did you mean corridor"),
+        (["--estimator", "gea"], "Did you mean gae"),
+        (["--mdp", "corrido"], "Did you mean corridor"),
         (["--policy", "greedy"], "it is uniform, or random:K"),
         (["--gamma", "2"], "gamma is 2.0"),
         (["--out", "report.txt"], "must end in .json"),

@@ -40,8 +40,8 @@ def test_arguments_that_no_shell_needs_quoted():
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [
-        ("coridor", MDPError, r"did you mean corridor\?"),
-        ("zzzz", MDPError, "known: chain, cliff_walking"),
+        ("coridor", MDPError, r"Did you mean corridor\?"),
+        ("zzzz", MDPError, "Known: chain, cliff_walking"),
         ("garnet(3, 4, 5, 6, 7)", ConfigError, "too many positional arguments"),
         ("garnet(size=3)", ConfigError, "size"),
         ("garnet('many')", ConfigError, "garnet"),

@@ -49,7 +49,7 @@ def test_an_interrupted_search_goes_on_with_its_trials(tmp_path):
     ("arguments", "match"),
     [
         ({"trials": 0}, "trials=0"),
-        ({"space": {}}, "a setting that varies"),
+        ({"space": {}}, "Nothing varies"),
         ({"space": {"gamma": lt.Range(0.5, 1.5)}}, "gamma"),
     ],
 )

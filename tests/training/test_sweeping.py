@@ -138,6 +138,7 @@ def test_other_shapes_are_trained_in_turn(tmp_path):
         ({"learning": [1.0]}, "has no setting 'learning'"),
         ({"gamma": [0.9, 1.5]}, "gamma"),
         ({"gamma": []}, "no values"),
+        ({}, "Nothing varies.*logtrick train ENV --seeds N"),
         ({"minibatches": [3]}, "do not divide"),
     ],
 )

@@ -1,0 +1,168 @@
+"""UMB archives, and what is refused of them."""
+
+import io
+import json
+import tarfile
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from umbi import ats
+
+from logtrick import exact, problems
+from logtrick.errors import MDPError, MissingExtraError
+from logtrick.mdp import FiniteMDP
+
+
+def umb_model():
+    model = ats.ExplicitAts()
+    model.num_players = 1
+    for _ in range(3):
+        model.add_state()
+    model.set_initial_states([0, 1])
+    model.num_choice_actions = 2
+    model.choice_action_to_name = ["go", "stay"]
+    choices = [
+        (0, 1, {0: Fraction(1, 3), 1: Fraction(2, 3)}),
+        (0, 0, {2: Fraction(1)}),
+        (1, 0, {2: Fraction(1, 7), 1: Fraction(6, 7)}),
+        (2, 0, {2: Fraction(1)}),
+    ]
+    for state, action, branches in choices:
+        choice = model.add_state_choice(state)
+        choice.action = action
+        for target, probability in branches.items():
+            choice.add_branch(target, probability)
+    cost = model.add_reward_annotation("cost")
+    cost.set_state_values([Fraction(1), Fraction(2), Fraction(0)])
+    cost.set_choice_values([Fraction(1, 2), Fraction(0), Fraction(0), Fraction(0)])
+    model.add_ap_annotation("goal").set_state_values([False, False, True])
+    return model
+
+
+@pytest.fixture
+def umb(tmp_path):
+    path = tmp_path / "model.umb"
+    ats.write(umb_model(), path)
+    return path
+
+
+def rewrite(path, change):
+    """Change the members of an archive: name -> bytes."""
+    with tarfile.open(path) as archive:
+        members = {m.name: archive.extractfile(m).read() for m in archive.getmembers()}
+    change(members)
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+def test_umb(umb):
+    mdp = FiniteMDP.from_umb(umb)
+    assert mdp.action_names == ("go", "stay")
+    assert mdp.start.tolist() == [0.5, 0.5, 0]
+    assert mdp.dense_rewards().tolist() == [[1, 1.5], [2, 0], [0, 0]]
+    assert mdp.probabilities[1:3].tolist() == [1 / 3, 2 / 3]
+    assert mdp.terminal.tolist() == [False, False, True]
+    assert exact.state_values(mdp, np.array([1, 0, 0])) == pytest.approx(
+        np.array([2.25 + 14, 14, 0])
+    )
+    same = FiniteMDP.from_umb(umb, reward="cost", terminal="goal", gamma=0.5, start=0)
+    assert same.gamma == 0.5
+    assert problems.make(str(umb)).num_states == 3
+
+
+def test_umb_without_rewards_initial_states_or_labels(umb):
+    def change(members):
+        index = json.loads(members["index.json"])
+        index["transition-system"] |= {"#initial-states": 0, "#choice-actions": 0}
+        del index["annotations"]
+        members["index.json"] = json.dumps(index).encode()
+        for name in list(members):
+            if name.startswith(("annotations", "actions", "state-is-initial")):
+                del members[name]
+
+    rewrite(umb, change)
+    mdp = FiniteMDP.from_umb(umb)
+    assert not mdp.rewards.any()
+    assert mdp.start.tolist() == [0.5, 0.5, 0]
+    assert mdp.action_names is None
+
+
+def claim(**sizes):
+    def change(members):
+        index = json.loads(members["index.json"])
+        index["transition-system"] |= {f"#{name}": size for name, size in sizes.items()}
+        members["index.json"] = json.dumps(index).encode()
+
+    return change
+
+
+def continuous(members):
+    index = json.loads(members["index.json"])
+    index["transition-system"] |= {
+        "time": "stochastic",
+        "exit-rate-type": {"type": "double", "size": 64},
+    }
+    members["index.json"] = json.dumps(index).encode()
+
+
+def replaced(name, data):
+    return lambda members: members.__setitem__(name, data)
+
+
+def dropped(name):
+    return lambda members: members.__delitem__(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (claim(states=10**9), "claims 1000000000 states.*32 bytes instead of 8000000008"),
+        (claim(branches=10**12), "branch-to-target.bin has 48 bytes instead of 8000000000000"),
+        (continuous, "1 players in stochastic time"),
+        (replaced("index.json", b"{"), "not a UMB file"),
+        (replaced("index.json", b"{}"), "not a UMB index"),
+        (replaced("index.json", b"\xff"), "not a UMB file"),
+        (dropped("index.json"), "not a UMB file"),
+        (dropped("branch-to-target.bin"), "branch-to-target.bin has 0 bytes"),
+        (dropped("branch-to-probability.bin"), "has no branch-to-probability.bin"),
+        (replaced("branch-to-probability.bin", b"1234567"), "does not hold|holds"),
+        (replaced("branch-to-probability.bin", bytes(16)), "does not hold|holds"),
+        (replaced("branch-to-target.bin", b"\xff" * 48), "less than 3"),
+        (replaced("state-to-choices.bin", bytes(32)), "does not increase from 0 to 4"),
+        (replaced("state-is-initial.bin", b""), "holds 0 flags"),
+        (dropped("annotations/rewards/cost/states/values.bin"), "has no annotations/rewards"),
+        (replaced("actions/choices/values.bin", b"\x09\0\0\0" * 4), "less than 2"),
+        (replaced("actions/choices/strings.bin", b"go"), "strings"),
+    ],
+)
+def test_bad_umb(umb, change, words):
+    rewrite(umb, change)
+    with pytest.raises(MDPError, match=words):
+        FiniteMDP.from_umb(umb)
+
+
+def test_umb_that_is_cut_off_or_no_archive(umb, tmp_path):
+    data = umb.read_bytes()
+    for part in (data[: len(data) // 2], b"", b"no archive at all"):
+        umb.write_bytes(part)
+        with pytest.raises(MDPError, match=r"not a UMB|cut off"):
+            FiniteMDP.from_umb(umb)
+    with pytest.raises(MDPError, match="cannot be read: No such file"):
+        FiniteMDP.from_umb(tmp_path / "nothing.umb")
+
+
+def test_umb_names(umb):
+    with pytest.raises(MDPError, match=r"no reward 'gain'; it has \['cost'\]"):
+        FiniteMDP.from_umb(umb, reward="gain")
+    with pytest.raises(MDPError, match=r"no 'end'; it has \['goal'\]"):
+        FiniteMDP.from_umb(umb, terminal="end")
+
+
+def test_umb_without_umbi(umb, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "umbi.tar", None)
+    with pytest.raises(MissingExtraError, match="logtrick\\[umb\\]"):
+        FiniteMDP.from_umb(umb)
