@@ -13,6 +13,7 @@ from logtrick.envs.protocol import DeviceEnv, Step
 from logtrick.envs.spaces import in_words
 from logtrick.envs.spec import EnvRow, trainable
 from logtrick.errors import ConfigError, UnknownEnvError
+from logtrick.names import unknown_name
 from logtrick.problems import parse
 from logtrick.problems.token_rewards import NO_TOKEN, ArrayVerifier
 from logtrick.problems.token_tasks import TASKS, make_task
@@ -143,7 +144,7 @@ def resolve(name: str) -> Sequences:
     bare, arguments, settings = parse(name)
     observe = settings.pop("observe", "state")
     if bare.replace("-", "_") not in TASKS:
-        raise UnknownEnvError(f"no sequence task is called {bare!r}; there are {', '.join(TASKS)}.")
+        raise UnknownEnvError(unknown_name("No sequence task is called", bare, TASKS))
     if len(arguments) + len(settings) > 1 or settings.keys() - {"length"}:
         raise ConfigError(f"sequences:{name}: write it as sequences:sort:4,observe=tokens.")
     return Sequences(make_task(bare, *arguments, **settings), observe)
