@@ -63,12 +63,7 @@ def test_the_same_task_elsewhere_has_the_same_preset(like, env):
     assert preset(env, "ppo").algorithm != lt.PPO()
 
 
-def test_what_runs_on_the_device_takes_its_batch_from_many_rows():
-    """With the batch and the other settings that the same bodies have on the host."""
-    host, device = (preset(env, "ppo") for env in ("gym:Hopper-v5", "playground:WalkerWalk"))
-    assert device == replace(
-        host, algorithm=replace(host.algorithm, num_envs=16, num_steps=2048 // 16)
-    )
+def test_craftax_is_seen_as_symbols_or_as_pixels():
     symbols, pixels = (
         preset(f"craftax:Craftax-{seen}-v1", "ppo").algorithm
         for seen in ("Classic-Symbolic", "Pixels")
