@@ -130,8 +130,7 @@ PROTOCOL = (
     "together on this machine, compilation apart. Rows of presets are `logtrick train`'s own "
     "settings. Below what is published, and why: minatar-asterix-ppo has PureJaxRL's perceptron "
     "(2 × 64 units, a rate of 5e-3 to 0) beside gymnax-blines' (2 × 256, 5e-4 constant), and "
-    "convolutions, the preset, pass both; reachereasy-ppo has an eighth of the steps, pong-ppo "
-    "a seventeenth."
+    "convolutions, the preset, pass both; reachereasy-ppo has an eighth of the steps."
 )
 
 

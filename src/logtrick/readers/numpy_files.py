@@ -36,6 +36,7 @@ def read_arrays(path: str | PathLike[str]) -> dict[str, np.ndarray]:
             }
     except OSError as error:
         raise MDPError(f"{path} cannot be read: {error.strerror or error}") from error
+    # zipfile raises NotImplementedError for a compression that it does not know.
     except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, MemoryError) as error:
         raise MDPError(f"{path} is no file of arrays, or damaged: {error}") from error
 
