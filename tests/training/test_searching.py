@@ -9,7 +9,7 @@ import logtrick as lt
 from logtrick import errors
 from logtrick.runs.sweeps import Sweep
 from logtrick.training.session import Interrupted
-from small_runs import SMALL, digest, interrupt_at
+from small_runs import SMALL, Watcher, digest, interrupt_at
 
 SPACE = {"learning_rate": lt.Range(1e-4, 1e-2, log=True), "hidden": [(4,), (8,)]}
 
@@ -43,6 +43,34 @@ def test_an_interrupted_search_goes_on_with_its_trials(tmp_path):
     assert all(row["iqm"] is not None for row in again.results)
     before = [digest(run) for run in again.runs]
     assert [digest(run) for run in lt.resume_sweep(path, progress=False).runs] == before
+
+
+def test_a_trial_that_diverges_is_the_worst_and_the_search_goes_on(tmp_path):
+    found = search(tmp_path, trials=2, space={"learning_rate": [1e38], "hidden": [(4,), (8,)]})
+    assert [row["iqm"] for row in found.results] == [None, None]
+    assert all(row["diverged_or_unfinished"] == 1 for row in found.results)
+
+
+def test_a_trial_whose_settings_exclude_each_other_is_left_out(tmp_path):
+    """A batch of 4 x 32 is no multiple of 3 minibatches, and the ends of the range tell nothing."""
+    watcher = Watcher()
+    space = {"minibatches": lt.Range(2, 4)}
+    found = search(tmp_path, trials=4, space=space, progress=watcher)
+    trained = [run.config.algorithm.minibatches for run in found.runs]
+    assert set(trained) <= {2, 4}
+    assert 0 < len(trained) < 4
+    assert len(watcher.notes) == 4 - len(trained)
+    assert all("3 minibatches do not divide" in note for note in watcher.notes)
+
+
+def test_a_search_without_a_single_point_has_an_empty_table(tmp_path):
+    path = tmp_path / "sweep.json"
+    path.write_text('{"values": {"gamma": []}}')
+    found = Sweep(tmp_path)
+    found.write_results()
+    assert found.results == []
+    with pytest.raises(errors.RunError, match="no point has a score"):
+        _ = found.best
 
 
 @pytest.mark.parametrize(

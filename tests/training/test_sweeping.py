@@ -15,7 +15,7 @@ from logtrick.commands.sweep import read_values
 from logtrick.envs import resolve
 from logtrick.training.session import Interrupted
 from logtrick.training.side_by_side import SideBySide, shape
-from small_runs import SMALL, digest, interrupt_at
+from small_runs import SMALL, Watcher, digest, interrupt_at
 
 VALUES = {"learning_rate": [1e-3, 1e-2], "gamma": [0.9, 0.99]}
 
@@ -102,9 +102,13 @@ def test_interrupted_and_resumed_is_not_interrupted(swept, tmp_path):
     assert (path / "results.json").read_bytes() == (swept.path / "results.json").read_bytes()
 
 
-def test_a_point_that_diverges_leaves_the_others_alone(tmp_path):
+@pytest.mark.parametrize("at_once", [1, 8])
+def test_a_point_that_diverges_leaves_the_others_alone(at_once, tmp_path):
     algorithm = dataclasses.replace(SMALL, max_grad_norm=None, schedule="constant")
-    found = sweep(tmp_path, {"learning_rate": [1e-3, 1e38]}, algorithm=algorithm)
+    watcher = Watcher()
+    rates = {"learning_rate": [1e38, 1e-3]}
+    found = sweep(tmp_path, rates, algorithm=algorithm, at_once=at_once, progress=watcher)
+    assert any("point-000" in note and "NaN or infinity" in note for note in watcher.notes)
     good, bad = found.results
     assert (good["diverged_or_unfinished"], bad["diverged_or_unfinished"]) == (0, 2)
     assert bad["iqm"] is None

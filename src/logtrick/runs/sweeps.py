@@ -63,10 +63,10 @@ class Sweep:
     @property
     def best(self) -> Run:
         """The run of the point with the highest interquartile mean."""
-        first = self.results[0]
-        if first["iqm"] is None:
+        rows = self.results
+        if not rows or rows[0]["iqm"] is None:
             raise RunError(f"{self.path}: no point has a score.")
-        return Run(self.path / first["point"])
+        return Run(self.path / rows[0]["point"])
 
     def env_spec(self, env: Any = None) -> EnvSpec:
         """The environment of the sweep, checked where a point is there to check it against."""
@@ -98,6 +98,6 @@ def _markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     def cell(value: Any) -> str:
         return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
-    names = list(rows[0])
+    names = list(rows[0]) if rows else []
     lines = [names, ["---"] * len(names), *([cell(row[name]) for name in names] for row in rows)]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -73,7 +73,8 @@ def search(
         env: as for `train`.
         algorithm: as for `sweep`.
         values: for each setting that varies a `Range`, or a sequence of choices.
-        trials: points to be trained.
+        trials: points to be trained. One whose settings exclude each other (minibatches that do
+            not divide the batch, say) counts too, and is noted.
         steps: as for `sweep`.
         seed: of the first run of every point, and of the search.
         seeds: runs of every point.
@@ -120,6 +121,7 @@ def go_on(sweep: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: fl
     base, space = RunConfig.from_dict(sweep.told["base"]), sweep.told["space"]
     study, at_once = _study(sweep.path, base.seed), sweep.told["at_once"]
     trainer = Points(spec, at_once, watcher, checkpoint_seconds)
+    trial_state = extras.load("optuna", "tune").trial.TrialState
     while True:
         trials = study.get_trials(deepcopy=False)
         begun = [trial.number for trial in trials if not trial.state.is_finished()]
@@ -127,14 +129,18 @@ def go_on(sweep: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: fl
         begun += [_ask(study, space) for _ in range(missing)]
         if not begun:
             return
-        settings = [_settings(study.trials[number].params) for number in begun]
-        paths = [
-            make_point(sweep.path, number, config)
-            for number, config in zip(begun, points(base, settings), strict=True)
-        ]
-        trainer.train(paths)
+        paths: dict[int, Path] = {}
+        for number in begun:
+            try:
+                (config,) = points(base, [_settings(study.trials[number].params)])
+            except ConfigError as error:  # settings that exclude each other: the ranges are a box
+                study.tell(number, state=trial_state.FAIL)
+                watcher.note(f"Trial {number} cannot be trained, and counts as failed: {error}")
+            else:
+                paths[number] = make_point(sweep.path, number, config)
+        trainer.train(list(paths.values()))
         scores = {row["point"]: row["iqm"] for row in sweep.results}
-        for number, path in zip(begun, paths, strict=True):
+        for number, path in paths.items():
             score = scores[path.name]
             study.tell(number, float("-inf") if score is None else score)
 

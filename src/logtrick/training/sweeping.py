@@ -15,7 +15,7 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.checks import check_names
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import Workers
-from logtrick.errors import ConfigError
+from logtrick.errors import ConfigError, NonFiniteError
 from logtrick.files import (
     PathLike,
     lock_folder,
@@ -177,6 +177,8 @@ def make_point(sweep: Path, number: int, config: RunConfig) -> Path:
 class Points:
     """Trains points of a sweep to their ends; what one compiled serves the next of its shape.
 
+    A point that diverges stops at its last checkpoint, which is noted, and the others go on.
+
     Args:
         spec: the environment.
         at_once: points that are trained side by side, at most.
@@ -206,7 +208,10 @@ class Points:
         with Session(configs, self.spec, self.watcher, self.checkpoint_seconds) as session:
             if key in self._compiled:
                 session.loop.adopt(self._compiled[key])
-            finish(session.run(paths))
+            try:
+                finish(session.run(paths))
+            except NonFiniteError as error:  # of one point: side by side they stand still instead
+                self.watcher.note(f"{paths[0].name}: {error} The other points go on.")
         self._compiled[key] = session.loop
 
 
