@@ -3,6 +3,7 @@
 import dataclasses
 
 import equinox as eqx
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -106,6 +107,22 @@ def test_the_coefficient_adapts_to_the_divergence():
     assert found == [1.0, 2.0, 4.0]
 
 
+def test_the_coefficient_comes_back_however_long_it_fell_or_rose():
+    """128 halvings of float32 are 0, and twice 0 is 0; 128 doublings are infinite."""
+    settings = lt.PPO(surrogate="kl_penalty", target_kl=0.01)
+    for kl, back in ((0.0, 1.0), (1.0, 0.0)):
+        coefficient = jnp.array(1.0)
+        for _ in range(200):
+            coefficient = adapted(settings, coefficient, jnp.array(kl))
+        assert 0 < coefficient < jnp.inf
+        way = []
+        for _ in range(40):
+            coefficient = adapted(settings, coefficient, jnp.array(back))
+            way.append(float(coefficient))
+        assert min(way) < 2
+        assert max(way) > 0.5
+
+
 def test_a_larger_penalty_moves_less():
     moved = []
     for kl_coef in (0.0001, 100.0):
@@ -188,6 +205,24 @@ def test_actors_get_the_parameters_when_they_are_due():
             lag.append(not all(jax.tree.leaves(same)))
         assert lag == [True, True, False, True, True, False]
         loop.close()
+
+
+def test_a_seed_that_has_learned_from_its_steps_stands_still_while_others_go_on():
+    """Rows that reset themselves lose a step with each episode, so the seeds' steps differ."""
+    mode = gymnasium.vector.AutoresetMode.NEXT_STEP
+    rows = [lambda: gymnasium.make("CartPole-v1")] * 8
+    vector = gymnasium.vector.SyncVectorEnv(rows, autoreset_mode=mode)
+    settings = lt.A2C(num_envs=4, num_steps=16, hidden=(4,), schedule="constant")
+    loop = Loop(settings, resolve(vector), seed=0, num_seeds=2, steps=492)
+    state, waited = loop.initial(), 0
+    while not loop.is_done(state):
+        before = jax.device_get(state.params), state.steps >= 492
+        state, _ = loop.advance(state, 1)
+        for old, new in zip(jax.tree.leaves(before[0]), jax.tree.leaves(state.params), strict=True):
+            stands_still = (old == new).reshape(2, -1).all(axis=1)
+            assert stands_still[before[1]].all()
+        waited += int(before[1].sum())
+    assert waited, "both seeds ended in the same update, and nothing was tried"
 
 
 def test_ratios_correct_what_lagging_actors_did():

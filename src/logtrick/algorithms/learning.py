@@ -15,6 +15,9 @@ from logtrick.natural import mean_kl
 
 KL_TOLERANCE = 1.5
 """How far the KL may be from `target_kl`, as a factor, before β is doubled or halved."""
+KL_COEF_RANGE = 1e-9, 1e9
+"""β stays in here: beyond it one of the loss's two terms is lost in float32's rounding, and in the
+end β itself would be 0 or infinite, from where no doubling or halving leads back."""
 
 
 def scheduled(algorithm: Algorithm, done: Array) -> Algorithm:
@@ -60,9 +63,12 @@ def learn(
 def adapted(algorithm: PPO, kl_coef: Float[Array, ""], kl: Float[Array, ""]) -> Float[Array, ""]:
     """β for the next update: halved where the last one moved too little, doubled where too far.
 
+    Within `KL_COEF_RANGE`, which the paper leaves to the reader.
+
     Source: Schulman et al. (2017), "Proximal policy optimization algorithms", section 4.
     """
     target = algorithm.target_kl
     assert target is not None, "the configuration was checked"
     lower = jnp.where(kl < target / KL_TOLERANCE, kl_coef / 2, kl_coef)
-    return jnp.where(kl > target * KL_TOLERANCE, kl_coef * 2, lower)
+    moved = jnp.where(kl > target * KL_TOLERANCE, kl_coef * 2, lower)
+    return jnp.clip(moved, *KL_COEF_RANGE)

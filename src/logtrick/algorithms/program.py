@@ -154,8 +154,9 @@ class Program:
                 "finite": finite(trajectory, batch, parts, params),
             }
         )
-        if algorithm.episodic:
-            # Episodes differ in length, so runs reach their last step at different updates.
+        if algorithm.episodic or self.env is None:
+            # Episodes differ in length, and rows on the host may lose steps to resets, so runs
+            # reach their last step at different updates.
             keep = state.steps < total
             following = jax.tree.map(lambda a, b: jnp.where(keep, a, b), following, state)
         return following, metrics
