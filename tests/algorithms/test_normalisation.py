@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import logtrick as lt
+from logtrick.algorithms.models import build_model
 from logtrick.algorithms.normalisation import Normalised, RewardScale, RunningMoments, trainable
 from logtrick.envs import make
 from logtrick.policies import MLPPolicy
@@ -111,6 +112,7 @@ def test_only_boxes_are_standardised():
             "vector": spaces.Box(-1, 1, (3,)),
             "room": spaces.Discrete(4),
             "image": spaces.Box(0, 255, (10, 10, 3), np.uint8),
+            "board": spaces.Box(-1, 1, (3, 3, 2)),
             "action_mask": spaces.Box(0, 1, (2,), np.int8),
             "pair": spaces.Tuple([spaces.Box(-1, 1, ()), spaces.Discrete(2)]),
         }
@@ -121,6 +123,7 @@ def test_only_boxes_are_standardised():
         "vector": "RunningMoments",
         "room": "NoneType",
         "image": "NoneType",
+        "board": "RunningMoments",
         "action_mask": "NoneType",
         "pair": "tuple",
     }
@@ -129,6 +132,15 @@ def test_only_boxes_are_standardised():
     np.testing.assert_allclose(observed.moments["vector"].mean, batch["vector"][0, 0], rtol=1e-5)
     assert observed.moments["pair"][0].count == 6
     assert observed(jax.tree.map(lambda x: x[0, 0], batch)).probs.shape == (2,)
+
+
+def test_images_that_are_flattened_are_standardised():
+    space = spaces.Box(0, 255, (10, 10, 3), np.uint8)
+    for images, kind in (("auto", type(None)), ("flat", RunningMoments)):
+        model = build_model(
+            lt.A2C(observations="normalised", images=images), space, spaces.Discrete(2), seed=0
+        )
+        assert isinstance(model.moments, kind)
 
 
 @pytest.mark.parametrize("env", ["Pendulum-v1", "gym:Pendulum-v1"])

@@ -45,7 +45,7 @@ def build_model(
     else:
         model = _with_policy(algorithm, policy, observation_space, action_space, seed)
     if algorithm.observations == "normalised":
-        return Normalised(model, observation_space)
+        return Normalised(model, observation_space, images=algorithm.images)
     return model
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Num
 
+from logtrick.policies.encoders import ACTION_MASK, is_image
 from logtrick.policies.memory import initial_carry
 from logtrick.rollouts import Trajectory
 
@@ -62,11 +63,13 @@ class RunningMoments(eqx.Module):
 class Normalised(eqx.Module):
     """A model, or a policy, that sees standardised observations.
 
-    Boxes are standardised, one-hot encoded parts, images and action masks are not.
+    Boxes are standardised, one-hot encoded parts, action masks and images that convolutions see
+    are not.
 
     Args:
         module: what sees the standardised observation.
         observations: the observation space.
+        images: "auto" or "flat", as the module's encoder was told.
     """
 
     module: Any
@@ -74,8 +77,10 @@ class Normalised(eqx.Module):
     """`RunningMoments`, or None for what stays as it is; dicts and tuples of them for Dict and
     Tuple spaces."""
 
-    def __init__(self, module: Any, observations: spaces.Space[Any]) -> None:
-        self.module, self.moments = module, _moments_for(observations)
+    def __init__(
+        self, module: Any, observations: spaces.Space[Any], *, images: str = "auto"
+    ) -> None:
+        self.module, self.moments = module, _moments_for(observations, images)
 
     def __call__(self, obs: Any, *carry: Any) -> Any:
         """What the module says of the standardised observation."""
@@ -148,13 +153,14 @@ def trainable(model: Any) -> tuple[Any, Any]:
     return eqx.partition(model, chosen)
 
 
-def _moments_for(space: spaces.Space[Any]) -> Any:
+def _moments_for(space: spaces.Space[Any], images: str) -> Any:
     match space:
         case spaces.Dict():
-            return {k: None if k == "action_mask" else _moments_for(s) for k, s in space.items()}
+            seen = {k: s for k, s in space.items() if k != ACTION_MASK}
+            return dict.fromkeys(space) | {k: _moments_for(s, images) for k, s in seen.items()}
         case spaces.Tuple():
-            return tuple(map(_moments_for, space))
-        case spaces.Box(shape=shape) if len(shape) < 3:
+            return tuple(_moments_for(part, images) for part in space)
+        case spaces.Box(shape=shape) if not is_image(space, images):
             return RunningMoments(shape)
     return None
 

@@ -95,7 +95,7 @@ class Convolution(eqx.Module):
     ) -> None:
         rows = orthogonal(rng, filters, channels * side * side, HIDDEN_GAIN)
         self.weight = jnp.asarray(rows.reshape(filters, channels, side, side))
-        self.bias = jnp.zeros(filters)
+        self.bias = jnp.zeros(filters, jnp.float32)
         self.stride = stride
 
     def __call__(
@@ -194,10 +194,8 @@ def encoder(observations: Any, rng: np.random.Generator, *, images: str = "auto"
         case spaces.MultiDiscrete():
             _starts_at_0(observations)
             return OneHot(tuple(np.ravel(observations.nvec).tolist()))
-        case spaces.Box(shape=shape) if len(shape) == 3 and images == "auto":
-            if sorted(shape)[1] >= 5:
-                return Image(observations, rng)
-            return Flat(math.prod(shape))
+        case spaces.Box() if is_image(observations, images):
+            return Image(observations, rng)
         case spaces.Box(shape=shape) | spaces.MultiBinary(shape=shape):
             return Flat(math.prod(shape))
         case spaces.Dict():
@@ -209,6 +207,14 @@ def encoder(observations: Any, rng: np.random.Generator, *, images: str = "auto"
         "MultiBinary, Dict and Tuple spaces can be. Wrap the environment "
         "(gymnasium.wrappers.TransformObservation, say)."
     )
+
+
+def is_image(space: spaces.Box, images: str) -> bool:
+    """Whether convolutions see this Box: three axes, of which the two of the picture are ≥ 5."""
+    if images == "flat" or len(space.shape) != 3:
+        return False
+    first, middle, last = space.shape
+    return min(middle, max(first, last)) >= 5
 
 
 def action_mask(obs: Any) -> Any:
