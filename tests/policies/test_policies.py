@@ -117,7 +117,7 @@ def test_value_table():
     [
         (spaces.Sequence(BOX), spaces.Discrete(2), "TransformObservation"),
         (BOX, spaces.MultiDiscrete([[2, 2]]), "Actions in MultiDiscrete"),
-        (BOX, spaces.Box(-1, 1, (2, 2)), "one-dimensional"),
+        (BOX, spaces.Box(-1, 1, (2, 2)), "with one axis"),
         (spaces.Discrete(3, start=1), spaces.Discrete(2), "start at 0"),
     ],
 )

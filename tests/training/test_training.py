@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import gymnasium
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -351,3 +352,19 @@ def test_every_algorithm_improves(algorithm, tmp_path):
     run = lt.train("CartPole-v1", algorithm, steps=60_000, out=tmp_path, progress=False)
     first = np.mean([r["episode_return"] for r in run.metrics[:5] if r["episodes"]])
     assert run.final_returns[0] > 3 * first
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        lt.PPO(num_envs=4, num_steps=16, hidden=(8,), observations="normalised"),
+        lt.TRPO(num_envs=4, num_steps=8, hidden=(8,), minibatches=2, memory="gru"),
+    ],
+    ids=["ppo", "trpo"],
+)
+def test_64_bits_change_what_is_exact_and_not_what_is_trained(algorithm, tmp_path):
+    """Whoever works with exact gradients has them on; a network's numbers have 32 all the same."""
+    with jax.enable_x64(True):
+        run = lt.train("Pendulum-v1", algorithm, steps=128, out=tmp_path, progress=False)
+        policy = run.policy.module if hasattr(run.policy, "module") else run.policy
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(policy)} == {"float32"}

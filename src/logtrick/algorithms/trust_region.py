@@ -49,7 +49,8 @@ def policy_step(algorithm: NPG, model: Any, batch: Batch) -> tuple[Any, dict[str
     old = distributions(params)
 
     def moved(scale: Array | float) -> Any:
-        return jax.tree.map(lambda p, x: p + scale * step.size * x, params, step.direction)
+        length = scale * step.size
+        return jax.tree.map(lambda p, x: p + length.astype(p.dtype) * x, params, step.direction)
 
     def divergence(params: Any) -> Array:
         return natural.mean_kl(old, distributions(params), batch.weight)

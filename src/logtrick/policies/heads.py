@@ -91,7 +91,8 @@ class NormalHead(Head):
     width: int = eqx.field(static=True)
 
     def __init__(self, width: int, bounds: Any = None) -> None:
-        self.log_std, self.bounds, self.width = jnp.zeros(width), bounds, width
+        self.log_std = jnp.zeros(width, jnp.float32)
+        self.bounds, self.width = bounds, width
 
     def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Distribution:
         """A `Normal` or `TanhNormal`."""
@@ -176,8 +177,9 @@ def head(
         case spaces.Tuple():
             return _product(list(enumerate(actions)), distribution)
     raise SpaceError(
-        f"Actions in {actions} cannot be served: Discrete, one-dimensional MultiDiscrete (from 0), "
-        "MultiBinary and Box spaces (of floats) can be, and Dict and Tuple spaces of them."
+        f"Actions in {actions} cannot be served: Discrete spaces can be, MultiDiscrete (from 0), "
+        "MultiBinary and Box spaces (of floats) with one axis, and Dict and Tuple spaces of them. "
+        "Wrap the environment (gymnasium.wrappers.TransformAction, say)."
     )
 
 
