@@ -172,6 +172,8 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
         ),
         (["sweep"], "Which environment"),
         (["sweep", "CartPole-v1"], "Nothing varies. Give a setting its values, as in --set gamma"),
+        (["sweep", "CartPole-v1", "--set", "gamma=.9..1"], "takes a list of values"),
+        (["sweep", "CartPole-v1", "--set", "gamma=.9,1", "--steps", "0"], "steps=0"),
         (["sweep", "--resume", "/nowhere"], "it is no sweep"),
         (["sweep", "CartPole-v1", "--resume", "/nowhere"], "give nothing else"),
         (["solve", "coridor"], "Did you mean corridor?"),

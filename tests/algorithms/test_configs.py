@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from logtrick.algorithms.configs import A2C, ALGORITHMS, PPO, REINFORCE, from_dict
@@ -56,6 +57,16 @@ def test_unknown_names_and_fields_are_refused():
 def test_whole_numbers_serve_as_numbers():
     assert PPO(gamma=1).gamma == 1.0
     assert isinstance(PPO(gamma=1).gamma, float)
+
+
+def test_numbers_of_numpy_are_numbers():
+    settings = PPO(num_envs=np.int64(8), gamma=np.float32(0.5), hidden=(np.int32(4),))
+    assert (settings.num_envs, settings.gamma, settings.hidden) == (8, 0.5, (4,))
+    assert json.loads(json.dumps(settings.to_dict()))["num_envs"] == 8
+    with pytest.raises(ConfigError, match="a whole number"):
+        PPO(num_envs=np.float64(8.0))
+    with pytest.raises(ConfigError, match="a number"):
+        PPO(gamma=np.array([0.5]))
 
 
 def test_numbers_are_told_from_shapes():

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from functools import partial
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from logtrick.commands.sweep import read_values
 from logtrick.envs import resolve
 from logtrick.training.session import Interrupted
 from logtrick.training.side_by_side import SideBySide, shape
+from logtrick.training.sweeping import Points
 from small_runs import SMALL, Watcher, digest, interrupt_at
 
 VALUES = {"learning_rate": [1e-3, 1e-2], "gamma": [0.9, 0.99]}
@@ -142,6 +144,9 @@ def test_other_shapes_are_trained_in_turn(tmp_path):
         ({"learning": [1.0]}, "has no setting 'learning'"),
         ({"gamma": [0.9, 1.5]}, "gamma"),
         ({"gamma": []}, "no values"),
+        ({"gamma": 0.9}, "gamma=0.9: a sweep takes a list"),
+        ({"memory": "gru"}, "memory='gru': a sweep takes a list"),
+        ({"gamma": lt.Range(0.9, 0.99)}, r"only a search \(--optuna N, lt.search\) a range"),
         ({}, "Nothing varies.*logtrick train ENV --seeds N"),
         ({"minibatches": [3]}, "do not divide"),
     ],
@@ -150,6 +155,23 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_made(tmp_path, value
     with pytest.raises(errors.ConfigError, match=match):
         sweep(tmp_path / "out", values)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("sweeping", [lt.sweep, partial(lt.search, trials=1)])
+def test_values_of_numpy_are_values(sweeping, tmp_path, monkeypatch):
+    """They are read, checked and written as JSON; training is another matter."""
+
+    def stop(points, paths):
+        raise StopIteration
+
+    monkeypatch.setattr(Points, "train", stop)
+    values = {"gamma": np.linspace(0.9, 0.99, 2), "epochs": [np.int64(1)], "hidden": [(4,)]}
+    with pytest.raises(StopIteration):
+        sweeping("CartPole-v1", SMALL, values, steps=256, out=tmp_path, progress=False)
+    (path,) = tmp_path.glob("sweep-*/point-000/config.json")
+    settings = json.loads(path.read_text())["algorithm"]
+    assert settings["gamma"] in (0.9, 0.99)
+    assert (settings["epochs"], settings["hidden"]) == (1, [4])
 
 
 def test_no_sweep(tmp_path):

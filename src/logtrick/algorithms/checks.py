@@ -29,13 +29,24 @@ def check_names(algorithm: type[Any], names: Iterable[str]) -> None:
 
 
 def check_types(algorithm: Any) -> None:
-    """Only what the annotations say; a whole number also serves as a float, and becomes one."""
+    """Only what the annotations say; a whole number also serves as a float, and becomes one.
+
+    Numbers of NumPy become Python's, which JSON can say.
+    """
     owner, hints = type(algorithm).__name__, get_type_hints(type(algorithm))
     for field in dataclasses.fields(algorithm):
-        name, hint, value = field.name, hints[field.name], getattr(algorithm, field.name)
+        name, hint, value = field.name, hints[field.name], plain(getattr(algorithm, field.name))
         _check_type(owner, name, hint, value)
         if type(value) is int and float in (get_args(hint) or (hint,)):
-            object.__setattr__(algorithm, name, float(value))
+            value = float(value)
+        object.__setattr__(algorithm, name, value)
+
+
+def plain(value: Any) -> Any:
+    """A number of NumPy, also in a list or tuple, as Python's; anything else as it is."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(plain, value))
+    return value.item() if getattr(value, "shape", None) == () else value
 
 
 def _check_type(owner: str, name: str, hint: Any, value: Any) -> None:

@@ -71,7 +71,8 @@ def run(options: Sweep) -> None:
         common: dict[str, Any] = {
             name: getattr(options, name) for name in ("seed", "seeds", "out", "workers", "at_once")
         }
-        common |= {"steps": options.steps or chosen.steps, "progress": progress}
+        steps = chosen.steps if options.steps is None else options.steps
+        common |= {"steps": steps, "progress": progress}
         if options.optuna is None:
             found = sweep(options.env, chosen.algorithm, values, **common)
         else:

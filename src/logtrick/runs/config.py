@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,12 +154,13 @@ def read_config(path: Path) -> RunConfig:
         raise RunError(f"{path / CONFIG} is damaged, or not logtrick's: {error}") from error
 
 
-def check_sizes(steps: Any, seed: Any, seeds: Any) -> None:
-    """Refuse what cannot be trained."""
+def check_sizes(steps: Any, seed: Any, seeds: Any) -> tuple[int, int, int]:
+    """The three as Python's whole numbers; what cannot be trained is refused."""
     for name, value, low in (("steps", steps, 1), ("seeds", seeds, 1), ("seed", seed, 0)):
-        if type(value) is not int or value < low:
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < low:
             raise ConfigError(f"{name}={value!r}; it must be a whole number, at least {low}.")
     if steps >= 2**32 - 2**24:
         raise ConfigError(f"steps={steps:,}; a run counts at most 4.2 billion transitions a seed.")
     if seed + seeds > 2**32:
         raise ConfigError(f"seed={seed} with seeds={seeds} goes beyond 2^32.")
+    return int(steps), int(seed), int(seeds)

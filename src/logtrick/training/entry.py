@@ -177,7 +177,7 @@ def configure(
         chosen = preset(spec.id, "ppo" if algorithm is None else algorithm.name)
         algorithm = chosen.algorithm if algorithm is None else algorithm
         steps = chosen.steps if steps is None else steps
-    check_sizes(steps, seed, seeds)
+    steps, seed, seeds = check_sizes(steps, seed, seeds)
     if workers not in ("sync", "async"):
         raise ConfigError(f"workers={workers!r}; it must be 'sync' or 'async'.")
     config = RunConfig(

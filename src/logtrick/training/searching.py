@@ -26,6 +26,7 @@ from logtrick.training.sweeping import (
     check_at_once,
     check_varying,
     finished,
+    listed,
     make_point,
     new_sweep,
     points,
@@ -91,7 +92,10 @@ def search(
     extras.load("optuna", "tune")  # before anything is made
     if type(trials) is not int or trials < 1:
         raise ConfigError(f"trials={trials!r}; it must be a whole number, at least 1.")
-    check_varying(values)
+    values = {
+        name: choices if isinstance(choices, Range) else listed(name, choices)
+        for name, choices in check_varying(values).items()
+    }
     spec = resolve(env_id(env))
     base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
     ends = [
@@ -102,7 +106,7 @@ def search(
         )
     ]
     points(base, ends)  # the ends of the ranges are possible, before anything is made
-    space = {name: asdict(v) if isinstance(v, Range) else list(v) for name, v in values.items()}
+    space = {name: asdict(v) if isinstance(v, Range) else v for name, v in values.items()}
     path = new_sweep(
         out,
         base,

@@ -7,12 +7,12 @@ gives each point the very bits of a training alone.
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from logtrick.algorithms.base import Algorithm
-from logtrick.algorithms.checks import check_names
+from logtrick.algorithms.checks import check_names, plain
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError, NonFiniteError
@@ -38,7 +38,7 @@ ON_ACCELERATORS = 64
 def sweep(
     env: Any,
     algorithm: Algorithm | None = None,
-    values: Mapping[str, Sequence[Any]] | None = None,
+    values: Mapping[str, Any] | None = None,
     *,
     steps: int | None = None,
     seed: int = 0,
@@ -58,7 +58,8 @@ def sweep(
     Args:
         env: as for `train`.
         algorithm: what is the same in all points; None: the preset for the environment.
-        values: the settings that vary, fields of the algorithm, with the values of each.
+        values: the settings that vary, fields of the algorithm, with a list (or array) of the
+            values of each.
         steps: transitions to learn from, for each point and seed; None takes the preset's.
         seed: of the first run of every point.
         seeds: runs of every point.
@@ -82,7 +83,7 @@ def sweep(
         ...     [row["n"] for row in found.results]
         [2, 2]
     """
-    values = check_varying(values)
+    values = {name: listed(name, choices) for name, choices in check_varying(values).items()}
     spec = resolve(env_id(env))
     base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
     points(base, grid(values))  # refused before anything is made
@@ -126,10 +127,20 @@ def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
         >>> grid({"gamma": [0.9, 0.99], "epochs": [4]})
         [{'gamma': 0.9, 'epochs': 4}, {'gamma': 0.99, 'epochs': 4}]
     """
-    for name, choices in values.items():
-        if not choices:
-            raise ConfigError(f"{name} has no values to vary.")
     return [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
+
+
+def listed(name: str, choices: Any) -> list[Any]:
+    """The values of one setting."""
+    if isinstance(choices, str) or not isinstance(choices, Iterable):
+        raise ConfigError(
+            f"{name}={choices!r}: a sweep takes a list of values, and only a search "
+            "(--optuna N, lt.search) a range."
+        )
+    values: list[Any] = plain(list(choices))
+    if not values:
+        raise ConfigError(f"{name} has no values to vary.")
+    return values
 
 
 def check_varying(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
