@@ -211,6 +211,26 @@ def test_the_program_in_the_report_makes_the_same_configuration(tmp_path, monkey
     assert calls == [(("CartPole-v1", algorithm), {"steps": 1000, "seed": 3, "seeds": 2})]
 
 
+def test_the_program_in_the_report_says_all_that_the_run_was_told(tmp_path, monkeypatch):
+    evaluation = lt.Evaluation(every=100, stop_at=9.5)
+    told = {"evaluation": evaluation, "workers": "async", "policy": "object:mine"}
+    text = write_run_report(made(tmp_path / "run", **told)).read_text()
+    program = html.unescape(re.search(r"<code>(import.*?)</code>", text, re.DOTALL)[1])
+    calls = []
+    monkeypatch.setattr(lt, "train", lambda *args, **named: calls.append(named), raising=False)
+    exec(program, {"mine": 7})
+    more = {"evaluation": evaluation, "workers": "async", "policy": 7}
+    assert calls == [{"steps": 1000, "seed": 3, "seeds": 2} | more]
+
+
+def test_what_only_python_can_make_is_not_looked_for_from_a_terminal(tmp_path):
+    text = words(made(tmp_path / "run", env="object:Mine", policy="object:mine"))
+    assert "lt.train(Mine, lt.PPO(" in text
+    assert f"lt.load('{tmp_path / 'run'}', policy=mine).evaluate(env=Mine)" in text
+    assert f"lt.resume('{tmp_path / 'run'}', env=Mine, policy=mine)" in text
+    assert "--resume" not in text
+
+
 @pytest.mark.parametrize("rows", [[], [row(1, 3, 100, episodes=0)]], ids=["no updates", "no ends"])
 def test_a_run_without_episodes_has_a_report_too(tmp_path, rows):
     run = made(tmp_path / "run", rows=rows, timings=[], seeds=1)

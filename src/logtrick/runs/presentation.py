@@ -12,6 +12,7 @@ import numpy as np
 from logtrick import plots, report
 from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
+from logtrick.runs.config import RunConfig
 from logtrick.runs.folder import CURVE, REPORT
 from logtrick.runs.run import FINAL_EPISODES, Run
 from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
@@ -240,7 +241,27 @@ def _resumptions(run: Run) -> list[Section]:
 
 
 def _again(run: Run) -> list[Html]:
-    config, path = run.config, shlex.quote(str(run.path))
+    own = _own(run.config)
+    where = f"with {' and '.join(own.values())} of your own" if own else "from a terminal"
+    return [
+        report.paragraph(
+            "The same run from the start; bit for bit with the versions and the device above:"
+        ),
+        report.code(_training(run.config, own)),
+        report.paragraph(f"Its policies on fresh episodes, and its interrupted training, {where}:"),
+        report.code(_afterwards(run.path, own)),
+    ]
+
+
+def _own(config: RunConfig) -> dict[str, str]:
+    """The names of what only Python can make: the user's environment or policy."""
+    given = {"env": config.env, "policy": config.policy or ""}
+    mark = "object:"
+    return {name: id.removeprefix(mark) for name, id in given.items() if id.startswith(mark)}
+
+
+def _training(config: RunConfig, own: Mapping[str, str]) -> str:
+    """The program that makes this run."""
     kind: Any = type(config.algorithm)
     default = kind()
     changed = ", ".join(
@@ -248,18 +269,26 @@ def _again(run: Run) -> list[Html]:
         for field in dataclasses.fields(kind)
         if getattr(config.algorithm, field.name) != getattr(default, field.name)
     )
-    python = (
-        "import logtrick as lt\n\n"
-        f"lt.train({config.env!r}, lt.{kind.__name__}({changed}),\n"
-        f"         steps={config.steps}, seed={config.seed}, seeds={config.seeds})"
+    told = [f"steps={config.steps}, seed={config.seed}, seeds={config.seeds}"]
+    if config.workers != "sync":
+        told.append(f"workers={config.workers!r}")
+    if config.evaluation is not None:
+        told.append(f"evaluation=lt.{config.evaluation!r}")
+    if "policy" in own:
+        told.append(f"policy={own['policy']}")
+    arguments = [own.get("env", repr(config.env)), f"lt.{kind.__name__}({changed})"]
+    lines, separator = [", ".join(arguments), *told], ",\n         "
+    return f"import logtrick as lt\n\nlt.train({separator.join(lines)})"
+
+
+def _afterwards(path: Path, own: Mapping[str, str]) -> str:
+    """How the run is evaluated and resumed."""
+    if not own:
+        quoted = shlex.quote(str(path))
+        return f"logtrick eval {quoted}\nlogtrick train --resume {quoted}"
+    folder, given = repr(str(path)), {name: f"{name}={value}" for name, value in own.items()}
+    opened = f"{folder}, {given['policy']}" if "policy" in own else folder
+    return (
+        f"lt.load({opened}).evaluate({given.get('env', '')})\n"
+        f"lt.resume({', '.join([folder, *given.values()])})"
     )
-    return [
-        report.paragraph(
-            "The same run from the start; bit for bit with the versions and the device above:"
-        ),
-        report.code(python),
-        report.paragraph(
-            "Its policies on fresh episodes, and its interrupted training, from a terminal:"
-        ),
-        report.code(f"logtrick eval {path}\nlogtrick train --resume {path}"),
-    ]
