@@ -26,9 +26,10 @@ class REINFORCE(Algorithm):
     """Whole episodes, one gradient step: ψ = reward-to-go, with γ^t, as the theorem has it.
 
     Each update plays one fresh episode in every environment. `psi="baselined_return"` learns V as
-    a baseline; `psi="total_return"` is the first form that introductions print. An episode that a
-    time limit cuts counts as it stands: what is ascended is J1 of the problem with that limit, in
-    which the time belongs to the state.
+    a baseline; `psi="total_return"` is the first form that introductions print. Without a critic
+    an episode that a time limit cuts counts as it stands: what is ascended is J1 of the problem
+    with that limit, in which the time belongs to the state. With one, its value stands for what
+    the limit cut off: J1 of the problem without the limit, as far as the critic is right.
 
     Example:
         >>> REINFORCE(psi="baselined_return").has_critic
@@ -40,8 +41,9 @@ class REINFORCE(Algorithm):
     name: ClassVar[str] = "reinforce"
     estimates: ClassVar[str] = (
         "the gradient of the discounted objective J1 (G2), each step weighted by γ^t; unbiased for "
-        "whole episodes up to the division by the number of steps. With weighting='undiscounted' "
-        "it is in general the gradient of no function (G4)."
+        "whole episodes up to the division by the number of steps; a critic, where ψ has one, "
+        "stands for what a time limit cuts off. With weighting='undiscounted' it is in general the "
+        "gradient of no function (G4)."
     )
 
     num_envs: int = 16
