@@ -237,6 +237,22 @@ def test_total_return_comes_with_its_discount():
     np.testing.assert_allclose(batch.psi * batch.weight, 1 / 0.99, rtol=1e-12)
 
 
+def test_total_return_has_the_discount_of_where_the_fragment_began():
+    """Steps 3, 4, 5 of an episode, then a whole one: γ^k r_k, k from the start of each episode."""
+    rng = np.random.default_rng(8)
+    model = make_model(rng)
+    ends = np.zeros((N, T), bool)
+    ends[:, 2] = True
+    step = np.tile([3, 4, 5, 0, 1], (N, 1))
+    trajectory = make_trajectory(rng, model, terminated=ends, step=step)
+    settings = REINFORCE(psi="total_return", gamma=0.7, num_steps=T)
+    batch, _ = estimate(settings, model, trajectory)
+    discounted = 0.7**step * np.asarray(trajectory.reward)
+    first, second = discounted[:, :3].sum(1), discounted[:, 3:].sum(1)
+    expected = np.stack([first] * 3 + [second] * 2, axis=1)
+    np.testing.assert_allclose((batch.psi * batch.weight).reshape(N, T), expected, rtol=1e-12)
+
+
 def test_adam_takes_the_steps_of_the_paper():
     """Kingma and Ba (2015), algorithm 1, three steps, after clipping by norm."""
     rng = np.random.default_rng(8)

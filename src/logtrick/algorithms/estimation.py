@@ -14,6 +14,7 @@ from logtrick import psi
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import IMPALA
 from logtrick.policies.actor_critic import unroll
+from logtrick.psi.returns import step_in_episode
 from logtrick.rollouts import Trajectory
 
 STD_EPS = 1e-8
@@ -77,7 +78,9 @@ def estimate(
         weight = weight * jnp.asarray(algorithm.gamma) ** t.step
     estimates, targets = _psi(algorithm, t, values, next_values, ratios)
     if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
-        weight = t.valid.astype(t.reward.dtype)  # this ψ comes with its γ^t already in it
+        # This ψ comes with its γ^t already in it, t from the first row of the episode in the batch.
+        before = t.step - step_in_episode(t.terminated | t.truncated)
+        weight = t.valid * jnp.asarray(algorithm.gamma, t.reward.dtype) ** before
     if algorithm.normalise == "batch":
         estimates = standardise(estimates, t.valid)
     batch = Batch(
