@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 
 import equinox as eqx
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -274,6 +275,18 @@ def test_a_group_starts_in_one_state_and_acts_apart(env, monkeypatch):
     assert len(np.unique(starts[:, 0], axis=0)) >= 6
     actions = np.stack([action for _, action in seen]).reshape(8, 3, -1)[..., :8]
     assert (actions[:, :1] != actions[:, 1:]).any(axis=(1, 2)).all()
+
+
+def test_rows_that_cannot_start_alike_are_no_groups():
+    class OneSeedForAll(gymnasium.vector.VectorEnv):
+        num_envs = 6
+        spec = gymnasium.spec("CartPole-v1")
+        single_observation_space = gymnasium.spaces.Box(-1, 1, (2,))
+        single_action_space = gymnasium.spaces.Discrete(2)
+
+    message = "takes one seed for all its rows.* a function that makes one environment"
+    with pytest.raises(lt.errors.ConfigError, match=message):
+        Loop(RLOO(num_envs=6, group_size=3), resolve(OneSeedForAll()), seed=0, num_seeds=1, steps=9)
 
 
 def test_the_reference_is_the_policy_before_training():

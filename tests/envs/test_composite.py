@@ -98,6 +98,32 @@ def test_faults_in_a_part_are_named(fault, match):
     assert "environment 0, step 2" in str(caught.value)
 
 
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_a_mask_that_lets_no_episode_begin_is_named(mode):
+    class Barred(Rooms):
+        episodes = 0
+
+        def _obs(self):
+            self.episodes += self.t == 0
+            obs = super()._obs()
+            if self.t == 0 and self.episodes == 2:
+                obs["action_mask"]["go"][:] = 0
+            return obs
+
+    envs = make(SyncVectorEnv([Barred] * 2, autoreset_mode=mode), 2)
+    rows, action = np.ones(2, bool), {"go": np.array([0, 2]), "by": np.zeros((2, 1), np.float32)}
+    envs.reset(np.arange(2, dtype=np.uint32), rows)
+    for _ in range(3):
+        envs.step(action)
+
+    def begin():
+        envs.reset(np.arange(2, dtype=np.uint32), rows)
+        envs.step(action)
+
+    with pytest.raises(EnvError, match="environment 0, reset: its action_mask allows no action"):
+        begin()
+
+
 def test_unknown_parts_are_refused():
     bad = type("Bad", (Rooms,), {"observation_space": spaces.Dict({"t": spaces.Text(3)})})
     with pytest.raises(SpaceError, match="the part Text"):

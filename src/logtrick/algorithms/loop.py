@@ -73,6 +73,12 @@ class Loop:
         self.program = Program(algorithm, statics[0], env, num_steps)
         self.host: HostRollout | None = None
         if not isinstance(built, DeviceEnv):
+            if algorithm.rows_per_start > 1 and not built.one_seed_each:
+                raise ConfigError(
+                    f"{spec.id} takes one seed for all its rows, so the {algorithm.rows_per_start} "
+                    "episodes of a group cannot start alike: pass a function that makes one "
+                    "environment."
+                )
             carry = self._initial_carries((num_seeds, algorithm.num_envs))
             self.host = HostRollout(
                 built,

@@ -55,11 +55,11 @@ class VectorHostEnvs(HostEnvs):
         self.action_space = from_zero(vector.single_action_space)
         self._vector = vector
         self._mode = _vector.autoreset_mode(vector)
-        self._one_seed_each = isinstance(
+        self.one_seed_each = isinstance(
             vector.unwrapped, SyncVectorEnv | AsyncVectorEnv | SeededVector
         )
         disabled = self._mode is AutoresetMode.DISABLED
-        self.replayable = deterministic and disabled and self._one_seed_each
+        self.replayable = deterministic and disabled and self.one_seed_each
         self._timeout = timeout
         self._owned = owned
         self._obs: Any = None
@@ -97,6 +97,7 @@ class VectorHostEnvs(HostEnvs):
         elif self._mode is AutoresetMode.NEXT_STEP:
             self._idle = self._ended & mask
         self._ended = self._ended & ~mask
+        self._refuse_empty_masks(self._obs, mask & ~self._idle)
         return self._obs
 
     def step(self, actions: Any) -> HostStep:
@@ -119,7 +120,7 @@ class VectorHostEnvs(HostEnvs):
             reached = self._with_final(reached, infos)
         elif self._mode is AutoresetMode.NEXT_STEP:
             self._refuse_final(infos)
-        self._refuse_empty_masks(reached, valid & ~self._ended)
+        self._refuse_empty_masks(reached, ~self._ended)
         return HostStep(reached, self._rewards(rewards, valid), terminated, truncated, valid)
 
     def close(self) -> None:
@@ -130,7 +131,7 @@ class VectorHostEnvs(HostEnvs):
     def _reset_vector(self, seeds: np.ndarray, mask: np.ndarray) -> Any:
         options = {"reset_mask": mask} if self._mode is AutoresetMode.DISABLED else None
         seed: Any = [int(s) for s in seeds]
-        if not self._one_seed_each:
+        if not self.one_seed_each:
             seed = int(seeds[0]) if mask.all() else None
         try:
             obs = _vector.reset(self._vector, seed, options, self._timeout)

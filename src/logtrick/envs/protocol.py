@@ -135,6 +135,9 @@ class HostEnvs(abc.ABC):
     replayable: bool
     """True where `reset` with the same seed, then the same actions, gives the same episode again.
     An interrupted run is then resumed exactly by replaying the unfinished episodes."""
+    one_seed_each: bool = True
+    """Whether `reset` gives each row its own of the seeds, so that rows can start alike; else the
+    first seed is for all rows."""
 
     @abc.abstractmethod
     def reset(self, seeds: np.ndarray, mask: np.ndarray) -> Any:
