@@ -31,6 +31,11 @@ from logtrick.errors import ConfigError
         ({"hidden": 64}, "a tuple of whole numbers"),
         ({"minibatches": 3}, "3 minibatches do not divide the batch of 16 x 128 = 2048"),
         ({"num_steps": None}, "cannot be cut into 4 minibatches"),
+        ({"num_envs": 1, "num_steps": 4}, "normalise='minibatch'; it must be 'none' or 'batch'"),
+        (
+            {"num_envs": 1, "num_steps": 1, "minibatches": 1, "normalise": "batch"},
+            "normalise='batch'; it must be 'none'",
+        ),
         ({"trunk": "shared", "psi": "reward_to_go"}, "has no critic"),
         ({"trunk": "shared", "hidden": ()}, "where hidden is empty"),
         ({"psi": "total_return", "weighting": "discounted"}, "normalise"),

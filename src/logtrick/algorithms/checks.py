@@ -123,3 +123,10 @@ def check_minibatches(algorithm: Any) -> None:
             f"{algorithm.num_envs} x {algorithm.num_steps} = {batch} transitions (num_envs x "
             "num_steps); change one of the three."
         )
+    sizes = {"batch": batch, "minibatch": batch // algorithm.minibatches}
+    if sizes.get(algorithm.normalise) == 1:
+        wanted = "'none' or 'batch'" if batch > 1 else "'none'"
+        raise ConfigError(
+            f"{owner}: normalise={algorithm.normalise!r}; it must be {wanted} where a "
+            f"{algorithm.normalise} is a single transition: ψ would always be 0."
+        )
