@@ -165,6 +165,7 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
         (["train", "--resume", "/nowhere"], "is not a folder"),
         (["train", "CartPole-v1", "--resume", "/nowhere"], "ENV cannot be given"),
         (["train", "--resume", "/nowhere", "--gamma", "0.5"], "an algorithm's settings"),
+        (["train", "--resume", "/nowhere", "--eval-every", "9"], "so --eval-every cannot be given"),
         (["eval", "/nowhere"], "so it is no run"),
         (
             ["sweep", "CartPole-v1", "--set", "gama=.9"],

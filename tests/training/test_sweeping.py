@@ -92,9 +92,10 @@ def test_a_point_begins_as_the_training_alone(swept, tmp_path):
 
 
 def test_interrupted_and_resumed_is_not_interrupted(swept, tmp_path):
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted) as caught:
         sweep(tmp_path, progress=interrupt_at(2), checkpoint_seconds=0.0)
     (path,) = tmp_path.iterdir()
+    assert str(caught.value) == f"Interrupted; to go on: logtrick sweep --resume {path}"
     # A kill between the points' checkpoints: one is behind the others.
     checkpoints = sorted((path / "point-002" / "checkpoints").glob("step-*"))
     assert len(checkpoints) > 1

@@ -35,8 +35,9 @@ _EVALUATION = 0x6576616C
 class Interrupted(KeyboardInterrupt):
     """Training was asked to stop; it has finished what it was at and saved a checkpoint."""
 
-    def __init__(self, run: Run) -> None:
-        super().__init__(f"Interrupted; to go on: logtrick train --resume {run.path}")
+    def __init__(self, run: Run, command: str | None = None) -> None:
+        command = command or f"logtrick train --resume {run.path}"
+        super().__init__(f"Interrupted; to go on: {command}")
         self.run = run
 
 

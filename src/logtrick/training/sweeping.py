@@ -28,7 +28,7 @@ from logtrick.runs.folder import new_folder
 from logtrick.runs.run import Run
 from logtrick.runs.sweeps import SWEEP, Sweep
 from logtrick.training.entry import configure, finish, folder_name, observer
-from logtrick.training.session import Session
+from logtrick.training.session import Interrupted, Session
 from logtrick.training.side_by_side import shape
 
 ON_ACCELERATORS = 64
@@ -221,6 +221,9 @@ class Points:
                 session.loop.adopt(self._compiled[key])
             try:
                 finish(session.run(paths))
+            except Interrupted as stopped:
+                command = f"logtrick sweep --resume {paths[0].parent}"
+                raise Interrupted(stopped.run, command) from None
             except NonFiniteError as error:  # of one point: side by side they stand still instead
                 self.watcher.note(f"{paths[0].name}: {error} The other points go on.")
         self._compiled[key] = session.loop
