@@ -127,6 +127,11 @@ class HostRollout:
             self.obs = self.envs.reset(self._seeds(fresh), fresh)
         self._compare(saved("obs", self.obs))
 
+    def start_over(self, episode: int) -> None:
+        """Begin fresh episodes in all rows, those after the `episode`-th."""
+        self.episode[:] = episode
+        self.obs = self._start(np.ones(len(self.step), bool))
+
     def _compare(self, expected: PyTree) -> None:
         for now, then in zip(jax.tree.leaves(self.obs), jax.tree.leaves(expected), strict=True):
             if not np.array_equal(now, then, equal_nan=now.dtype.kind == "f"):

@@ -135,6 +135,27 @@ def test_groups_and_their_reference_resume_too(env, tmp_path):
     assert whole.metrics[-1]["reference_kl"] > 0
 
 
+def test_what_cannot_be_replayed_goes_on_with_episodes_that_were_not_there(tmp_path):
+    """Else every resumption would begin with the starts, and all chance, of the first update."""
+
+    class Noted(gymnasium.vector.SyncVectorEnv):
+        seeds: ClassVar[list] = []
+
+        def reset(self, *, seed=None, options=None):
+            self.seeds.append(tuple(seed))
+            return super().reset(seed=seed, options=options)
+
+    mode = gymnasium.vector.AutoresetMode.NEXT_STEP
+    rows = Noted([lambda: gymnasium.make("CartPole-v1")] * 4, autoreset_mode=mode)
+    with pytest.raises(Interrupted) as caught:
+        lt.train(rows, SMALL, steps=2560, out=tmp_path, progress=interrupt_at(2))
+    first = set(Noted.seeds)
+    watcher = Watcher()
+    lt.resume(caught.value.run.path, env=rows, progress=watcher)
+    assert any("cannot replay" in note for note in watcher.notes)
+    assert Noted.seeds[-1] not in first
+
+
 def test_reinforce_resumes_too(tmp_path):
     algorithm = lt.REINFORCE(num_envs=4, hidden=(8,), psi="baselined_return")
     arguments = {"steps": 3000, "seeds": 2, "seed": 4}

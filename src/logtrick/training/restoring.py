@@ -55,6 +55,8 @@ def restore(recorders: Sequence[Recorder], state: Any, loop: Any, note: Note) ->
                 "These environments cannot replay an episode from a seed, so fresh episodes were "
                 "started: the run goes on, but not bit for bit."
             )
+            # Beyond all that can have been played, so that none comes a second time.
+            loop.host.start_over((found[0].step + 1) * (loop.program.num_steps + 1))
     states = [restored.tree["state"] for restored in found]
     joined = states[0]
     if len(states) > 1:
