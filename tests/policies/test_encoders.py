@@ -160,7 +160,11 @@ def test_masks_that_do_not_fit_are_refused(mask, actions, match):
 def test_bounds_that_are_needed_are_asked_for():
     unbounded = spaces.Box(-np.inf, np.inf, (2,))
     for distribution in ("tanh_normal", "beta"):
-        with pytest.raises(SpaceError, match="needs finite bounds"):
+        with pytest.raises(SpaceError, match=r"needs finite bounds.*TransformAction"):
             head(None, unbounded, distribution=distribution)
     with pytest.raises(ConfigError, match="'gauss' is unknown"):
         head(None, unbounded, distribution="gauss")
+    point = spaces.Box(np.array([0, 1], np.float32), np.ones(2, np.float32))
+    assert head(None, point).width == 2
+    with pytest.raises(SpaceError, match="one is a single point"):
+        head(None, point, distribution="beta")

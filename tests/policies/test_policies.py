@@ -118,6 +118,11 @@ def test_value_table():
         (spaces.Sequence(BOX), spaces.Discrete(2), "TransformObservation"),
         (BOX, spaces.MultiDiscrete([[2, 2]]), "Actions in MultiDiscrete"),
         (BOX, spaces.Box(-1, 1, (2, 2)), "with one axis"),
+        (BOX, spaces.Dict({}), "no part"),
+        (BOX, spaces.Tuple([]), "no part"),
+        (BOX, spaces.Box(-1, 1, (0,)), "no part"),
+        (spaces.Box(-1, 1, (0,)), spaces.Discrete(2), "nothing to be seen"),
+        (spaces.Dict({"a": spaces.Box(-1, 1, (3, 0))}), spaces.Discrete(2), "nothing to be seen"),
         (spaces.Discrete(3, start=1), spaces.Discrete(2), "start at 0"),
     ],
 )

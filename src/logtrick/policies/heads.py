@@ -163,6 +163,8 @@ def head(
         return DiscreteHead(int(observations.num_actions))
     if isinstance(observations, spaces.Dict) and ACTION_MASK in observations.spaces:
         _check_mask(observations[ACTION_MASK], actions)
+    if _is_empty(actions):
+        raise SpaceError(f"Actions in {actions} have no part that could be chosen.")
     match actions:
         case spaces.Discrete(n=n):
             return DiscreteHead(int(n))
@@ -183,6 +185,12 @@ def head(
     )
 
 
+def _is_empty(space: spaces.Space[Any] | None) -> bool:
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        return not len(space)
+    return isinstance(space, spaces.Box) and 0 in space.shape
+
+
 def _box_head(space: spaces.Box, distribution: str) -> Head:
     low, high = (tuple(map(float, bound)) for bound in (space.low, space.high))
     if distribution == "normal":
@@ -190,7 +198,13 @@ def _box_head(space: spaces.Box, distribution: str) -> Head:
     if not all(map(math.isfinite, low + high)):
         raise SpaceError(
             f"distribution={distribution!r} needs finite bounds, and {space} has infinite ones; "
-            "use 'normal', or rescale the actions (gymnasium.wrappers.RescaleAction)."
+            "use 'normal', or give the actions bounds with TransformAction (gymnasium.wrappers)."
+        )
+    if any(bottom >= top for bottom, top in zip(low, high, strict=True)):
+        raise SpaceError(
+            f"distribution={distribution!r} needs an interval for each coordinate, and in {space} "
+            "one is a single point; use 'normal', or leave that coordinate out with "
+            "TransformAction (gymnasium.wrappers)."
         )
     if distribution == "beta":
         return BetaHead(low, high)

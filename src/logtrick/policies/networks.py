@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from logtrick.errors import ConfigError
+from logtrick.errors import ConfigError, SpaceError
 from logtrick.policies.encoders import Encoder, encoder
 from logtrick.policies.initial import HIDDEN_GAIN, generator, linear
 
@@ -58,6 +58,8 @@ class MLP(eqx.Module):
         self.activate_output = activate_output
         rng = generator(key)
         self.encoder = encoder(observations, rng, images=images)
+        if not self.encoder.width:
+            raise SpaceError(f"Observations from {observations}: there is nothing to be seen.")
         widths = [self.encoder.width, *hidden, outputs]
         gains = [HIDDEN_GAIN] * len(hidden) + [output_gain]
         self.layers = tuple(map(linear(rng), widths[:-1], widths[1:], gains))
