@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import logtrick as lt
-from logtrick.distributions import Categorical
+from logtrick.distributions import Categorical, Normal, Product
 from logtrick.errors import ConfigError, RunError
 
 SMALL = lt.PPO(num_envs=4, num_steps=16, minibatches=2, hidden=(8,))
@@ -82,3 +82,24 @@ def test_a_module_with_memory(tmp_path):
 def test_what_is_no_policy_is_refused(policy, match, tmp_path):
     with pytest.raises(ConfigError, match=match):
         lt.train("CartPole-v1", SMALL, policy=policy, steps=128, out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("env", "distribution"),
+    [
+        ("CartPole-v1", lambda x: Categorical(jnp.zeros(3) + x)),  # there are two actions
+        ("CartPole-v1", lambda x: Normal(jnp.zeros(1) + x, jnp.zeros(1))),
+        ("Pendulum-v1", lambda x: Normal(jnp.zeros(2) + x, jnp.zeros(2))),
+        ("Pendulum-v1", lambda x: Product({"torque": Normal(jnp.zeros(1) + x, jnp.zeros(1))})),
+    ],
+)
+def test_actions_that_are_not_the_environments_are_refused(env, distribution, tmp_path):
+    class Odd(eqx.Module):
+        weight: jax.Array
+
+        def __call__(self, obs):
+            return distribution(self.weight)
+
+    with pytest.raises(ConfigError, match=r"policy=Odd.* do not fit the action space"):
+        lt.train(env, SMALL, policy=Odd(jnp.zeros(())), steps=64, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -4,12 +4,14 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.normalisation import Normalised
-from logtrick.distributions import Distribution
+from logtrick.distributions import Categorical, Distribution
+from logtrick.envs.spaces import over_leaves
 from logtrick.errors import ConfigError
 from logtrick.policies import MLPPolicy, MLPValue
 from logtrick.policies.actor_critic import ActorCritic, SharedActorCritic
@@ -109,6 +111,12 @@ def _with_policy(
             f"policy={type(module.policy).__name__} answered an observation with "
             f"{type(answer).__name__}; a policy returns a distribution of logtrick.distributions."
         )
+    mode = jax.eval_shape(lambda o, c: call(module.policy, o, c)[0].mode, obs, carry)
+    if not _fits(answer, mode, action_space):
+        raise ConfigError(
+            f"policy={type(module.policy).__name__} answered an observation with a "
+            f"{type(answer).__name__} whose actions do not fit the action space {action_space}."
+        )
     if initial_carry(module) is not None and algorithm.num_envs % algorithm.minibatches:
         raise ConfigError(
             f"{type(algorithm).__name__}: minibatches={algorithm.minibatches} must divide "
@@ -116,3 +124,18 @@ def _with_policy(
             "made of whole sequences, one of each environment."
         )
     return module
+
+
+def _fits(distribution: Distribution, mode: Any, space: spaces.Space[Any]) -> bool:
+    """Whether a distribution with this mode is one over actions of the space."""
+    if isinstance(distribution, Categorical) and isinstance(space, spaces.Discrete):
+        return distribution.logits.shape[-1] == int(space.n)
+
+    def alike(part: spaces.Space[Any], taken: Any) -> bool:
+        kind = jnp.floating if isinstance(part, spaces.Box) else jnp.integer
+        return taken.shape == (part.shape or ()) and bool(jnp.issubdtype(taken.dtype, kind))
+
+    try:
+        return all(jax.tree.leaves(over_leaves(alike, space, mode)))
+    except (AttributeError, KeyError, TypeError, IndexError):  # its structure is another
+        return False
