@@ -296,17 +296,17 @@ class Shows(TwoStateGym):
 
 
 @pytest.mark.parametrize(
-    ("space", "inside", "outside", "limits"),
+    ("space", "inside", "outside"),
     [
-        (spaces.MultiDiscrete([2, 3]), [1, 2], [1, 3], r"\[0, 2\]"),
-        (spaces.MultiBinary(1), [1], [2], r"\[0, 1\]"),
-        (spaces.MultiBinary((2, 2)), np.ones((2, 2)), np.full((2, 2), -1), r"\[0, 1\]"),
+        (spaces.MultiDiscrete([2, 3]), [1, 2], [1, 3]),
+        (spaces.MultiBinary(1), [1], [2]),
+        (spaces.MultiBinary((2, 2)), np.ones((2, 2)), np.full((2, 2), -1)),
     ],
 )
-def test_arrays_of_integers_have_limits_too(space, inside, outside, limits):
+def test_arrays_of_integers_have_limits_too(space, inside, outside):
     report = lt.check_env(lambda: Shows(space, inside), steps=50)
     assert "observations stay in their space" in report.passed
-    with pytest.raises(EnvError, match=f"outside {limits}"):
+    with pytest.raises(EnvError, match="is not in Multi"):
         lt.check_env(lambda: Shows(space, outside), steps=50)
 
 

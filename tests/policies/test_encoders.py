@@ -41,6 +41,8 @@ def test_parts_stand_side_by_side_without_the_mask():
     np.testing.assert_array_equal(encoded(space, obs), [0, 1, 0.5, -0.5, 1, 0, 0])
     with pytest.raises(SpaceError, match="no part besides 'action_mask'"):
         encoded(spaces.Dict({"action_mask": spaces.MultiBinary(4)}), {})
+    with pytest.raises(SpaceError, match="'inner' of the observation has a part 'action_mask'"):
+        encoded(spaces.Dict({"inner": space}), {})
 
 
 def correlation(image, weight):

@@ -23,6 +23,23 @@ def in_words(space: spaces.Space[Any]) -> str:
     return f"Box{list(space.shape)} {space.dtype}" if isinstance(space, spaces.Box) else str(space)
 
 
+def last_numbers(space: spaces.Space[Any]) -> np.ndarray | None:
+    """The last number that an entry can be, where they are whole and start at 0; None for a Box.
+
+    Example:
+        >>> last_numbers(spaces.MultiDiscrete([2, 3])).tolist()
+        [1, 2]
+    """
+    match space:
+        case spaces.Discrete(n=n):
+            return np.asarray(n - 1)
+        case spaces.MultiDiscrete(nvec=nvec):
+            return np.asarray(nvec - 1)
+        case spaces.MultiBinary():
+            return np.asarray(1)
+    return None
+
+
 def over_leaves(function: Callable[..., Any], space: spaces.Space[Any], *values: Any) -> Any:
     """Call function(space, *values) on every part of Dict and Tuple spaces, however deep.
 
