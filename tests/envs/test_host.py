@@ -133,7 +133,7 @@ def test_other_whole_numbers_outside_their_space_are_refused(space, shown):
 
     rows = envs.make(Escapes, 1)
     rows.reset(np.zeros(1, np.uint32), np.ones(1, bool))
-    with pytest.raises(EnvError, match="environment 0, step 1 .* is not in Multi"):
+    with pytest.raises(EnvError, match=r"environment 0, step 1 .* is not in Multi"):
         rows.step(np.array([0]))
 
 
@@ -338,6 +338,8 @@ def test_an_async_vector_environment_of_the_callers_can_hang_too():
     [
         (lambda: 1, EnvError, "is a builtins.int, and no gymnasium.Env"),
         (lambda: 1 / 0, EnvError, "could not be made: ZeroDivisionError"),
+        (gymnasium.Env, EnvError, "its observation_space is None, and no space"),
+        (gymnasium.Env(), EnvError, "its observation_space is None, and no space"),
         (3, EnvError, "3 is no environment"),
         (envs.CartPole, EnvError, "is no environment"),
     ],

@@ -80,7 +80,8 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
             return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
         case spaces.MultiDiscrete():
             start = np.asarray(space.start).tolist()
-            return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": start}
+            numbers = {"nvec": space.nvec.tolist(), "start": start}
+            return {"type": "MultiDiscrete", **numbers, "dtype": str(space.dtype)}
         case spaces.MultiBinary():
             return {"type": "MultiBinary", "n": np.asarray(space.n).tolist()}
         case spaces.Box():
@@ -109,7 +110,9 @@ def space_from_dict(data: Mapping[str, Any]) -> spaces.Space[Any]:
             case "Discrete":
                 return spaces.Discrete(int(data["n"]), start=int(data["start"]))
             case "MultiDiscrete":
-                return spaces.MultiDiscrete(np.array(data["nvec"]), start=np.array(data["start"]))
+                nvec, start = np.array(data["nvec"]), np.array(data["start"])
+                dtype = np.dtype(data.get("dtype", "int64"))  # runs from before it was written
+                return spaces.MultiDiscrete(nvec, dtype.type, start=start)
             case "MultiBinary":
                 n = data["n"]
                 return spaces.MultiBinary(n if isinstance(n, int) else tuple(n))
