@@ -162,7 +162,10 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
         (["train", "CartPole-v1", "--steps", "-5"], "steps=-5"),
         (["train", "CartPole-v1", "--gamma", "1.5"], r"in [0, 1]"),
         (["train", "CartPole-v1", "--eval-every", "0"], "every=0"),
+        (["train", "CartPole-v1", "--checkpoint-seconds", "nan"], "checkpoint_seconds=nan"),
         (["train", "--resume", "/nowhere"], "is not a folder"),
+        (["train", "--resume", "/nowhere", "--algo", "ppo", "--algo", "a2c"], "--algo cannot"),
+        (["train", "--resume", "/nowhere", "--eval-every", "5"], "so --eval-every cannot"),
         (["train", "CartPole-v1", "--resume", "/nowhere"], "ENV cannot be given"),
         (["train", "--resume", "/nowhere", "--gamma", "0.5"], "an algorithm's settings"),
         (["eval", "/nowhere"], "so it is no run"),
@@ -172,6 +175,11 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
         ),
         (["sweep"], "Which environment"),
         (["sweep", "CartPole-v1"], "Nothing varies. Give a setting its values, as in --set gamma"),
+        (["sweep", "CartPole-v1", "--set", "gamma=.9..0.99"], "or say --optuna N"),
+        (["sweep", "CartPole-v1", "--set", "gamma=.9", "--steps", "0"], "steps=0"),
+        (["audit", "--policy", "random:²"], "random:K with a seed K"),
+        (["audit", "--key", "-1"], "key = -1; it must be a whole number"),
+        (["audit", "--key", "9" * 20], "it must be a whole number"),
         (["sweep", "--resume", "/nowhere"], "it is no sweep"),
         (["sweep", "CartPole-v1", "--resume", "/nowhere"], "give nothing else"),
         (["solve", "coridor"], "Did you mean corridor?"),
@@ -199,6 +207,31 @@ def test_a_mistake_is_one_line_and_status_2(capfd, tmp_path, arguments, message)
     assert err.startswith("error:")
     assert "Traceback" not in err + out
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["eval", "--seed", "-1"], "seed=-1; it must be a whole number, at least 0"),
+        (["eval", "--seed", "9" * 20], "it must be a whole number, at least 0"),
+        (["enjoy", "--seed", "-1"], "seed=-1; it must be a whole number, at least 0"),
+        (["enjoy", "--max-steps", "0"], "max_steps=0; it must be a whole number, at least 1"),
+        (["enjoy", "--max-steps", "-3"], "max_steps=-3"),
+    ],
+)
+def test_numbers_that_a_run_cannot_be_played_with(capfd, folder, arguments, message):
+    command, *options = arguments
+    code, _, err = run(capfd, command, folder, *options)
+    assert code == 2
+    assert err.startswith("error:")
+    assert message in err
+
+
+def test_commands_that_are_proposed_can_be_pasted(capfd, folder):
+    spaced = folder.with_name("my runs")
+    shutil.copytree(folder, spaced)
+    _, _, err = run(capfd, "train", "CartPole-v1", "--out", spaced)
+    assert f"logtrick train --resume '{spaced}'" in err
 
 
 def test_what_does_not_fit_in_memory_is_a_mistake_too(capfd, monkeypatch):

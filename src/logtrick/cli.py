@@ -6,6 +6,7 @@ standard error and exit status 2, an interrupted run 130; a traceback is a fault
 
 import dataclasses
 import importlib
+import itertools
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Union, cast
@@ -124,13 +125,14 @@ def _values(algorithm: Algorithm) -> dict[str, Any]:
 
 
 def _algorithm_name(arguments: list[str]) -> str:
-    """The value of --algo, before anything else is read: it decides which flags there are."""
-    for position, argument in enumerate(arguments):
-        if argument == "--algo" and position + 1 < len(arguments):
-            return arguments[position + 1]
-        if argument.startswith("--algo="):
-            return argument.removeprefix("--algo=")
-    return "ppo"
+    """The last value of --algo, before anything else is read: it decides which flags there are."""
+    name = "ppo"
+    for argument, following in itertools.pairwise([*arguments, ""]):
+        if argument == "--algo" and following:
+            name = following
+        elif argument.startswith("--algo="):
+            name = argument.removeprefix("--algo=")
+    return name
 
 
 def _say(message: str, **how: str) -> None:

@@ -71,8 +71,10 @@ def run(options: Sweep) -> None:
         common: dict[str, Any] = {
             name: getattr(options, name) for name in ("seed", "seeds", "out", "workers", "at_once")
         }
-        common |= {"steps": options.steps or chosen.steps, "progress": progress}
+        steps = chosen.steps if options.steps is None else options.steps
+        common |= {"steps": steps, "progress": progress}
         if options.optuna is None:
+            _refuse_ranges(values)
             found = sweep(options.env, chosen.algorithm, values, **common)
         else:
             from logtrick.training.searching import search
@@ -82,6 +84,15 @@ def run(options: Sweep) -> None:
         print_json({"sweep": str(found.path), "results": found.results})
     else:
         sweep_table(found)
+
+
+def _refuse_ranges(values: dict[str, Any]) -> None:
+    for name, found in values.items():
+        if not isinstance(found, list):
+            raise ConfigError(
+                f"--set {name} gives a range, whose points only a search chooses: list the values, "
+                "or say --optuna N."
+            )
 
 
 def read_values(texts: list[str], algorithm: type[Any]) -> dict[str, Any]:

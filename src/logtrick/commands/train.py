@@ -110,7 +110,10 @@ def _refuse_settings(options: Train) -> None:
     given = [f.name for f in fields(options) if f.name not in free]
     changed = [name for name in given if getattr(options, name) != getattr(Train(), name)]
     if changed or options.algorithm != PPO():
-        what = ", ".join(f"--{name}" for name in changed) or "an algorithm's settings"
+        what = (
+            ", ".join(f"--{name.replace('_', '-')}" for name in changed)
+            or "an algorithm's settings"
+        )
         raise ConfigError(
             f"--resume goes on with a run as it was told, so {what.replace('--env', 'ENV')} cannot "
             "be given; start a new run to change it."

@@ -44,7 +44,7 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
 
     Raises:
         MissingExtraError: flatbuffers is not installed.
-        RunError: the folder is a run's, or cannot be written.
+        RunError: the folder is a run's, holds files of these names, or cannot be written.
     """
     extras.load("flatbuffers", "export")
     path = Path(path)
@@ -52,6 +52,12 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
         raise RunError(
             f"{path} is itself a run, whose files stay as they are; choose another folder."
         )
+    if not (path / ARTEFACT).exists():
+        for name in (DESCRIPTION, CARD):
+            if (path / name).exists():
+                raise RunError(
+                    f"{path} holds a {name} that no export has written; choose another folder."
+                )
     memory, structure = jax.tree.flatten(initial_carry(policy))
 
     def distribute(obs: Any, memory: Any) -> tuple[Any, Any]:

@@ -1,6 +1,7 @@
 """A run folder, opened for reading."""
 
 import functools
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,8 +87,8 @@ class Run:
             stacked, _ = read_arrays(self.path / name, model_template(self.config, self._policy))
         except CheckpointError as error:
             raise CheckpointError(
-                f"{error} `logtrick train --resume {self.path}` writes it again, from the latest "
-                "checkpoint that is whole."
+                f"{error} `logtrick train --resume {shlex.quote(str(self.path))}` writes it again, "
+                "from the latest checkpoint that is whole."
             ) from error
         return tuple(jax.tree.map(lambda x, s=s: x[s], stacked) for s in range(self.config.seeds))
 
