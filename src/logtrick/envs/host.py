@@ -1,5 +1,6 @@
 """Gymnasium's vector environments as `HostEnvs`: every autoreset mode, every fault a message."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -278,8 +279,11 @@ def _start(space: spaces.Space[Any]) -> Any:
 def _coordinates(actions: Any, width: int) -> list[int]:
     """Where in a mask of so many entries each coordinate of an action begins."""
     choices: list[int] = []
-    if isinstance(actions, spaces.MultiDiscrete | spaces.MultiBinary):
-        choices = (np.broadcast_to(last_numbers(actions), actions.shape) + 1).ravel().tolist()
+    match actions:
+        case spaces.MultiDiscrete(nvec=nvec):
+            choices = nvec.ravel().tolist()
+        case spaces.MultiBinary(shape=shape):
+            choices = [2] * math.prod(shape)
     return [sum(choices[:k]) for k in range(len(choices))] if sum(choices) == width else [0]
 
 

@@ -32,9 +32,9 @@ def last_numbers(space: spaces.Space[Any]) -> np.ndarray | None:
     """
     match space:
         case spaces.Discrete(n=n):
-            return np.asarray(n - 1)
+            return np.asarray(int(n) - 1)
         case spaces.MultiDiscrete(nvec=nvec):
-            return np.asarray(nvec - 1)
+            return np.asarray(nvec, np.int64) - 1
         case spaces.MultiBinary():
             return np.asarray(1)
     return None
@@ -111,8 +111,8 @@ def space_from_dict(data: Mapping[str, Any]) -> spaces.Space[Any]:
                 return spaces.Discrete(int(data["n"]), start=int(data["start"]))
             case "MultiDiscrete":
                 nvec, start = np.array(data["nvec"]), np.array(data["start"])
-                dtype = np.dtype(data.get("dtype", "int64"))  # runs from before it was written
-                return spaces.MultiDiscrete(nvec, dtype.type, start=start)
+                dtype = str(data.get("dtype", "int64"))
+                return spaces.MultiDiscrete(nvec, dtype, start=start)
             case "MultiBinary":
                 n = data["n"]
                 return spaces.MultiBinary(n if isinstance(n, int) else tuple(n))
