@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import logtrick as lt
+from logtrick import errors
 from logtrick.runs.config import RunConfig
 from logtrick.runs.logs import AppendLog
 from logtrick.runs.presentation import write_run_report
@@ -231,6 +232,52 @@ def test_one_seed_has_no_interval(tmp_path):
     text = words(run)
     assert "Final return 58.0 one seed" in text
     assert "95 %" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("env", None),
+        ("env", ["CartPole-v1"]),
+        ("kind", 1),
+        ("workers", None),
+        ("max_episode_steps", "500"),
+        ("steps", None),
+        ("steps", "many"),
+        ("seed", -1),
+        ("seed", [0]),
+        ("seeds", 0),
+        ("seeds", 10**30),
+        ("made_by", None),
+        ("env_settings", 1),
+        ("policy", 1),
+        ("evaluation", {"every": "x"}),
+        ("action_space", {"type": "Discrete", "n": 10**30, "start": 0}),
+        ("action_space", {"type": "Discrete", "n": 0, "start": 0}),
+        (
+            "observation_space",
+            {"type": "Box", "shape": [10**18], "dtype": "float32", "low": 0, "high": 1},
+        ),
+    ],
+)
+def test_a_configuration_that_cannot_be_meant_is_refused(tmp_path, name, value):
+    path = made(tmp_path).path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    why = f"{name}|This is no description of a space"
+    with pytest.raises(errors.RunError, match=rf"is damaged, or not logtrick's: ({why})"):
+        lt.load(path.parent)
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", '{"seed": 7, "steps": 1, "episodes": 0}', '{"seed": 3, "steps": "1"}']
+)
+def test_rows_of_another_run_are_refused(tmp_path, line):
+    run = made(tmp_path)
+    for name, read in (("metrics", lambda: run.metrics), ("evaluations", lambda: run.evaluations)):
+        path = run.path / f"{name}.jsonl"
+        path.write_text(f'{{"seed": 3, "steps": 1, "episodes": 0}}\n{line}\n')
+        with pytest.raises(errors.RunError, match=rf"{name}\.jsonl, line 2 is no row of this run"):
+            read()
 
 
 def test_names_are_data(tmp_path):

@@ -126,7 +126,15 @@ def space_from_dict(data: Mapping[str, Any]) -> spaces.Space[Any]:
                 return spaces.Dict({k: space_from_dict(s) for k, s in data["parts"].items()})
             case "Tuple":
                 return spaces.Tuple([space_from_dict(part) for part in data["parts"]])
-    except (AttributeError, KeyError, TypeError, ValueError, AssertionError) as error:
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise SpaceError(f"This is no description of a space ({error}): {data}") from error
     raise SpaceError(f"Spaces of type {data['type']!r} are unknown; {_STORED} are.")
 

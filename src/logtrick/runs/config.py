@@ -19,6 +19,16 @@ from logtrick.errors import ConfigError, LogtrickError, RunError
 from logtrick.files import read_regular
 
 FORMAT = 1
+_KINDS: dict[str, Any] = {
+    "env": str,
+    "kind": str,
+    "max_episode_steps": int | None,
+    "workers": str,
+    "made_by": dict,
+    "env_settings": dict | None,
+    "policy": str | None,
+}
+"""What the other entries of the file are; spaces, algorithm and sizes have checks of their own."""
 _CONFIG_LIMIT = 2**24
 CONFIG = "config.json"
 
@@ -107,7 +117,11 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RunConfig":
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`.
+
+        Raises:
+            RunError: another format, or an entry that cannot be meant.
+        """
         fields = dict(data)
         if (found := fields.pop("format", None)) != FORMAT:
             raise RunError(f"format {found!r} is not {FORMAT}, the one that this version reads")
@@ -116,6 +130,10 @@ class RunConfig:
         fields["algorithm"] = from_dict(fields["algorithm"])
         if fields.get("evaluation") is not None:
             fields["evaluation"] = Evaluation(**fields["evaluation"])
+        for name, kind in _KINDS.items():
+            if not isinstance(fields.get(name), kind):
+                raise RunError(f"{name} is {fields.get(name)!r:.40}")
+        check_sizes(fields["steps"], fields["seed"], fields["seeds"])
         return cls(**fields)
 
 

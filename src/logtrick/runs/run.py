@@ -119,7 +119,7 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """One row for each update and seed."""
-        return read_jsonl(self.path / METRICS)
+        return self._rows(METRICS, "episodes")
 
     @property
     def timings(self) -> list[dict[str, Any]]:
@@ -134,8 +134,17 @@ class Run:
     @property
     def evaluations(self) -> list[dict[str, Any]]:
         """One row for each evaluation and seed; none where the run is trained without them."""
-        path = self.path / EVALUATIONS
-        return read_jsonl(path) if path.exists() else []
+        return self._rows(EVALUATIONS) if (self.path / EVALUATIONS).exists() else []
+
+    def _rows(self, name: str, *counts: str) -> list[dict[str, Any]]:
+        """The rows of a log, each of one of the run's seeds, with its steps and other counts."""
+        rows = read_jsonl(self.path / name)
+        seeds = range(self.config.seed, self.config.seed + self.config.seeds)
+        for number, row in enumerate(rows, start=1):
+            whole = all(type(row.get(count)) is int for count in ("seed", "steps", *counts))
+            if not whole or row["seed"] not in seeds:
+                raise RunError(f"{self.path / name}, line {number} is no row of this run's.")
+        return rows
 
     @property
     def stopped_early(self) -> bool:
