@@ -1,6 +1,7 @@
 """The command line as its user types it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -314,6 +315,35 @@ def test_the_installed_command_runs():
     assert result.returncode == 0
     for command in ("train", "eval", "report", "solve", "envs"):
         assert command in result.stdout
+
+
+def installed(*arguments, **more):
+    """One command in a process of its own."""
+    command = [sys.executable, "-m", "logtrick.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, **more)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("presets", "hopper"), ("envs", "CartPole-v1"), ("derive", "two_state_loop")]
+)
+def test_a_terminal_without_our_letters_gets_question_marks(arguments):
+    done = installed(*arguments, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "?" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    shell = f"set -o pipefail; {sys.executable} -m logtrick.cli envs | true"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", ["envs", "presets --json"])
+def test_output_that_finds_no_room_is_told_in_one_line(arguments):
+    shell = f"{sys.executable} -m logtrick.cli {arguments} > /dev/full"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+    assert done.returncode == 2
 
 
 def test_the_version_is_that_of_the_package(capfd):

@@ -251,7 +251,7 @@ def test_one_seed_has_no_interval(tmp_path):
         ("made_by", None),
         ("env_settings", 1),
         ("policy", 1),
-        ("evaluation", {"every": "x"}),
+        ("evaluation", {"every": 0}),
         ("action_space", {"type": "Discrete", "n": 10**30, "start": 0}),
         ("action_space", {"type": "Discrete", "n": 0, "start": 0}),
         (
@@ -263,7 +263,7 @@ def test_one_seed_has_no_interval(tmp_path):
 def test_a_configuration_that_cannot_be_meant_is_refused(tmp_path, name, value):
     path = made(tmp_path).path / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
-    why = f"{name}|This is no description of a space"
+    why = f"{name}|seed=3 with|This is no description of a space"
     with pytest.raises(errors.RunError, match=rf"is damaged, or not logtrick's: ({why})"):
         lt.load(path.parent)
 
