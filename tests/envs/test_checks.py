@@ -327,6 +327,55 @@ def test_the_space_of_the_caller_keeps_its_own_generator():
 
 
 @dataclass(frozen=True)
+class Pairs(TwoState):
+    """Shows its state as a pair of whole numbers."""
+
+    id: ClassVar[str] = "Pairs"
+    space: ClassVar[spaces.Space] = spaces.MultiDiscrete([2, 2])
+
+    @property
+    def observation_space(self):
+        return self.space
+
+    def pair(self, state):
+        return jnp.stack([state.place, state.place])
+
+    def reset(self, key):
+        state, _ = super().reset(key)
+        return state, self.pair(state)
+
+    def step(self, key, state, action):
+        step = super().step(key, state, action)
+        return step._replace(obs=self.pair(step.state))
+
+
+class Bits(Pairs):
+    space = spaces.MultiBinary(2)
+
+    def pair(self, state):
+        return super().pair(state) == 1
+
+
+class Named(Pairs):
+    def pair(self, state):
+        return {"pair": super().pair(state)}
+
+
+class Decimal(Pairs):
+    def pair(self, state):
+        return super().pair(state).astype(jnp.float32)
+
+
+def test_whole_numbers_of_any_size_are_whole_numbers():
+    for env in (Pairs(), Bits()):
+        assert "observations stay in their space" in lt.check_env(env, steps=50).passed
+    with pytest.raises(EnvError, match=r"the observation is a dict; its space is MultiDiscrete"):
+        lt.check_env(Named(), steps=50)
+    with pytest.raises(EnvError, match=r"the observation is float32\[2\]; its space"):
+        lt.check_env(Decimal(), steps=50)
+
+
+@dataclass(frozen=True)
 class PairActions(TwoState):
     id: ClassVar[str] = "Pairs"
 

@@ -198,7 +198,7 @@ def encoder(observations: Any, rng: np.random.Generator, *, images: str = "auto"
             if sorted(shape)[1] >= 5:
                 return Image(observations, rng)
             return Flat(math.prod(shape))
-        case spaces.Box(shape=shape) | spaces.MultiBinary(shape=shape):
+        case spaces.Box(shape=shape) | spaces.MultiBinary(shape=shape) if math.prod(shape):
             return Flat(math.prod(shape))
         case spaces.Dict():
             return _parts(list(observations.items()), rng, images)
