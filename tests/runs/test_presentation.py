@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import logtrick as lt
 from logtrick import errors
-from logtrick.runs.config import RunConfig
+from logtrick.envs import resolve
+from logtrick.runs.config import RunConfig, env_settings
 from logtrick.runs.logs import AppendLog
 from logtrick.runs.presentation import write_run_report
 from logtrick.runs.summaries import run_summary, series, solved_at
@@ -210,6 +211,34 @@ def test_the_program_in_the_report_makes_the_same_configuration(tmp_path, monkey
     )
     exec(program, {})
     assert calls == [(("CartPole-v1", algorithm), {"steps": 1000, "seed": 3, "seeds": 2})]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"env": "object:Doors", "kind": "host"}, {"env"}),
+        ({"env": "Walk", "env_settings": {"size": 7}}, {"env"}),
+        ({"env_settings": {"gravity": 1.6}}, {"env"}),
+        ({"env_settings": env_settings(resolve("CartPole-v1"))}, set()),
+        ({"env": "Walk", "env_settings": {}, "policy": "object:linear"}, {"env", "policy"}),
+        ({"evaluation": lt.Evaluation(every=500, stop_at=475.0)}, {"evaluation"}),
+    ],
+)
+def test_what_the_program_cannot_make_is_named(tmp_path, monkeypatch, changes, named):
+    text = write_run_report(made(tmp_path / "run", **changes)).read_text()
+    program, after = map(html.unescape, re.findall(r"<code>(.*?)</code>", text, re.DOTALL)[-2:])
+    calls = []
+    monkeypatch.setattr(
+        lt, "train", lambda *args, **given: calls.append((args, given)), raising=False
+    )
+    exec(program, {})
+    ((env, _), given) = calls[0]
+    assert (env is ...) == ("env" in named)
+    assert set(given) == {"steps", "seed", "seeds"} | named - {"env"}
+    assert given.get("evaluation") == changes.get("evaluation")
+    assert all(f"{name} = ...  # object:" in program for name in named & {"policy"})
+    assert after.startswith("lt.load" if named & {"env", "policy"} else "logtrick eval")
+    assert all(f"{name}={name}" in after for name in named - {"evaluation"})
 
 
 @pytest.mark.parametrize("rows", [[], [row(1, 3, 100, episodes=0)]], ids=["no updates", "no ends"])

@@ -12,10 +12,10 @@ from gymnasium import spaces
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import from_dict
-from logtrick.envs import EnvSpec
+from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_from_dict, space_to_dict
 from logtrick.envs.spec import Workers
-from logtrick.errors import ConfigError, LogtrickError, RunError
+from logtrick.errors import ConfigError, LogtrickError, MissingExtraError, RunError
 from logtrick.files import read_regular
 
 FORMAT = 1
@@ -156,6 +156,24 @@ def env_settings(spec: EnvSpec) -> dict[str, Any] | None:
         return None
     settings = {f.name: getattr(env, f.name) for f in dataclasses.fields(env)}
     return json.loads(json.dumps(settings, default=repr))
+
+
+def given_in_python(config: RunConfig) -> dict[str, str]:
+    """The arguments of `train` that only Python can make again, each with what is known of it."""
+    given = {} if config.policy is None else {"policy": config.policy}
+    return {"env": config.env} | given if _is_own(config) else given
+
+
+def _is_own(config: RunConfig) -> bool:
+    """Whether the environment's id does not lead to it."""
+    if config.kind != "device" or config.env_settings is None:
+        return config.env.startswith("object:")
+    try:
+        return env_settings(resolve(config.env)) != config.env_settings
+    except MissingExtraError:
+        return False
+    except LogtrickError:
+        return True
 
 
 def read_config(path: Path) -> RunConfig:

@@ -12,6 +12,7 @@ import numpy as np
 from logtrick import plots, report
 from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
+from logtrick.runs.config import given_in_python
 from logtrick.runs.folder import CURVE, REPORT
 from logtrick.runs.run import FINAL_EPISODES, Run
 from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
@@ -240,7 +241,7 @@ def _resumptions(run: Run) -> list[Section]:
 
 
 def _again(run: Run) -> list[Html]:
-    config, path = run.config, shlex.quote(str(run.path))
+    config, given = run.config, given_in_python(run.config)
     kind: Any = type(config.algorithm)
     default = kind()
     changed = ", ".join(
@@ -248,18 +249,31 @@ def _again(run: Run) -> list[Html]:
         for field in dataclasses.fields(kind)
         if getattr(config.algorithm, field.name) != getattr(default, field.name)
     )
+    more = ", policy=policy" if "policy" in given else ""
+    if config.evaluation is not None:
+        more += f",\n         evaluation=lt.{config.evaluation!r}"
     python = (
         "import logtrick as lt\n\n"
-        f"lt.train({config.env!r}, lt.{kind.__name__}({changed}),\n"
-        f"         steps={config.steps}, seed={config.seed}, seeds={config.seeds})"
+        + "".join(f"{name} = ...  # {what}\n" for name, what in given.items())
+        + f"lt.train({'env' if 'env' in given else repr(config.env)}, "
+        f"lt.{kind.__name__}({changed}),\n"
+        f"         steps={config.steps}, seed={config.seed}, seeds={config.seeds}{more})"
     )
     return [
         report.paragraph(
             "The same run from the start; bit for bit with the versions and the device above:"
         ),
         report.code(python),
-        report.paragraph(
-            "Its policies on fresh episodes, and its interrupted training, from a terminal:"
-        ),
-        report.code(f"logtrick eval {path}\nlogtrick train --resume {path}"),
+        report.paragraph("Its policies on fresh episodes, and its interrupted training:"),
+        report.code(_go_on(str(run.path), given)),
     ]
+
+
+def _go_on(path: str, given: Mapping[str, str]) -> str:
+    """From a terminal, or from Python where only that can make the environment or the policy."""
+    if not given:
+        return f"logtrick eval {shlex.quote(path)}\nlogtrick train --resume {shlex.quote(path)}"
+    policy = ", policy=policy" if "policy" in given else ""
+    env = "env=env" if "env" in given else ""
+    also = f", {env}" if env else ""
+    return f"lt.load({path!r}{policy}).evaluate({env})\nlt.resume({path!r}{also}{policy})"
