@@ -145,7 +145,9 @@ def test_where_it_cannot_be_written(tmp_path):
         assert theirs.read_text() == "of a project"
         theirs.unlink()
     again = run.export(run.export(tmp_path / "exported"))
-    assert (again / "README.md").exists()
+    assert "Discrete parts count from 0" in (again / "README.md").read_text()
+    pushed = trained(tmp_path, "Pendulum-v1").export(tmp_path / "pushed")
+    assert "Discrete" not in (pushed / "README.md").read_text()
 
 
 def test_without_the_package_nothing_is_made(tmp_path, monkeypatch):
