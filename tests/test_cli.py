@@ -1,6 +1,7 @@
 """The command line as its user types it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -162,10 +163,12 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
         (["train", "CartPole-v1", "--steps", "-5"], "steps=-5"),
         (["train", "CartPole-v1", "--gamma", "1.5"], r"in [0, 1]"),
         (["train", "CartPole-v1", "--eval-every", "0"], "every=0"),
+        (["train", "CartPole-v1", "--checkpoint-seconds", "nan"], "checkpoint_seconds=nan"),
         (["train", "--resume", "/nowhere"], "is not a folder"),
+        (["train", "--resume", "/nowhere", "--algo", "ppo", "--algo", "a2c"], "--algo cannot"),
+        (["train", "--resume", "/nowhere", "--eval-every", "5"], "so --eval-every cannot"),
         (["train", "CartPole-v1", "--resume", "/nowhere"], "ENV cannot be given"),
         (["train", "--resume", "/nowhere", "--gamma", "0.5"], "an algorithm's settings"),
-        (["train", "--resume", "/nowhere", "--eval-every", "9"], "so --eval-every cannot be given"),
         (["eval", "/nowhere"], "so it is no run"),
         (
             ["sweep", "CartPole-v1", "--set", "gama=.9"],
@@ -174,7 +177,10 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
         (["sweep"], "Which environment"),
         (["sweep", "CartPole-v1"], "Nothing varies. Give a setting its values, as in --set gamma"),
         (["sweep", "CartPole-v1", "--set", "gamma=.9..1"], "takes a list of values"),
-        (["sweep", "CartPole-v1", "--set", "gamma=.9,1", "--steps", "0"], "steps=0"),
+        (["sweep", "CartPole-v1", "--set", "gamma=.9", "--steps", "0"], "steps=0"),
+        (["audit", "--policy", "random:²"], "random:K with a seed K"),
+        (["audit", "--key", "-1"], "key = -1; it must be a whole number"),
+        (["audit", "--key", "9" * 20], "it must be a whole number"),
         (["sweep", "--resume", "/nowhere"], "it is no sweep"),
         (["sweep", "CartPole-v1", "--resume", "/nowhere"], "give nothing else"),
         (["solve", "coridor"], "Did you mean corridor?"),
@@ -202,6 +208,31 @@ def test_a_mistake_is_one_line_and_status_2(capfd, tmp_path, arguments, message)
     assert err.startswith("error:")
     assert "Traceback" not in err + out
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["eval", "--seed", "-1"], "seed=-1; it must be a whole number, at least 0"),
+        (["eval", "--seed", "9" * 20], "it must be a whole number, at least 0"),
+        (["enjoy", "--seed", "-1"], "seed=-1; it must be a whole number, at least 0"),
+        (["enjoy", "--max-steps", "0"], "max_steps=0; it must be a whole number, at least 1"),
+        (["enjoy", "--max-steps", "-3"], "max_steps=-3"),
+    ],
+)
+def test_numbers_that_a_run_cannot_be_played_with(capfd, folder, arguments, message):
+    command, *options = arguments
+    code, _, err = run(capfd, command, folder, *options)
+    assert code == 2
+    assert err.startswith("error:")
+    assert message in err
+
+
+def test_commands_that_are_proposed_can_be_pasted(capfd, folder):
+    spaced = folder.with_name("my runs")
+    shutil.copytree(folder, spaced)
+    _, _, err = run(capfd, "train", "CartPole-v1", "--out", spaced)
+    assert f"logtrick train --resume '{spaced}'" in err
 
 
 def test_what_does_not_fit_in_memory_is_a_mistake_too(capfd, monkeypatch):
@@ -284,6 +315,35 @@ def test_the_installed_command_runs():
     assert result.returncode == 0
     for command in ("train", "eval", "report", "solve", "envs"):
         assert command in result.stdout
+
+
+def installed(*arguments, **more):
+    """One command in a process of its own."""
+    command = [sys.executable, "-m", "logtrick.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, **more)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("presets", "hopper"), ("envs", "CartPole-v1"), ("derive", "two_state_loop")]
+)
+def test_a_terminal_without_our_letters_gets_question_marks(arguments):
+    done = installed(*arguments, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "?" in done.stdout
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    shell = f"set -o pipefail; {sys.executable} -m logtrick.cli envs | true"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", ["envs", "presets --json"])
+def test_output_that_finds_no_room_is_told_in_one_line(arguments):
+    shell = f"{sys.executable} -m logtrick.cli {arguments} > /dev/full"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+    assert done.returncode == 2
 
 
 def test_the_version_is_that_of_the_package(capfd):

@@ -13,7 +13,7 @@ import logtrick as lt
 from logtrick import errors, filming
 from logtrick.algorithms.models import build_model
 from logtrick.envs import resolve
-from logtrick.filming import CELL, film
+from logtrick.filming import CELL, Film, film
 from small_runs import SMALL
 
 
@@ -95,6 +95,16 @@ def test_a_users_class_is_drawn_by_itself(tmp_path):
     run = trained(tmp_path, Painted)
     found = run.film(env=Painted, max_steps=9)
     assert found.frames[:, 0, 0, 0].tolist() == [0, 60, 120, 180]
+
+
+def test_frames_of_two_films_do_not_mix(tmp_path):
+    longer, shorter = (Film(np.zeros((n, 1, 1, 3), np.uint8), 0.0, 30) for n in (3, 2))
+    longer.save(tmp_path / "frames")
+    longer.save(tmp_path / "frames")
+    with pytest.raises(errors.RunError, match="holds the frames of a longer film"):
+        shorter.save(tmp_path / "frames")
+    shorter.save(tmp_path / "others")
+    assert len(list((tmp_path / "others").iterdir())) == 2
 
 
 def test_what_cannot_be_drawn_says_so(tmp_path, monkeypatch):

@@ -4,8 +4,13 @@ Reading the command line loads no JAX, so `--help` answers at once. A user's mis
 standard error and exit status 2, an interrupted run 130; a traceback is a fault of ours.
 """
 
+import contextlib
 import dataclasses
+import errno
 import importlib
+import io
+import itertools
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Union, cast
@@ -52,6 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: what follows `logtrick`; None takes `sys.argv`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # γ is ? where the terminal has no γ
     sys.exit(_main(sys.argv[1:] if arguments is None else list(arguments)))
 
 
@@ -63,6 +71,7 @@ def _main(arguments: list[str]) -> int:
         options = _parse(arguments)
         module = next(m for cls, m in _COMMANDS.values() if isinstance(options, cls))
         importlib.import_module(module).run(options)
+        sys.stdout.flush()
     except LogtrickError as error:
         _say(str(error), label="error", style="bold red")
         return 2
@@ -73,8 +82,21 @@ def _main(arguments: list[str]) -> int:
         _say(str(error) or "Interrupted.")
         return 130
     except BrokenPipeError:
+        _discard_output()
         return 0  # whoever read our output has seen enough
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _discard_output()
+        _say(f"the output cannot be written: {error.strerror}", label="error", style="bold red")
+        return 2
     return 0
+
+
+def _discard_output() -> None:
+    """Python would try once more to write what is left when it ends, and fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parse(arguments: list[str]) -> Any:
@@ -124,13 +146,14 @@ def _values(algorithm: Algorithm) -> dict[str, Any]:
 
 
 def _algorithm_name(arguments: list[str]) -> str:
-    """The value of --algo, before anything else is read: it decides which flags there are."""
-    for position, argument in enumerate(arguments):
-        if argument == "--algo" and position + 1 < len(arguments):
-            return arguments[position + 1]
-        if argument.startswith("--algo="):
-            return argument.removeprefix("--algo=")
-    return "ppo"
+    """The last value of --algo, before anything else is read: it decides which flags there are."""
+    name = "ppo"
+    for argument, following in itertools.pairwise([*arguments, ""]):
+        if argument == "--algo" and following:
+            name = following
+        elif argument.startswith("--algo="):
+            name = argument.removeprefix("--algo=")
+    return name
 
 
 def _say(message: str, **how: str) -> None:

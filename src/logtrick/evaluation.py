@@ -50,9 +50,7 @@ class Evaluator:
         max_steps: int | None = None,
         workers: Workers = "sync",
     ) -> None:
-        for name, value in (("episodes", episodes), ("max_steps", max_steps)):
-            if value is not None and (type(value) is not int or value < 1):
-                raise ConfigError(f"{name}={value!r}; it must be a whole number, at least 1.")
+        check_whole(1, episodes=episodes, max_steps=max_steps)
         self.episodes, self.greedy = episodes, greedy
         self.limit = max_steps or episode_steps(spec)
         rows = spec.num_envs or min(episodes, HOST_ROWS)
@@ -134,6 +132,13 @@ class Evaluator:
         return np.array(returns[: self.episodes]), np.array(lengths[: self.episodes])
 
 
+def check_whole(least: int, **numbers: Any) -> None:
+    """Refuse what is no whole number from `least` to 2^63 − 1; None is what was not given."""
+    for name, value in numbers.items():
+        if value is not None and (type(value) is not int or not least <= value < 2**63):
+            raise ConfigError(f"{name}={value!r}; it must be a whole number, at least {least}.")
+
+
 def evaluate(
     models: Sequence[Any],
     spec: EnvSpec,
@@ -148,5 +153,6 @@ def evaluate(
     Returns:
         (undiscounted returns, lengths), both [models, episodes].
     """
+    check_whole(0, seed=seed)
     with Evaluator(spec, episodes, greedy=greedy, max_steps=max_steps) as evaluator:
         return evaluator.play(models, seed)

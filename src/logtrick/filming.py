@@ -23,8 +23,8 @@ from logtrick.algorithms.loop import episode_steps
 from logtrick.envs.finite import FiniteMDPEnv
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec
-from logtrick.errors import EnvError, MissingExtraError
-from logtrick.evaluation import Evaluator
+from logtrick.errors import EnvError, MissingExtraError, RunError
+from logtrick.evaluation import Evaluator, check_whole
 from logtrick.files import PathLike, one_line_cause, write_bytes_atomic
 from logtrick.gridworlds import Gridworld, gridworld
 from logtrick.plots import COLORS
@@ -84,6 +84,8 @@ class Film:
                 write_bytes_atomic(path, self.gif())
                 return
             path.mkdir(parents=True, exist_ok=True)
+            if (path / f"frame-{len(self.frames):05d}.png").exists():
+                raise RunError(f"{path} holds the frames of a longer film; choose another folder.")
             for number, frame in enumerate(self.frames):
                 Image.fromarray(frame).save(path / f"frame-{number:05d}.png")
 
@@ -110,9 +112,12 @@ def film(
         env: what makes the environment, where it has no id: it is called with `render_mode`.
 
     Raises:
+        ConfigError: a seed or a number of steps that cannot be meant.
         EnvError: this environment cannot be drawn.
         MissingExtraError: what draws it is not installed.
     """
+    check_whole(0, seed=seed)
+    check_whole(1, max_steps=max_steps)
     limit = max_steps or episode_steps(spec)
     with _drawing(spec, mode):
         if spec.kind == "host":

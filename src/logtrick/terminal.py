@@ -1,12 +1,20 @@
 """How everything is printed that a person reads in a terminal."""
 
+from typing import NoReturn
+
 from rich.console import Console
 from rich.markup import escape
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave it to the command line, where rich would exit with status 1."""
+        raise BrokenPipeError
+
+
 def console(*, stderr: bool = False) -> Console:
     """What prints. A user's words stay as they are: `:x:` is no picture, a number no colour."""
-    return Console(stderr=stderr, emoji=False, highlight=False)
+    return _Console(stderr=stderr, emoji=False, highlight=False)
 
 
 def say(to: Console, message: str, *, label: str = "", style: str = "") -> None:

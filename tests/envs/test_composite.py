@@ -52,7 +52,10 @@ def vector(mode):
     return SyncVectorEnv([Rooms] * 2, autoreset_mode=mode)
 
 
-@pytest.mark.parametrize("space", [SPACE, ACTIONS, spaces.Tuple([spaces.Discrete(2)])])
+@pytest.mark.parametrize(
+    "space",
+    [SPACE, ACTIONS, spaces.Tuple([spaces.Discrete(2)]), spaces.MultiDiscrete([3, 2], np.int32)],
+)
 def test_spaces_survive_a_round_trip(space):
     assert space_from_dict(space_to_dict(space)) == space
     with pytest.raises(SpaceError):
@@ -98,30 +101,78 @@ def test_faults_in_a_part_are_named(fault, match):
     assert "environment 0, step 2" in str(caught.value)
 
 
+class Doors(gymnasium.Env):
+    """Two coordinates of an action; only one door of the second is open, from step 1 or from 0."""
+
+    observation_space = spaces.Dict(
+        {"t": spaces.Box(-9, 9, (1,)), "action_mask": spaces.MultiBinary(5)}
+    )
+    action_space = spaces.MultiDiscrete([2, 3])
+    masks = ([1, 1, 0, 1, 0],)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self._obs(), {}
+
+    def step(self, action):
+        self.t += 1
+        return self._obs(), 0.0, self.t == 3, False, {}
+
+    def _obs(self):
+        mask = np.array(self.masks[self.t % len(self.masks)], np.int8)
+        return {"t": np.array([self.t], np.float32), "action_mask": mask}
+
+
+@pytest.mark.parametrize(
+    ("masks", "where"),
+    [
+        (([0, 0, 0, 0, 0],), "environment 0, reset"),
+        (([1, 1, 0, 0, 0],), "environment 0, reset"),
+        (([1, 1, 0, 1, 0], [0, 0, 1, 1, 1]), "environment 0, step 1 of its episode"),
+    ],
+)
 @pytest.mark.parametrize("mode", AutoresetMode)
-def test_a_mask_that_lets_no_episode_begin_is_named(mode):
-    class Barred(Rooms):
-        episodes = 0
+def test_a_mask_leaves_every_coordinate_some_action(masks, where, mode):
+    doors = type("Doors", (Doors,), {"masks": masks})
+    envs = make(SyncVectorEnv([doors] * 2, autoreset_mode=mode), 2)
+    seeds, mask = np.arange(2, dtype=np.uint32), np.ones(2, bool)
+    with pytest.raises(EnvError, match=f"{where}.*allows no action"):
+        _ = envs.reset(seeds, mask), envs.step(np.zeros((2, 2), int))
+
+
+@pytest.mark.parametrize("mode", AutoresetMode)
+def test_the_mask_of_a_later_episode_is_looked_at_too(mode):
+    class Second(Doors):
+        """Allows nothing at the start of its second episode; at ends a mask may be empty."""
+
+        starts = 0
+
+        def reset(self, **arguments):
+            self.starts += 1
+            return super().reset(**arguments)
 
         def _obs(self):
-            self.episodes += self.t == 0
-            obs = super()._obs()
-            if self.t == 0 and self.episodes == 2:
-                obs["action_mask"]["go"][:] = 0
-            return obs
+            stuck = self.t == 3 or (self.t == 0 and self.starts == 2)
+            return super()._obs() | {"action_mask": np.full(5, not stuck, np.int8)}
 
-    envs = make(SyncVectorEnv([Barred] * 2, autoreset_mode=mode), 2)
-    rows, action = np.ones(2, bool), {"go": np.array([0, 2]), "by": np.zeros((2, 1), np.float32)}
-    envs.reset(np.arange(2, dtype=np.uint32), rows)
+    envs = make(SyncVectorEnv([Second], autoreset_mode=mode), 1)
+    seeds, mask = np.zeros(1, np.uint32), np.ones(1, bool)
+    envs.reset(seeds, mask)
     for _ in range(3):
-        envs.step(action)
+        step = envs.step(np.zeros((1, 2), int))
+    assert step.terminated.all()
+    with pytest.raises(EnvError, match=r"environment 0, reset: .*allows no action"):
+        _ = envs.reset(seeds, mask), envs.step(np.zeros((1, 2), int))
 
-    def begin():
-        envs.reset(np.arange(2, dtype=np.uint32), rows)
-        envs.step(action)
 
-    with pytest.raises(EnvError, match="environment 0, reset: its action_mask allows no action"):
-        begin()
+def test_a_mask_that_is_built_unlike_the_actions_is_refused():
+    mask = spaces.Dict({"go": spaces.MultiBinary(5)})
+    space = spaces.Dict({"t": spaces.Box(-9, 9, (1,)), "action_mask": mask})
+    shown = {"t": np.zeros(1, np.float32), "action_mask": {"go": np.ones(5, np.int8)}}
+    odd = type("Odd", (Doors,), {"observation_space": space, "_obs": lambda self: shown})
+    with pytest.raises(SpaceError, match="does not fit actions in MultiDiscrete"):
+        make(odd, 1).reset(np.zeros(1, np.uint32), np.ones(1, bool))
 
 
 def test_unknown_parts_are_refused():

@@ -110,6 +110,33 @@ def test_a_discrete_observation_outside_its_space_is_refused():
         rows.step(np.array([0]))
 
 
+@pytest.mark.parametrize(
+    ("space", "shown"),
+    [
+        (spaces.MultiDiscrete([3, 3], start=[0, 1]), [0, 5]),
+        (spaces.MultiDiscrete([3, 3], start=[0, 1]), [0, 0]),
+        (spaces.MultiBinary(2), [0, 2]),
+        (spaces.MultiBinary(2), [-1, 0]),
+    ],
+)
+def test_other_whole_numbers_outside_their_space_are_refused(space, shown):
+    class Escapes(Offset):
+        def __init__(self):
+            super().__init__()
+            self.observation_space = space
+
+        def reset(self, *, seed=None, options=None):
+            return np.array([1, 1], space.dtype), {}
+
+        def step(self, action):
+            return np.array(shown, space.dtype), 0.0, False, False, {}
+
+    rows = envs.make(Escapes, 1)
+    rows.reset(np.zeros(1, np.uint32), np.ones(1, bool))
+    with pytest.raises(EnvError, match=r"environment 0, step 1 .* is not in Multi"):
+        rows.step(np.array([0]))
+
+
 class Dial(Faulty):
     """One continuous action, and the observation says what it was."""
 
@@ -311,6 +338,8 @@ def test_an_async_vector_environment_of_the_callers_can_hang_too():
     [
         (lambda: 1, EnvError, "is a builtins.int, and no gymnasium.Env"),
         (lambda: 1 / 0, EnvError, "could not be made: ZeroDivisionError"),
+        (gymnasium.Env, EnvError, "its observation_space is None, and no space"),
+        (gymnasium.Env(), EnvError, "its observation_space is None, and no space"),
         (3, EnvError, "3 is no environment"),
         (envs.CartPole, EnvError, "is no environment"),
     ],

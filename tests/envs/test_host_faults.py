@@ -21,6 +21,7 @@ ALL = np.ones(3, bool)
 
 FATES = {
     "raises": r"raised ZeroDivisionError: no wheel \(.*faulty.py, line \d+\)",
+    "exits": r"raised SystemExit: 4 \(.*faulty.py, line \d+\)",
     "nan obs": "observation .*nan",
     "inf obs": "observation .*inf",
     "nan reward": "reward is nan",
@@ -58,7 +59,7 @@ def test_a_fault_names_row_step_and_action(fault):
 
 
 def test_every_fault_has_a_fate():
-    others = {"hangs", "loops", "tries again", "dies", "exits"}
+    others = {"hangs", "loops", "tries again", "dies"}
     assert set(FAULTS) - set(FATES) == others
 
 
@@ -73,7 +74,7 @@ def test_the_authors_traceback_is_kept():
         ("short obs", FATES["short obs"]),
         ("nan reward", FATES["nan reward"]),
         ("dies", "died, exit code 3"),
-        ("exits", "died, exit code 4"),
+        ("exits", FATES["exits"]),
         ("hangs", "did not answer within 2 seconds"),
         ("reset hangs", "did not answer within 2 seconds"),
     ],
@@ -128,6 +129,23 @@ def test_an_alarm_that_somebody_else_has_set_stays_set():
             assert 90 < signal.getitimer(signal.ITIMER_REAL)[0] <= 100
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def test_what_somebody_else_does_at_an_alarm_is_left_to_them():
+    heard = []
+
+    def ring(number, frame):
+        heard.append(number)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with envs.make(Slow, 1, timeout=0.1) as rows:
+            rows.reset(SEEDS[:1] + 20, ALL[:1])
+            rows.step(np.zeros(1, int))
+        signal.raise_signal(signal.SIGALRM)
+        assert heard == [signal.SIGALRM]
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_thread_has_no_alarm():

@@ -41,6 +41,8 @@ def test_parts_stand_side_by_side_without_the_mask():
     np.testing.assert_array_equal(encoded(space, obs), [0, 1, 0.5, -0.5, 1, 0, 0])
     with pytest.raises(SpaceError, match="no part besides 'action_mask'"):
         encoded(spaces.Dict({"action_mask": spaces.MultiBinary(4)}), {})
+    with pytest.raises(SpaceError, match="'inner' of the observation has a part 'action_mask'"):
+        encoded(spaces.Dict({"inner": space}), {})
 
 
 def correlation(image, weight):
@@ -157,7 +159,20 @@ def test_masks_that_do_not_fit_are_refused(mask, actions, match):
         head(spaces.Dict({"x": BOX, "action_mask": mask}), actions)
 
 
+@pytest.mark.parametrize("space", [spaces.Box(0, 1, (0,)), spaces.Dict({}), spaces.Tuple([])])
+def test_spaces_without_anything_in_them_are_refused(space):
+    with pytest.raises(SpaceError, match=r"Actions in .* cannot be served"):
+        head(None, space)
+    with pytest.raises(SpaceError, match=r"cannot be served|to be seen"):
+        encoder(space, np.random.default_rng(0))
+
+
 def test_bounds_that_are_needed_are_asked_for():
+    point = spaces.Box(np.array([0, 1], np.float32), np.array([1, 1], np.float32))
+    for distribution in ("tanh_normal", "beta"):
+        with pytest.raises(SpaceError, match="needs room between its bounds"):
+            head(None, point, distribution=distribution)
+    assert head(None, point).width == 2
     unbounded = spaces.Box(-np.inf, np.inf, (2,))
     for distribution in ("tanh_normal", "beta"):
         with pytest.raises(SpaceError, match=r"needs finite bounds.*TransformAction"):

@@ -136,6 +136,18 @@ def test_where_it_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(errors.RunError, match="file is a file, and a folder is needed"):
         run.export(tmp_path / "file")
+    (tmp_path / "mine").mkdir()
+    for name in ("README.md", "policy.json"):
+        theirs = tmp_path / "mine" / name
+        theirs.write_text("of a project")
+        with pytest.raises(errors.RunError, match=f"holds a {name} that no export has written"):
+            run.export(tmp_path / "mine")
+        assert theirs.read_text() == "of a project"
+        theirs.unlink()
+    again = run.export(run.export(tmp_path / "exported"))
+    assert "Discrete parts count from 0" in (again / "README.md").read_text()
+    pushed = trained(tmp_path, "Pendulum-v1").export(tmp_path / "pushed")
+    assert "Discrete" not in (pushed / "README.md").read_text()
 
 
 def test_without_the_package_nothing_is_made(tmp_path, monkeypatch):

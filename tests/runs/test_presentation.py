@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import logtrick as lt
-from logtrick.runs.config import RunConfig
+from logtrick import errors
+from logtrick.envs import resolve
+from logtrick.runs.config import RunConfig, env_settings
 from logtrick.runs.logs import AppendLog
 from logtrick.runs.presentation import write_run_report
 from logtrick.runs.summaries import run_summary, series, solved_at
@@ -211,24 +213,33 @@ def test_the_program_in_the_report_makes_the_same_configuration(tmp_path, monkey
     assert calls == [(("CartPole-v1", algorithm), {"steps": 1000, "seed": 3, "seeds": 2})]
 
 
-def test_the_program_in_the_report_says_all_that_the_run_was_told(tmp_path, monkeypatch):
-    evaluation = lt.Evaluation(every=100, stop_at=9.5)
-    told = {"evaluation": evaluation, "workers": "async", "policy": "object:mine"}
-    text = write_run_report(made(tmp_path / "run", **told)).read_text()
-    program = html.unescape(re.search(r"<code>(import.*?)</code>", text, re.DOTALL)[1])
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"env": "object:Doors", "kind": "host"}, {"env"}),
+        ({"env": "Walk", "env_settings": {"size": 7}}, {"env"}),
+        ({"env_settings": {"gravity": 1.6}}, {"env"}),
+        ({"env_settings": env_settings(resolve("CartPole-v1"))}, set()),
+        ({"env": "Walk", "env_settings": {}, "policy": "object:linear"}, {"env", "policy"}),
+        ({"evaluation": lt.Evaluation(every=500, stop_at=475.0)}, {"evaluation"}),
+        ({"workers": "async"}, {"workers"}),
+    ],
+)
+def test_what_the_program_cannot_make_is_named(tmp_path, monkeypatch, changes, named):
+    text = write_run_report(made(tmp_path / "run", **changes)).read_text()
+    program, after = map(html.unescape, re.findall(r"<code>(.*?)</code>", text, re.DOTALL)[-2:])
     calls = []
-    monkeypatch.setattr(lt, "train", lambda *args, **named: calls.append(named), raising=False)
-    exec(program, {"mine": 7})
-    more = {"evaluation": evaluation, "workers": "async", "policy": 7}
-    assert calls == [{"steps": 1000, "seed": 3, "seeds": 2} | more]
-
-
-def test_what_only_python_can_make_is_not_looked_for_from_a_terminal(tmp_path):
-    text = words(made(tmp_path / "run", env="object:Mine", policy="object:mine"))
-    assert "lt.train(Mine, lt.PPO(" in text
-    assert f"lt.load('{tmp_path / 'run'}', policy=mine).evaluate(env=Mine)" in text
-    assert f"lt.resume('{tmp_path / 'run'}', env=Mine, policy=mine)" in text
-    assert "--resume" not in text
+    monkeypatch.setattr(
+        lt, "train", lambda *args, **given: calls.append((args, given)), raising=False
+    )
+    exec(program, {})
+    ((env, _), given) = calls[0]
+    assert (env is ...) == ("env" in named)
+    assert set(given) == {"steps", "seed", "seeds"} | named - {"env"}
+    assert all(given[name] == changes[name] for name in named & {"evaluation", "workers"})
+    assert all(f"{name} = ...  # object:" in program for name in named & {"policy"})
+    assert after.startswith("lt.load" if named & {"env", "policy"} else "logtrick eval")
+    assert all(f"{name}={name}" in after for name in named & {"env", "policy"})
 
 
 @pytest.mark.parametrize("rows", [[], [row(1, 3, 100, episodes=0)]], ids=["no updates", "no ends"])
@@ -251,6 +262,52 @@ def test_one_seed_has_no_interval(tmp_path):
     text = words(run)
     assert "Final return 58.0 one seed" in text
     assert "95 %" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("env", None),
+        ("env", ["CartPole-v1"]),
+        ("kind", 1),
+        ("workers", None),
+        ("max_episode_steps", "500"),
+        ("steps", None),
+        ("steps", "many"),
+        ("seed", -1),
+        ("seed", [0]),
+        ("seeds", 0),
+        ("seeds", 10**30),
+        ("made_by", None),
+        ("env_settings", 1),
+        ("policy", 1),
+        ("evaluation", {"every": 0}),
+        ("action_space", {"type": "Discrete", "n": 10**30, "start": 0}),
+        ("action_space", {"type": "Discrete", "n": 0, "start": 0}),
+        (
+            "observation_space",
+            {"type": "Box", "shape": [10**18], "dtype": "float32", "low": 0, "high": 1},
+        ),
+    ],
+)
+def test_a_configuration_that_cannot_be_meant_is_refused(tmp_path, name, value):
+    path = made(tmp_path).path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    why = f"{name}|seed=3 with|This is no description of a space"
+    with pytest.raises(errors.RunError, match=rf"is damaged, or not logtrick's: ({why})"):
+        lt.load(path.parent)
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", '{"seed": 7, "steps": 1, "episodes": 0}', '{"seed": 3, "steps": "1"}']
+)
+def test_rows_of_another_run_are_refused(tmp_path, line):
+    run = made(tmp_path)
+    for name, read in (("metrics", lambda: run.metrics), ("evaluations", lambda: run.evaluations)):
+        path = run.path / f"{name}.jsonl"
+        path.write_text(f'{{"seed": 3, "steps": 1, "episodes": 0}}\n{line}\n')
+        with pytest.raises(errors.RunError, match=rf"{name}\.jsonl, line 2 is no row of this run"):
+            read()
 
 
 def test_names_are_data(tmp_path):

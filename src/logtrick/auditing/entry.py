@@ -101,6 +101,8 @@ def audit(
         raise ConfigError(f"batch_size = {batch_size}; it must be at least 1")
     if samples is not None and samples < 2:
         raise ConfigError(f"samples = {samples}; a standard error needs at least 2")
+    if not 0 <= key < 2**63:
+        raise ConfigError(f"key = {key}; it must be a whole number, at least 0")
     if method not in METHODS:
         raise ConfigError(f"method = {method!r}; choose one of {', '.join(METHODS)}")
     told = _settings(

@@ -131,7 +131,7 @@ def _policy(name: str, mdp: "FiniteMDP") -> "SoftmaxTable":
     kind, _, seed = name.partition(":")
     if name == "uniform":
         return table
-    if kind != "random" or not seed.isdigit():
+    if kind != "random" or not (seed.isascii() and seed.isdigit()):
         raise ConfigError(f"--policy {name}: it is uniform, or random:K with a seed K")
     rng = np.random.default_rng(int(seed))
     logits = rng.normal(size=table.logits.shape).astype(np.float32)

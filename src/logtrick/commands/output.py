@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ def run_table(run: Run) -> None:
         )
     table.add_row("report", escape(str(run.path / "report.html")))
     if not summary["finished"]:
-        table.add_row("go on", escape(f"logtrick train --resume {run.path}"))
+        table.add_row("go on", escape(f"logtrick train --resume {shlex.quote(str(run.path))}"))
     console().print(table, soft_wrap=True)
 
 

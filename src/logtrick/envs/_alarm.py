@@ -37,7 +37,9 @@ class AlarmClock:
         """What `call` returns; raises `TimedOut` inside it if it takes too long."""
         if not _free():
             return call()
-        if signal.getsignal(signal.SIGALRM) != self._ring:
+        if (handler := signal.getsignal(signal.SIGALRM)) != self._ring:
+            if handler != signal.SIG_DFL:
+                return call()  # the caller's own, for alarms of theirs
             signal.signal(signal.SIGALRM, self._ring)
         self._heard, self._seconds = self._answers, seconds
         signal.setitimer(signal.ITIMER_REAL, seconds, seconds)

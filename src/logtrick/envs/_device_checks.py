@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from gymnasium import spaces
 from jaxtyping import Array
 
 from logtrick.envs._chances import check_chances
 from logtrick.envs._drive import Rows, drive_device
 from logtrick.envs.protocol import DeviceEnv, Enumerable, Step
+from logtrick.envs.spaces import last_numbers
 from logtrick.errors import EnvError
 
 
@@ -57,8 +57,12 @@ def _check_signature(env: DeviceEnv, action: Array, tally: Tally) -> None:
     _check_same_leaves(env, "state", state, step.state)
     _check_same_leaves(env, "observation", obs, step.obs)
     space = env.observation_space
-    integer = isinstance(space, spaces.Discrete)
-    fits = jnp.issubdtype(obs.dtype, jnp.integer) if integer else obs.dtype == space.dtype
+    if not isinstance(obs, jax.ShapeDtypeStruct):
+        raise EnvError(
+            f"{env.id}: the observation is a {type(obs).__name__}; its space is {space}."
+        )
+    whole = last_numbers(space) is not None
+    fits = obs.dtype.kind in "iub" if whole else obs.dtype == space.dtype
     if obs.shape != space.shape or not fits:
         got = f"{obs.dtype}{list(obs.shape)}"
         raise EnvError(f"{env.id}: the observation is {got}; its space is {space}.")

@@ -74,6 +74,7 @@ def from_factory(make: Factory, id: str, *, deterministic: bool = True) -> EnvSp
 def from_instance(env: gymnasium.Env[Any, Any]) -> EnvSpec:
     """One environment that the caller made, and will close."""
     id = f"object:{type(env.unwrapped).__name__}"
+    _check_spaces(env, id)
     limit = _time_limit(env)
 
     def build(num_envs: int, workers: Workers, timeout: float) -> VectorHostEnvs:
@@ -177,7 +178,14 @@ def _probe(make: Factory, id: str) -> gymnasium.Env[Any, Any]:
     if not isinstance(env, gymnasium.Env):
         kind = f"{type(env).__module__}.{type(env).__qualname__}"
         raise EnvError(f"{id}: what was made is a {kind}, and no gymnasium.Env.")
+    _check_spaces(env, id)
     return env
+
+
+def _check_spaces(env: gymnasium.Env[Any, Any], id: str) -> None:
+    for name in ("observation_space", "action_space"):
+        if not isinstance(space := getattr(env, name, None), spaces.Space):
+            raise EnvError(f"{id}: its {name} is {space!r}, and no space of Gymnasium's.")
 
 
 def _not_made(id: str, error: Exception) -> LogtrickError:

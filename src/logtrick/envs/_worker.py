@@ -38,7 +38,7 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             if not isinstance(result, tuple) or len(result) != 2:
                 raise _Fault(f"reset returned {_describe(result)} and not (obs, info)")
             return self._observation(result[0]), {}
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return self._blank(), _failure(error)
         finally:
             CLOCK.answered()
@@ -61,7 +61,7 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
                 _flag("truncated", truncated),
                 {},
             )
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return self._blank(), 0.0, True, False, _failure(error)
         finally:
             CLOCK.answered()
@@ -134,7 +134,7 @@ def _describe(result: Any) -> str:
     return f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
 
 
-def _failure(error: Exception) -> dict[str, str]:
+def _failure(error: BaseException) -> dict[str, str]:
     if isinstance(error, _Fault):
         return {FAILURE: f"broke its contract: {error}", TRACE: ""}
     if isinstance(error, TimedOut):

@@ -11,6 +11,7 @@ from logtrick.envs._device_checks import Tally, check_device
 from logtrick.envs._drive import Rows, drive_host, random_actions
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.registry import resolve
+from logtrick.envs.spaces import last_numbers
 from logtrick.envs.spec import EnvSpec, trainable
 from logtrick.errors import ConfigError, EnvError, SpaceError
 
@@ -138,17 +139,9 @@ def _check_spaces(spec: EnvSpec, rows: Rows, tally: Tally) -> None:
 
 def _limits(space: spaces.Space[Any]) -> tuple[np.ndarray, np.ndarray]:
     """The least and the greatest value of each entry."""
-    last: Any
-    match space:
-        case spaces.Box():
-            return space.low.astype(float), space.high.astype(float)
-        case spaces.Discrete():
-            last = int(space.n) - 1
-        case spaces.MultiDiscrete():
-            last = space.nvec - 1
-        case _:  # MultiBinary: policies serve no other
-            last = np.ones(space.shape or ())
-    high = np.asarray(last, float)
+    if isinstance(space, spaces.Box):
+        return space.low.astype(float), space.high.astype(float)
+    high = np.broadcast_to(np.asarray(last_numbers(space), float), space.shape or ())
     return np.zeros_like(high), high
 
 

@@ -1,5 +1,6 @@
 """Gymnasium's vector environments as `HostEnvs`: every autoreset mode, every fault a message."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from logtrick.envs import _vector
 from logtrick.envs._vector import RowsFailed, SeededVector, Vector
 from logtrick.envs.protocol import HostEnvs, HostStep
-from logtrick.envs.spaces import over_leaves
+from logtrick.envs.spaces import last_numbers, over_leaves
 from logtrick.envs.spec import from_zero
 from logtrick.errors import EnvError, ShapeError, SpaceError
 
@@ -170,8 +171,8 @@ class VectorHostEnvs(HostEnvs):
             raise EnvError(f"{self.id}: the observations are {array.dtype}; their space is {space}")
         array = array.astype(space.dtype) - _start(own)
         bad = _not_finite(array)
-        if isinstance(space, spaces.Discrete):
-            bad = (array < 0) | (array >= space.n)
+        if (last := last_numbers(space)) is not None:
+            bad = ((array < 0) | (array > last)).reshape(len(array), -1).any(axis=1)
         if bad.any():
             row = _first(bad)
             raise EnvError(f"{self._where(row)}: the observation {array[row]} is not in {space}.")
@@ -236,14 +237,22 @@ class VectorHostEnvs(HostEnvs):
         if mask is None:
             return
 
-        def refuse(_: Any, mask: np.ndarray) -> None:
-            stuck = going_on & ~mask.reshape(len(mask), -1).any(axis=1)
+        def refuse(_: Any, actions: Any, mask: np.ndarray) -> None:
+            flat = mask.reshape(len(mask), -1)
+            allowed = np.logical_or.reduceat(flat, _coordinates(actions, flat.shape[1]), axis=1)
+            stuck = going_on & ~allowed.all(axis=1)
             if stuck.any():
                 where = self._where(_first(stuck))
                 raise EnvError(f"{where}: its action_mask allows no action, yet it goes on.")
 
         assert isinstance(self.observation_space, spaces.Dict)
-        over_leaves(refuse, self.observation_space["action_mask"], mask)
+        space = self.observation_space["action_mask"]
+        try:
+            over_leaves(refuse, space, self.action_space, mask)
+        except (KeyError, IndexError, TypeError) as error:
+            raise SpaceError(
+                f"{self.id}: an action_mask in {space} does not fit actions in {self.action_space}."
+            ) from error
 
     def _error(self, failure: RowsFailed) -> EnvError:
         if self._owned:
@@ -265,6 +274,17 @@ class VectorHostEnvs(HostEnvs):
 def _start(space: spaces.Space[Any]) -> Any:
     """What a Discrete or MultiDiscrete space counts from."""
     return space.start if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) else 0
+
+
+def _coordinates(actions: Any, width: int) -> list[int]:
+    """Where in a mask of so many entries each coordinate of an action begins."""
+    choices: list[int] = []
+    match actions:
+        case spaces.MultiDiscrete(nvec=nvec):
+            choices = nvec.ravel().tolist()
+        case spaces.MultiBinary(shape=shape):
+            choices = [2] * math.prod(shape)
+    return [sum(choices[:k]) for k in range(len(choices))] if sum(choices) == width else [0]
 
 
 def _not_finite(array: np.ndarray) -> np.ndarray:

@@ -129,7 +129,10 @@ def _resolve_id(name: str) -> EnvSpec:
         raise UnknownEnvError(f"{name!r} was given as a Python object: pass that object again.")
     if prefix not in _ADAPTERS:
         known = ", ".join(f"{prefix}:" for prefix in _ADAPTERS)
-        raise UnknownEnvError(f"{name!r}: no ecosystem has this prefix. There are {known}.")
+        raise UnknownEnvError(
+            f"{name!r}: no ecosystem has this prefix. There are {known}. What a module registers "
+            "is trained by a function that imports the module and makes it."
+        )
     try:
         found = importlib.import_module(_ADAPTERS[prefix]).resolve(rest)
     except UnknownEnvError as error:

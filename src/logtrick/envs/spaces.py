@@ -23,6 +23,23 @@ def in_words(space: spaces.Space[Any]) -> str:
     return f"Box{list(space.shape)} {space.dtype}" if isinstance(space, spaces.Box) else str(space)
 
 
+def last_numbers(space: spaces.Space[Any]) -> np.ndarray | None:
+    """The last number that an entry can be, where they are whole and start at 0; None for a Box.
+
+    Example:
+        >>> last_numbers(spaces.MultiDiscrete([2, 3])).tolist()
+        [1, 2]
+    """
+    match space:
+        case spaces.Discrete(n=n):
+            return np.asarray(int(n) - 1)
+        case spaces.MultiDiscrete(nvec=nvec):
+            return np.asarray(nvec, np.int64) - 1
+        case spaces.MultiBinary():
+            return np.asarray(1)
+    return None
+
+
 def over_leaves(function: Callable[..., Any], space: spaces.Space[Any], *values: Any) -> Any:
     """Call function(space, *values) on every part of Dict and Tuple spaces, however deep.
 
@@ -63,7 +80,8 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
             return {"type": "Discrete", "n": int(space.n), "start": int(space.start)}
         case spaces.MultiDiscrete():
             start = np.asarray(space.start).tolist()
-            return {"type": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": start}
+            numbers = {"nvec": space.nvec.tolist(), "start": start}
+            return {"type": "MultiDiscrete", **numbers, "dtype": str(space.dtype)}
         case spaces.MultiBinary():
             return {"type": "MultiBinary", "n": np.asarray(space.n).tolist()}
         case spaces.Box():
@@ -92,7 +110,9 @@ def space_from_dict(data: Mapping[str, Any]) -> spaces.Space[Any]:
             case "Discrete":
                 return spaces.Discrete(int(data["n"]), start=int(data["start"]))
             case "MultiDiscrete":
-                return spaces.MultiDiscrete(np.array(data["nvec"]), start=np.array(data["start"]))
+                nvec, start = np.array(data["nvec"]), np.array(data["start"])
+                dtype = str(data.get("dtype", "int64"))
+                return spaces.MultiDiscrete(nvec, dtype, start=start)
             case "MultiBinary":
                 n = data["n"]
                 return spaces.MultiBinary(n if isinstance(n, int) else tuple(n))
@@ -106,7 +126,15 @@ def space_from_dict(data: Mapping[str, Any]) -> spaces.Space[Any]:
                 return spaces.Dict({k: space_from_dict(s) for k, s in data["parts"].items()})
             case "Tuple":
                 return spaces.Tuple([space_from_dict(part) for part in data["parts"]])
-    except (AttributeError, KeyError, TypeError, ValueError, AssertionError) as error:
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise SpaceError(f"This is no description of a space ({error}): {data}") from error
     raise SpaceError(f"Spaces of type {data['type']!r} are unknown; {_STORED} are.")
 

@@ -112,7 +112,7 @@ def from_zero(space: spaces.Space[Any]) -> spaces.Space[Any]:
         case spaces.Discrete() if space.start != 0:
             return spaces.Discrete(int(space.n))
         case spaces.MultiDiscrete() if np.any(space.start != 0):
-            return spaces.MultiDiscrete(space.nvec)
+            return spaces.MultiDiscrete(space.nvec, str(space.dtype))
         case spaces.Dict():
             return spaces.Dict({key: from_zero(part) for key, part in space.items()})
         case spaces.Tuple():

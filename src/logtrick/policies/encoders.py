@@ -196,7 +196,7 @@ def encoder(observations: Any, rng: np.random.Generator, *, images: str = "auto"
             return OneHot(tuple(np.ravel(observations.nvec).tolist()))
         case spaces.Box() if is_image(observations, images):
             return Image(observations, rng)
-        case spaces.Box(shape=shape) | spaces.MultiBinary(shape=shape):
+        case spaces.Box(shape=shape) | spaces.MultiBinary(shape=shape) if math.prod(shape):
             return Flat(math.prod(shape))
         case spaces.Dict():
             return _parts(list(observations.items()), rng, images)
@@ -225,6 +225,12 @@ def action_mask(obs: Any) -> Any:
 def _parts(
     items: Sequence[tuple[Any, spaces.Space[Any]]], rng: np.random.Generator, images: str
 ) -> Parts:
+    for key, space in items:
+        if isinstance(space, spaces.Dict) and ACTION_MASK in space.spaces and key != ACTION_MASK:
+            raise SpaceError(
+                f"The part {key!r} of the observation has a part {ACTION_MASK!r} of its own, which "
+                "masks nothing there: put it beside the other parts, at the top."
+            )
     seen = [(key, space) for key, space in items if key != ACTION_MASK]
     if not seen:
         raise SpaceError(f"The observation has no part besides {ACTION_MASK!r} to be seen.")

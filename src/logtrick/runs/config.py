@@ -13,13 +13,23 @@ from gymnasium import spaces
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import from_dict
-from logtrick.envs import EnvSpec
+from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_from_dict, space_to_dict
 from logtrick.envs.spec import Workers
-from logtrick.errors import ConfigError, LogtrickError, RunError
+from logtrick.errors import ConfigError, LogtrickError, MissingExtraError, RunError
 from logtrick.files import read_regular
 
 FORMAT = 1
+_KINDS: dict[str, Any] = {
+    "env": str,
+    "kind": str,
+    "max_episode_steps": int | None,
+    "workers": str,
+    "made_by": dict,
+    "env_settings": dict | None,
+    "policy": str | None,
+}
+"""What the other entries of the file are; spaces, algorithm and sizes have checks of their own."""
 _CONFIG_LIMIT = 2**24
 CONFIG = "config.json"
 
@@ -108,7 +118,11 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "RunConfig":
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`.
+
+        Raises:
+            RunError: another format, or an entry that cannot be meant.
+        """
         fields = dict(data)
         if (found := fields.pop("format", None)) != FORMAT:
             raise RunError(f"format {found!r} is not {FORMAT}, the one that this version reads")
@@ -117,6 +131,10 @@ class RunConfig:
         fields["algorithm"] = from_dict(fields["algorithm"])
         if fields.get("evaluation") is not None:
             fields["evaluation"] = Evaluation(**fields["evaluation"])
+        for name, kind in _KINDS.items():
+            if not isinstance(fields.get(name), kind):
+                raise RunError(f"{name} is {fields.get(name)!r:.40}")
+        check_sizes(fields["steps"], fields["seed"], fields["seeds"])
         return cls(**fields)
 
 
@@ -139,6 +157,24 @@ def env_settings(spec: EnvSpec) -> dict[str, Any] | None:
         return None
     settings = {f.name: getattr(env, f.name) for f in dataclasses.fields(env)}
     return json.loads(json.dumps(settings, default=repr))
+
+
+def given_in_python(config: RunConfig) -> dict[str, str]:
+    """The arguments of `train` that only Python can make again, each with what is known of it."""
+    given = {} if config.policy is None else {"policy": config.policy}
+    return {"env": config.env} | given if _is_own(config) else given
+
+
+def _is_own(config: RunConfig) -> bool:
+    """Whether the environment's id does not lead to it."""
+    if config.kind != "device" or config.env_settings is None:
+        return config.env.startswith("object:")
+    try:
+        return env_settings(resolve(config.env)) != config.env_settings
+    except MissingExtraError:
+        return False
+    except LogtrickError:
+        return True
 
 
 def read_config(path: Path) -> RunConfig:

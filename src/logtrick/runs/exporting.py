@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from gymnasium import spaces
 
 from logtrick import extras
 from logtrick.distributions import Distribution, Product
-from logtrick.envs.spaces import in_words, space_to_dict
+from logtrick.envs.spaces import in_words, over_leaves, space_to_dict
 from logtrick.errors import RunError
 from logtrick.files import PathLike, one_line_cause, write_bytes_atomic, write_json_atomic
 from logtrick.policies.memory import call, initial_carry
@@ -32,7 +33,8 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
     The function takes observations [B, …], and for a policy with memory a list of arrays [B, …]
     too. It returns a dictionary: "action" [B, …], the most probable actions as the environment
     takes them, inside their bounds; "parameters", the arrays of the distribution over actions; and
-    "memory", to be given at the next step. Running moments of observations are inside.
+    "memory", to be given at the next step. Running moments of observations are inside. Discrete
+    parts count from 0, in observations too, whatever `start` the environment's spaces have.
 
     Args:
         policy: one observation -> a distribution, or with memory: see `memory`.
@@ -44,7 +46,7 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
 
     Raises:
         MissingExtraError: flatbuffers is not installed.
-        RunError: the folder is a run's, or cannot be written.
+        RunError: the folder is a run's, holds files of these names, or cannot be written.
     """
     extras.load("flatbuffers", "export")
     path = Path(path)
@@ -52,6 +54,12 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
         raise RunError(
             f"{path} is itself a run, whose files stay as they are; choose another folder."
         )
+    if not (path / ARTEFACT).exists():
+        for name in (DESCRIPTION, CARD):
+            if (path / name).exists():
+                raise RunError(
+                    f"{path} holds a {name} that no export has written; choose another folder."
+                )
     memory, structure = jax.tree.flatten(initial_carry(policy))
 
     def distribute(obs: Any, memory: Any) -> tuple[Any, Any]:
@@ -109,6 +117,15 @@ def _shapes(tree: Any) -> Any:
     return jax.tree.map(lambda x: f"{x.dtype}{list(x.shape)}", tree)
 
 
+def _counted(config: RunConfig) -> str:
+    parts: list[Any] = []
+    over_leaves(parts.append, config.observation_space)
+    over_leaves(parts.append, config.action_space)
+    if not any(isinstance(part, spaces.Discrete | spaces.MultiDiscrete) for part in parts):
+        return ""
+    return "- Discrete parts count from 0; a `start` of the environment's is yours to add.\n"
+
+
 def _card(config: RunConfig, has_memory: bool) -> str:
     given, before, after = "observations", "", ""
     if has_memory:
@@ -125,7 +142,7 @@ Trained by logtrick ({config.algorithm.name}, {config.steps:,} steps).
 
 - Observations: {in_words(config.observation_space)}
 - Actions: {in_words(config.action_space)}
-
+{_counted(config)}
 To act with it, JAX and flatbuffers are enough (`pip install jax flatbuffers`):
 
 ```python

@@ -1,6 +1,7 @@
 """What is in a run folder, by name, and how new folders and policies are written."""
 
 import itertools
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def new_folder(parent: PathLike, name: str) -> Path:
     if (parent / CONFIG).exists():
         raise RunError(
             f"{parent} is itself a run; --out names the folder in which new runs are made. To go "
-            f"on with it: logtrick train --resume {parent}"
+            f"on with it: logtrick train --resume {shlex.quote(str(parent))}"
         )
     for number in itertools.count(1):
         path = parent / (name if number == 1 else f"{name}-{number}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from logtrick.envs.spaces import in_words
 from logtrick.files import write_bytes_atomic
-from logtrick.runs.config import RunConfig
+from logtrick.runs.config import RunConfig, given_in_python
 from logtrick.runs.run import FINAL_EPISODES, Run
 from logtrick.runs.summaries import run_summary
 
@@ -17,6 +17,7 @@ CARD = "README.md"
 def write_model_card(run: Run) -> Path:
     """Write what the policy is, how it was trained and what it scored; the file's path."""
     config, summary = run.config, run_summary(run)
+    given = given_in_python(config)
     name = type(config.algorithm).__name__
     actions = in_words(config.action_space)
     text = f"""# {config.env} · {name}
@@ -46,7 +47,7 @@ import logtrick as lt
 
 run = lt.load({_load(config)})  # data only: nothing in this folder is executed
 run.policy  # the first seed's: one observation -> a distribution over actions
-run.evaluate(episodes=100, greedy=True).mean
+run.evaluate(episodes=100, greedy=True{", env=…" if "env" in given else ""}).mean
 ```
 
 Without logtrick: `run.export("exported")` writes a function that JAX alone loads.

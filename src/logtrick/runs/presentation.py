@@ -12,7 +12,7 @@ import numpy as np
 from logtrick import plots, report
 from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
-from logtrick.runs.config import RunConfig
+from logtrick.runs.config import RunConfig, given_in_python
 from logtrick.runs.folder import CURVE, REPORT
 from logtrick.runs.run import FINAL_EPISODES, Run
 from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
@@ -241,27 +241,19 @@ def _resumptions(run: Run) -> list[Section]:
 
 
 def _again(run: Run) -> list[Html]:
-    own = _own(run.config)
-    where = f"with {' and '.join(own.values())} of your own" if own else "from a terminal"
+    given = given_in_python(run.config)
     return [
         report.paragraph(
             "The same run from the start; bit for bit with the versions and the device above:"
         ),
-        report.code(_training(run.config, own)),
-        report.paragraph(f"Its policies on fresh episodes, and its interrupted training, {where}:"),
-        report.code(_afterwards(run.path, own)),
+        report.code(_program(run.config, given)),
+        report.paragraph("Its policies on fresh episodes, and its interrupted training:"),
+        report.code(_go_on(str(run.path), given)),
     ]
 
 
-def _own(config: RunConfig) -> dict[str, str]:
-    """The names of what only Python can make: the user's environment or policy."""
-    given = {"env": config.env, "policy": config.policy or ""}
-    mark = "object:"
-    return {name: id.removeprefix(mark) for name, id in given.items() if id.startswith(mark)}
-
-
-def _training(config: RunConfig, own: Mapping[str, str]) -> str:
-    """The program that makes this run."""
+def _program(config: RunConfig, given: Mapping[str, str]) -> str:
+    """What trains the run in Python."""
     kind: Any = type(config.algorithm)
     default = kind()
     changed = ", ".join(
@@ -269,26 +261,27 @@ def _training(config: RunConfig, own: Mapping[str, str]) -> str:
         for field in dataclasses.fields(kind)
         if getattr(config.algorithm, field.name) != getattr(default, field.name)
     )
-    told = [f"steps={config.steps}, seed={config.seed}, seeds={config.seeds}"]
+    env = "env" if "env" in given else repr(config.env)
+    arguments = [
+        f"{env}, lt.{kind.__name__}({changed})",
+        f"steps={config.steps}, seed={config.seed}, seeds={config.seeds}",
+    ]
     if config.workers != "sync":
-        told.append(f"workers={config.workers!r}")
+        arguments.append(f"workers={config.workers!r}")
     if config.evaluation is not None:
-        told.append(f"evaluation=lt.{config.evaluation!r}")
-    if "policy" in own:
-        told.append(f"policy={own['policy']}")
-    arguments = [own.get("env", repr(config.env)), f"lt.{kind.__name__}({changed})"]
-    lines, separator = [", ".join(arguments), *told], ",\n         "
-    return f"import logtrick as lt\n\nlt.train({separator.join(lines)})"
+        arguments.append(f"evaluation=lt.{config.evaluation!r}")
+    if "policy" in given:
+        arguments.append("policy=policy")
+    made = "".join(f"{name} = ...  # {what}\n" for name, what in given.items())
+    separator = ",\n         "
+    return f"import logtrick as lt\n\n{made}lt.train({separator.join(arguments)})"
 
 
-def _afterwards(path: Path, own: Mapping[str, str]) -> str:
-    """How the run is evaluated and resumed."""
-    if not own:
-        quoted = shlex.quote(str(path))
-        return f"logtrick eval {quoted}\nlogtrick train --resume {quoted}"
-    folder, given = repr(str(path)), {name: f"{name}={value}" for name, value in own.items()}
-    opened = f"{folder}, {given['policy']}" if "policy" in own else folder
-    return (
-        f"lt.load({opened}).evaluate({given.get('env', '')})\n"
-        f"lt.resume({', '.join([folder, *given.values()])})"
-    )
+def _go_on(path: str, given: Mapping[str, str]) -> str:
+    """From a terminal, or from Python where only that can make the environment or the policy."""
+    if not given:
+        return f"logtrick eval {shlex.quote(path)}\nlogtrick train --resume {shlex.quote(path)}"
+    policy = ", policy=policy" if "policy" in given else ""
+    env = "env=env" if "env" in given else ""
+    also = f", {env}" if env else ""
+    return f"lt.load({path!r}{policy}).evaluate({env})\nlt.resume({path!r}{also}{policy})"

@@ -1,6 +1,7 @@
 """A run folder, opened for reading."""
 
 import functools
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,8 +87,8 @@ class Run:
             stacked, _ = read_arrays(self.path / name, model_template(self.config, self._policy))
         except CheckpointError as error:
             raise CheckpointError(
-                f"{error} `logtrick train --resume {self.path}` writes it again, from the latest "
-                "checkpoint that is whole."
+                f"{error} `logtrick train --resume {shlex.quote(str(self.path))}` writes it again, "
+                "from the latest checkpoint that is whole."
             ) from error
         return tuple(jax.tree.map(lambda x, s=s: x[s], stacked) for s in range(self.config.seeds))
 
@@ -118,7 +119,7 @@ class Run:
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """One row for each update and seed."""
-        return read_jsonl(self.path / METRICS)
+        return self._rows(METRICS, "episodes")
 
     @property
     def timings(self) -> list[dict[str, Any]]:
@@ -133,8 +134,17 @@ class Run:
     @property
     def evaluations(self) -> list[dict[str, Any]]:
         """One row for each evaluation and seed; none where the run is trained without them."""
-        path = self.path / EVALUATIONS
-        return read_jsonl(path) if path.exists() else []
+        return self._rows(EVALUATIONS) if (self.path / EVALUATIONS).exists() else []
+
+    def _rows(self, name: str, *counts: str) -> list[dict[str, Any]]:
+        """The rows of a log, each of one of the run's seeds, with its steps and other counts."""
+        rows = read_jsonl(self.path / name)
+        seeds = range(self.config.seed, self.config.seed + self.config.seeds)
+        for number, row in enumerate(rows, start=1):
+            whole = all(type(row.get(count)) is int for count in ("seed", "steps", *counts))
+            if not whole or row["seed"] not in seeds:
+                raise RunError(f"{self.path / name}, line {number} is no row of this run's.")
+        return rows
 
     @property
     def stopped_early(self) -> bool:

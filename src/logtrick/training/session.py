@@ -52,6 +52,9 @@ class Session:
         checkpoint_seconds: seconds between two checkpoints.
         callbacks: what the user wants to be called.
         policy: a user's own, where the run is trained with one.
+
+    Raises:
+        ConfigError: checkpoints that would never come.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class Session:
         from logtrick.compilation import use_compilation_cache
         from logtrick.training.side_by_side import loop_of
 
+        if not checkpoint_seconds >= 0:
+            raise ConfigError(f"checkpoint_seconds={checkpoint_seconds}; it must not be negative.")
         use_compilation_cache()
         self.config = config = configs[0]
         self.observer, self.callbacks = observer, callbacks
