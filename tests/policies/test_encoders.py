@@ -159,20 +159,7 @@ def test_masks_that_do_not_fit_are_refused(mask, actions, match):
         head(spaces.Dict({"x": BOX, "action_mask": mask}), actions)
 
 
-@pytest.mark.parametrize("space", [spaces.Box(0, 1, (0,)), spaces.Dict({}), spaces.Tuple([])])
-def test_spaces_without_anything_in_them_are_refused(space):
-    with pytest.raises(SpaceError, match=r"Actions in .* cannot be served"):
-        head(None, space)
-    with pytest.raises(SpaceError, match=r"cannot be served|to be seen"):
-        encoder(space, np.random.default_rng(0))
-
-
 def test_bounds_that_are_needed_are_asked_for():
-    point = spaces.Box(np.array([0, 1], np.float32), np.array([1, 1], np.float32))
-    for distribution in ("tanh_normal", "beta"):
-        with pytest.raises(SpaceError, match="needs room between its bounds"):
-            head(None, point, distribution=distribution)
-    assert head(None, point).width == 2
     unbounded = spaces.Box(-np.inf, np.inf, (2,))
     for distribution in ("tanh_normal", "beta"):
         with pytest.raises(SpaceError, match=r"needs finite bounds.*TransformAction"):
@@ -181,5 +168,6 @@ def test_bounds_that_are_needed_are_asked_for():
         head(None, unbounded, distribution="gauss")
     point = spaces.Box(np.array([0, 1], np.float32), np.ones(2, np.float32))
     assert head(None, point).width == 2
-    with pytest.raises(SpaceError, match="one is a single point"):
-        head(None, point, distribution="beta")
+    for distribution in ("tanh_normal", "beta"):
+        with pytest.raises(SpaceError, match="one is a single point"):
+            head(None, point, distribution=distribution)

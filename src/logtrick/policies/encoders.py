@@ -196,7 +196,7 @@ def encoder(observations: Any, rng: np.random.Generator, *, images: str = "auto"
             return OneHot(tuple(np.ravel(observations.nvec).tolist()))
         case spaces.Box() if is_image(observations, images):
             return Image(observations, rng)
-        case spaces.Box(shape=shape) | spaces.MultiBinary(shape=shape) if math.prod(shape):
+        case spaces.Box(shape=shape) | spaces.MultiBinary(shape=shape):
             return Flat(math.prod(shape))
         case spaces.Dict():
             return _parts(list(observations.items()), rng, images)

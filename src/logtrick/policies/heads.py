@@ -11,7 +11,6 @@
 
 import abc
 import math
-import operator
 from typing import Any
 
 import equinox as eqx
@@ -173,11 +172,11 @@ def head(
             return MultiDiscreteHead(tuple(nvec.tolist()))
         case spaces.MultiBinary(shape=(n,)):
             return MultiDiscreteHead((2,) * n)
-        case spaces.Box(shape=(n,)) if n and np.issubdtype(actions.dtype, np.floating):
+        case spaces.Box(shape=(_,)) if np.issubdtype(actions.dtype, np.floating):
             return _box_head(actions, distribution)
-        case spaces.Dict() if len(actions):
+        case spaces.Dict():
             return _product(list(actions.items()), distribution)
-        case spaces.Tuple() if len(actions):
+        case spaces.Tuple():
             return _product(list(enumerate(actions)), distribution)
     raise SpaceError(
         f"Actions in {actions} cannot be served: Discrete spaces can be, MultiDiscrete (from 0), "
@@ -206,11 +205,6 @@ def _box_head(space: spaces.Box, distribution: str) -> Head:
             f"distribution={distribution!r} needs an interval for each coordinate, and in {space} "
             "one is a single point; use 'normal', or leave that coordinate out with "
             "TransformAction (gymnasium.wrappers)."
-        )
-    if not all(map(operator.lt, low, high)):
-        raise SpaceError(
-            f"distribution={distribution!r} needs room between its bounds, and {space} leaves none "
-            "in some coordinate; leave that out, or use 'normal'."
         )
     if distribution == "beta":
         return BetaHead(low, high)
