@@ -338,6 +338,12 @@ def test_a_reader_that_has_seen_enough_is_no_error():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_without_an_output_nothing_fails():
+    shell = f"{sys.executable} -m logtrick.cli presets hopper >&-"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("arguments", ["envs", "presets --json"])
 def test_output_that_finds_no_room_is_told_in_one_line(arguments):
     shell = f"{sys.executable} -m logtrick.cli {arguments} > /dev/full"
