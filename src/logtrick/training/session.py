@@ -6,6 +6,7 @@ same bits as if nothing had happened.
 """
 
 import contextlib
+import shlex
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -36,7 +37,8 @@ class Interrupted(KeyboardInterrupt):
     """Training was asked to stop; it has finished what it was at and saved a checkpoint."""
 
     def __init__(self, run: Run) -> None:
-        super().__init__(f"Interrupted; to go on: logtrick train --resume {run.path}")
+        path = shlex.quote(str(run.path))
+        super().__init__(f"Interrupted; to go on: logtrick train --resume {path}")
         self.run = run
 
 
