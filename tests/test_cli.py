@@ -10,6 +10,7 @@ import pytest
 
 import logtrick as lt
 from logtrick.cli import main
+from logtrick.training.session import Interrupted
 
 SMALL = ["--num-envs", "4", "--num-steps", "32", "--minibatches", "2", "--hidden", "8"]
 
@@ -229,10 +230,12 @@ def test_numbers_that_a_run_cannot_be_played_with(capfd, folder, arguments, mess
 
 
 def test_commands_that_are_proposed_can_be_pasted(capfd, folder):
+    assert str(Interrupted(lt.load(folder))).endswith(f"--resume {folder}")
     spaced = folder.with_name("my runs")
     shutil.copytree(folder, spaced)
     _, _, err = run(capfd, "train", "CartPole-v1", "--out", spaced)
     assert f"logtrick train --resume '{spaced}'" in err
+    assert str(Interrupted(lt.load(spaced))).endswith(f"--resume '{spaced}'")
 
 
 def test_what_does_not_fit_in_memory_is_a_mistake_too(capfd, monkeypatch):
@@ -334,6 +337,12 @@ def test_a_terminal_without_our_letters_gets_question_marks(arguments):
 
 def test_a_reader_that_has_seen_enough_is_no_error():
     shell = f"set -o pipefail; {sys.executable} -m logtrick.cli envs | true"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_without_an_output_nothing_fails():
+    shell = f"{sys.executable} -m logtrick.cli presets hopper >&-"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 

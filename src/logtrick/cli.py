@@ -71,7 +71,7 @@ def _main(arguments: list[str]) -> int:
         options = _parse(arguments)
         module = next(m for cls, m in _COMMANDS.values() if isinstance(options, cls))
         importlib.import_module(module).run(options)
-        sys.stdout.flush()
+        print(end="", flush=True)  # while what cannot be written is still told
     except LogtrickError as error:
         _say(str(error), label="error", style="bold red")
         return 2

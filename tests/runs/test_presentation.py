@@ -18,6 +18,7 @@ from logtrick.runs.config import RunConfig, env_settings
 from logtrick.runs.logs import AppendLog
 from logtrick.runs.presentation import write_run_report
 from logtrick.runs.summaries import run_summary, series, solved_at
+from logtrick.training.session import Interrupted
 
 CONFIG = RunConfig(
     env="CartPole-v1",
@@ -240,6 +241,7 @@ def test_what_the_program_cannot_make_is_named(tmp_path, monkeypatch, changes, n
     assert all(f"{name} = ...  # object:" in program for name in named & {"policy"})
     assert after.startswith("lt.load" if named & {"env", "policy"} else "logtrick eval")
     assert all(f"{name}={name}" in after for name in named & {"env", "policy"})
+    assert str(Interrupted(lt.load(tmp_path / "run"))).endswith(after.splitlines()[1])
 
 
 @pytest.mark.parametrize("rows", [[], [row(1, 3, 100, episodes=0)]], ids=["no updates", "no ends"])

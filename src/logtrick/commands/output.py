@@ -2,7 +2,6 @@
 
 import json
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from logtrick.derivation import Derivation
+from logtrick.runs.folder import going_on
 from logtrick.runs.run import Run, Scores
 from logtrick.runs.summaries import run_summary
 from logtrick.runs.sweeps import Sweep
@@ -55,7 +55,7 @@ def run_table(run: Run) -> None:
         )
     table.add_row("report", escape(str(run.path / "report.html")))
     if not summary["finished"]:
-        table.add_row("go on", escape(f"logtrick train --resume {shlex.quote(str(run.path))}"))
+        table.add_row("go on", escape(going_on(run.path, run.config)))
     console().print(table, soft_wrap=True)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from logtrick.envs.spaces import space_to_dict
 from logtrick.errors import RunError
 from logtrick.files import PathLike, write_json_atomic
-from logtrick.runs.config import CONFIG, FORMAT, RunConfig
+from logtrick.runs.config import CONFIG, FORMAT, RunConfig, given_in_python
 from logtrick.runs.tree_files import write_arrays_atomic
 
 METRICS, TIMINGS, EVALUATIONS = "metrics.jsonl", "timings.jsonl", "evaluations.jsonl"
@@ -42,13 +42,26 @@ def write_policy(path: Path, config: RunConfig, params: Any) -> None:
     write_json_atomic(path / DESCRIPTION, description)
 
 
+def going_on(path: PathLike, config: RunConfig | None = None, *, what: str = "train") -> str:
+    """What goes on with a run (or a sweep): a command to be pasted.
+
+    With the configuration: Python, where only that can make the environment or the policy.
+    """
+    given = {} if config is None else given_in_python(config)
+    if not given:
+        return f"logtrick {what} --resume {shlex.quote(str(path))}"
+    function = {"train": "lt.resume", "sweep": "lt.resume_sweep"}[what]
+    arguments = ", ".join([repr(str(path)), *(f"{name}={name}" for name in given)])
+    return f"{function}({arguments})"
+
+
 def new_folder(parent: PathLike, name: str) -> Path:
     """Make a folder of this name, numbered if it is taken, in a parent that is made if need be."""
     parent = Path(parent)
     if (parent / CONFIG).exists():
         raise RunError(
             f"{parent} is itself a run; --out names the folder in which new runs are made. To go "
-            f"on with it: logtrick train --resume {shlex.quote(str(parent))}"
+            f"on with it: {going_on(parent)}"
         )
     for number in itertools.count(1):
         path = parent / (name if number == 1 else f"{name}-{number}")

@@ -13,7 +13,7 @@ from logtrick import plots, report
 from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
 from logtrick.runs.config import RunConfig, given_in_python
-from logtrick.runs.folder import CURVE, REPORT
+from logtrick.runs.folder import CURVE, REPORT, going_on
 from logtrick.runs.run import FINAL_EPISODES, Run
 from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
 from logtrick.runs.tree_files import changed
@@ -248,7 +248,7 @@ def _again(run: Run) -> list[Html]:
         ),
         report.code(_program(run.config, given)),
         report.paragraph("Its policies on fresh episodes, and its interrupted training:"),
-        report.code(_go_on(str(run.path), given)),
+        report.code(_afterwards(run, given)),
     ]
 
 
@@ -277,11 +277,11 @@ def _program(config: RunConfig, given: Mapping[str, str]) -> str:
     return f"import logtrick as lt\n\n{made}lt.train({separator.join(arguments)})"
 
 
-def _go_on(path: str, given: Mapping[str, str]) -> str:
-    """From a terminal, or from Python where only that can make the environment or the policy."""
+def _afterwards(run: Run, given: Mapping[str, str]) -> str:
+    """How the run is evaluated and resumed."""
+    path = str(run.path)
     if not given:
-        return f"logtrick eval {shlex.quote(path)}\nlogtrick train --resume {shlex.quote(path)}"
-    policy = ", policy=policy" if "policy" in given else ""
+        return f"logtrick eval {shlex.quote(path)}\n{going_on(path, run.config)}"
+    loaded = f"{path!r}, policy=policy" if "policy" in given else repr(path)
     env = "env=env" if "env" in given else ""
-    also = f", {env}" if env else ""
-    return f"lt.load({path!r}{policy}).evaluate({env})\nlt.resume({path!r}{also}{policy})"
+    return f"lt.load({loaded}).evaluate({env})\n{going_on(path, run.config)}"

@@ -1,7 +1,6 @@
 """A run folder, opened for reading."""
 
 import functools
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +11,15 @@ from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import CheckpointError, ConfigError, RunError
 from logtrick.files import PathLike
 from logtrick.runs.config import Evaluation, RunConfig, env_settings, read_config
-from logtrick.runs.folder import BEST, EVALUATIONS, METRICS, POLICY, TIMINGS, model_template
+from logtrick.runs.folder import (
+    BEST,
+    EVALUATIONS,
+    METRICS,
+    POLICY,
+    TIMINGS,
+    going_on,
+    model_template,
+)
 from logtrick.runs.logs import read_jsonl
 from logtrick.runs.tree_files import read_arrays
 
@@ -87,8 +94,8 @@ class Run:
             stacked, _ = read_arrays(self.path / name, model_template(self.config, self._policy))
         except CheckpointError as error:
             raise CheckpointError(
-                f"{error} `logtrick train --resume {shlex.quote(str(self.path))}` writes it again, "
-                "from the latest checkpoint that is whole."
+                f"{error} `{going_on(self.path, self.config)}` writes it again, from the latest "
+                "checkpoint that is whole."
             ) from error
         return tuple(jax.tree.map(lambda x, s=s: x[s], stacked) for s in range(self.config.seeds))
 

@@ -19,6 +19,7 @@ from logtrick.envs import EnvSpec
 from logtrick.errors import ConfigError, NonFiniteError
 from logtrick.progress import Observer, Rows
 from logtrick.runs.config import RunConfig
+from logtrick.runs.folder import going_on
 from logtrick.runs.run import Run, has_reached
 from logtrick.training.callbacks import Callback, Visit
 from logtrick.training.interruption import stop_on_signal
@@ -36,7 +37,7 @@ class Interrupted(KeyboardInterrupt):
     """Training was asked to stop; it has finished what it was at and saved a checkpoint."""
 
     def __init__(self, run: Run, command: str | None = None) -> None:
-        command = command or f"logtrick train --resume {run.path}"
+        command = command or going_on(run.path, run.config)
         super().__init__(f"Interrupted; to go on: {command}")
         self.run = run
 

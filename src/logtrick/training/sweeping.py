@@ -24,7 +24,7 @@ from logtrick.files import (
 from logtrick.presets import env_id
 from logtrick.progress import Observer
 from logtrick.runs.config import CONFIG, RunConfig
-from logtrick.runs.folder import new_folder
+from logtrick.runs.folder import going_on, new_folder
 from logtrick.runs.run import Run
 from logtrick.runs.sweeps import SWEEP, Sweep
 from logtrick.training.entry import configure, finish, folder_name, observer
@@ -222,7 +222,7 @@ class Points:
             try:
                 finish(session.run(paths))
             except Interrupted as stopped:
-                command = f"logtrick sweep --resume {paths[0].parent}"
+                command = going_on(paths[0].parent, configs[0], what="sweep")
                 raise Interrupted(stopped.run, command) from None
             except NonFiniteError as error:  # of one point: side by side they stand still instead
                 self.watcher.note(f"{paths[0].name}: {error} The other points go on.")
