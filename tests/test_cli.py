@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -309,6 +310,15 @@ def test_flags_follow_the_algorithm(capfd):
     code, out, _ = run(capfd, "train", "--algo", "reinforce", "--help")
     assert "--clip-eps" not in out
     assert "--lambda" in out
+
+
+def test_help_shows_the_preset_of_the_environment(capfd):
+    rates = {}
+    for env in ((), ("hopper",)):
+        code, out, _ = run(capfd, "train", *env, "--help")
+        assert code == 0
+        rates[env] = re.search(r"at the start. \(default: (\S+)\)", out)[1]
+    assert rates == {(): "0.001", ("hopper",): "0.0003"}
 
 
 def test_the_installed_command_runs():

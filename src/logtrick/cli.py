@@ -100,11 +100,17 @@ def _discard_output() -> None:
 
 
 def _parse(arguments: list[str]) -> Any:
-    """Read the options; the preset of `train` depends on what else was said."""
-    options = _read(arguments, preset("", _algorithm_name(arguments)).algorithm)
+    """Read the options; the preset of `train` depends on what else was said, for its help too."""
+    default = preset("", _algorithm_name(arguments)).algorithm
+    told = arguments
+    if arguments[:1] == ["train"]:
+        told = [argument for argument in arguments if argument not in ("-h", "--help")]
+    options = _read(told, default)
     if not isinstance(options, Train):
         return options
-    if options.env and options.resume is None:
+    if not options.env or options.resume is not None:
+        _read(arguments, default)  # which ends here where help was asked for
+    else:
         chosen = preset(options.env, options.algo)
         options = _read(arguments, chosen.algorithm)
         if options.steps is None:

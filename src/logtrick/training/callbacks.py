@@ -37,7 +37,10 @@ class Visit:
 
     @functools.cached_property
     def models(self) -> tuple[Any, ...]:
-        """Policy and value function of each seed as they are now, the caller's to keep."""
+        """Policy and value function of each seed as they are now, the caller's to keep.
+
+        To be asked for during the call: when training goes on, its arrays are used up.
+        """
         return self._snapshot()
 
     def stop(self) -> None:
