@@ -11,7 +11,7 @@ import pytest
 
 import logtrick as lt
 from logtrick.cli import main
-from logtrick.training.session import Interrupted
+from logtrick.training.interruption import Interrupted
 
 SMALL = ["--num-envs", "4", "--num-steps", "32", "--minibatches", "2", "--hidden", "8"]
 

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 import logtrick as lt
 from logtrick import envs, errors
 from logtrick.evaluation import evaluate
-from logtrick.training.session import Interrupted
+from logtrick.training.interruption import Interrupted
 from small_runs import SMALL, digest, interrupt_at
 
 NORMALISED = dataclasses.replace(SMALL, observations="normalised", rewards="normalised")

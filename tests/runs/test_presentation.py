@@ -18,7 +18,7 @@ from logtrick.runs.config import RunConfig, env_settings
 from logtrick.runs.logs import AppendLog
 from logtrick.runs.presentation import write_run_report
 from logtrick.runs.summaries import run_summary, series, solved_at
-from logtrick.training.session import Interrupted
+from logtrick.training.interruption import Interrupted
 
 CONFIG = RunConfig(
     env="CartPole-v1",

@@ -8,7 +8,7 @@ import pytest
 import logtrick as lt
 from logtrick import errors
 from logtrick.runs.sweeps import Sweep
-from logtrick.training.session import Interrupted
+from logtrick.training.interruption import Interrupted
 from small_runs import SMALL, Watcher, digest, interrupt_at
 
 SPACE = {"learning_rate": lt.Range(1e-4, 1e-2, log=True), "hidden": [(4,), (8,)]}

@@ -14,7 +14,7 @@ from logtrick import errors
 from logtrick.algorithms.loop import Loop
 from logtrick.commands.sweep import read_values
 from logtrick.envs import resolve
-from logtrick.training.session import Interrupted
+from logtrick.training.interruption import Interrupted
 from logtrick.training.side_by_side import SideBySide, shape
 from logtrick.training.sweeping import Points
 from small_runs import SMALL, Watcher, digest, interrupt_at

@@ -7,7 +7,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 import logtrick as lt
 from logtrick import errors
-from logtrick.training.session import Interrupted
+from logtrick.training.interruption import Interrupted
 from small_runs import SMALL, interrupt_at
 
 

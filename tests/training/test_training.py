@@ -21,7 +21,7 @@ import pytest
 import logtrick as lt
 from logtrick import errors
 from logtrick.envs import CartPole
-from logtrick.training.session import Interrupted
+from logtrick.training.interruption import Interrupted
 from small_runs import SMALL, Watcher, digest, interrupt_at
 
 HERE = Path(__file__).parent

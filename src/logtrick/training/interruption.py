@@ -6,6 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from logtrick.runs.folder import going_on
+from logtrick.runs.run import Run
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop; it has finished what it was at and saved a checkpoint."""
+
+    def __init__(self, run: Run, command: str | None = None) -> None:
+        command = command or going_on(run.path, run.config)
+        super().__init__(f"Interrupted; to go on: {command}")
+        self.run = run
+
 
 @contextmanager
 def stop_on_signal() -> Iterator[threading.Event]:

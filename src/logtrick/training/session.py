@@ -19,10 +19,9 @@ from logtrick.envs import EnvSpec
 from logtrick.errors import ConfigError, NonFiniteError
 from logtrick.progress import Observer, Rows
 from logtrick.runs.config import RunConfig
-from logtrick.runs.folder import going_on
 from logtrick.runs.run import Run, has_reached
 from logtrick.training.callbacks import Callback, Visit
-from logtrick.training.interruption import stop_on_signal
+from logtrick.training.interruption import Interrupted, stop_on_signal
 from logtrick.training.recording import Recorder
 from logtrick.training.restoring import restore, resumption, save
 
@@ -31,15 +30,6 @@ VISIT_SECONDS = 0.25
 
 _EVALUATION = 0x6576616C
 """Keeps the seeds of evaluations apart from those of training ("eval" in ASCII)."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """Training was asked to stop; it has finished what it was at and saved a checkpoint."""
-
-    def __init__(self, run: Run, command: str | None = None) -> None:
-        command = command or going_on(run.path, run.config)
-        super().__init__(f"Interrupted; to go on: {command}")
-        self.run = run
 
 
 class Session:

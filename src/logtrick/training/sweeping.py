@@ -28,7 +28,8 @@ from logtrick.runs.folder import going_on, new_folder
 from logtrick.runs.run import Run
 from logtrick.runs.sweeps import SWEEP, Sweep
 from logtrick.training.entry import configure, finish, folder_name, observer
-from logtrick.training.session import Interrupted, Session
+from logtrick.training.interruption import Interrupted
+from logtrick.training.session import Session
 from logtrick.training.side_by_side import shape
 
 ON_ACCELERATORS = 64
