@@ -131,7 +131,9 @@ PROTOCOL = (
     "settings. Below what is published, and why: minatar-asterix-ppo has PureJaxRL's perceptron "
     "(2 × 64 units, a rate of 5e-3 to 0) beside gymnax-blines' (2 × 256, 5e-4 constant), and "
     "convolutions, the preset, pass both; pong-ppo has a seventeenth of the steps, and for so few "
-    "a rate of 1e-3 that does not fall."
+    "a rate of 1e-3 that does not fall; an episode of reachereasy-ppo pays about 980 or hardly "
+    "anything, so that the mean of a hundred has a standard error of 45, and CleanRL's own script "
+    "(with dm_control 1.0.50, 1 M, 3 seeds) came to 564.54 ± 78.91 on this machine."
 )
 
 
