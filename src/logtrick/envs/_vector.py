@@ -75,6 +75,7 @@ def reset(vector: Vector, seed: Any, options: Any, timeout: float) -> Any:
         if isinstance(vector, AsyncVectorEnv):
             vector.reset_async(seed=seed, options=options)
             return vector.reset_wait(timeout)
+        CLOCK.look_again()
         return CLOCK.run(lambda: vector.reset(seed=seed, options=options), timeout)
 
     obs, infos = _guarded(vector, call, 2, timeout)
