@@ -46,11 +46,11 @@ class AlarmClock:
         """What `call` returns; raises `TimedOut` inside it if it takes too long."""
         if not _here() or not self._ours():
             return call()
-        self._heard, self._seconds = self._answers, seconds
         before = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
         if before[0]:  # somebody else's: it goes on
             signal.setitimer(signal.ITIMER_REAL, *before)
             return call()
+        self._heard, self._seconds = self._answers, seconds
         try:
             return call()
         finally:
