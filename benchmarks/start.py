@@ -31,7 +31,7 @@ def train(cache: str) -> dict[str, float]:
     """Seconds until solved and until the end, of `logtrick train CartPole-v1`."""
     environment = {**os.environ, "XDG_CACHE_HOME": cache}
     with tempfile.TemporaryDirectory() as out:
-        command = [sys.executable, "-m", "logtrick.cli", "train", "CartPole-v1", "--out", out]
+        command = [sys.executable, "-m", "logtrick", "train", "CartPole-v1", "--out", out]
         begin, solved = time.perf_counter(), None
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -68,7 +68,7 @@ def main() -> None:
                     note(f"train CartPole-v1, {kind}, {name}", seconds)
         note(
             "logtrick --help",
-            timed([sys.executable, "-m", "logtrick.cli", "--help"]),
+            timed([sys.executable, "-m", "logtrick", "--help"]),
         )
         note("import logtrick", timed([sys.executable, "-c", "import logtrick"]))
     rows = [

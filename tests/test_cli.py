@@ -323,7 +323,7 @@ def test_help_shows_the_preset_of_the_environment(capfd):
 
 def test_the_installed_command_runs():
     result = subprocess.run(
-        [sys.executable, "-m", "logtrick.cli", "--help"], capture_output=True, text=True
+        [sys.executable, "-m", "logtrick", "--help"], capture_output=True, text=True
     )
     assert result.returncode == 0
     for command in ("train", "eval", "report", "solve", "envs"):
@@ -332,7 +332,7 @@ def test_the_installed_command_runs():
 
 def installed(*arguments, **more):
     """One command in a process of its own."""
-    command = [sys.executable, "-m", "logtrick.cli", *arguments]
+    command = [sys.executable, "-m", "logtrick", *arguments]
     return subprocess.run(command, capture_output=True, text=True, **more)
 
 
@@ -346,20 +346,20 @@ def test_a_terminal_without_our_letters_gets_question_marks(arguments):
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
-    shell = f"set -o pipefail; {sys.executable} -m logtrick.cli envs | true"
+    shell = f"set -o pipefail; {sys.executable} -m logtrick envs | true"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_without_an_output_nothing_fails():
-    shell = f"{sys.executable} -m logtrick.cli presets hopper >&-"
+    shell = f"{sys.executable} -m logtrick presets hopper >&-"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("arguments", ["envs", "presets --json"])
 def test_output_that_finds_no_room_is_told_in_one_line(arguments):
-    shell = f"{sys.executable} -m logtrick.cli {arguments} > /dev/full"
+    shell = f"{sys.executable} -m logtrick {arguments} > /dev/full"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True)
     assert done.stderr == "error: the output cannot be written: No space left on device\n"
     assert done.returncode == 2

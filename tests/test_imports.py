@@ -31,7 +31,7 @@ LAYERS = [
     {"policy_files", "solving", "grid_figures", "solution_report"},
     {"lessons"},
     {"commands"},
-    {"cli"},
+    {"cli", "__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 HEAVY = ("jax", "matplotlib", "gymnasium", "numba", "scipy", "equinox", "optax", "torch", "gymnax")

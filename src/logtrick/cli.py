@@ -166,7 +166,3 @@ def _say(message: str, **how: str) -> None:
     from logtrick.terminal import console, say
 
     say(console(stderr=True), message, **how)
-
-
-if __name__ == "__main__":
-    main()

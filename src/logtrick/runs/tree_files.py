@@ -42,8 +42,10 @@ def made_by() -> dict[str, Any]:
     import jax.numpy as jnp
 
     import logtrick
+    from logtrick.programs import run_where_called
 
-    device = jax.devices()[0]
+    run_where_called()
+    device = jax.devices()[0]  # JAX begins here
     return {
         "logtrick": logtrick.__version__,
         "jax": jax.__version__,

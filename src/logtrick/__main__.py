@@ -1,0 +1,6 @@
+"""`python -m logtrick`: the command line."""
+
+from logtrick.cli import main
+
+if __name__ == "__main__":
+    main()
