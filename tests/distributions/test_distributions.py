@@ -14,6 +14,7 @@ from logtrick.distributions import (
     MultiCategorical,
     Normal,
     Product,
+    Reshaped,
     TanhNormal,
     masked,
 )
@@ -97,6 +98,10 @@ def every_kind():
         for name, (make, *both) in kinds.items()
     }
     parts = ("masked", "tanh_normal", "multi")
+    for shape in ((2, 1), (1, 1, 2)):
+        made[f"reshaped{len(shape)}"] = tuple(Reshaped(d, shape) for d in made["beta"])
+    one = Normal(jnp.array([0.3]), jnp.array([-0.4]))
+    made["scalar"] = (Reshaped(one, ()), Reshaped(Normal(jnp.zeros(1), jnp.zeros(1)), ()))
     made["product"] = tuple(Product({k: made[k][i] for k in parts}) for i in (0, 1))
     return made
 
@@ -217,6 +222,15 @@ def test_a_product_adds_up_and_keeps_its_structure():
     pair = Product((Normal(jnp.zeros(1), jnp.zeros(1)), Normal(jnp.zeros(1), jnp.zeros(1))))
     a, b = jax.vmap(pair.sample)(jax.random.split(jax.random.key(0), 10_000))
     assert abs(np.corrcoef(a[:, 0], b[:, 0])[0, 1]) < 6 / 100
+
+
+def test_reshaped_actions_are_the_same_numbers_in_a_row():
+    flat = Normal(jnp.arange(6.0).reshape(1, 6), jnp.zeros((1, 6)))
+    board, key = Reshaped(flat, (2, 3)), jax.random.key(0)
+    np.testing.assert_array_equal(board.mode, [[[0, 1, 2], [3, 4, 5]]])
+    drawn = board.sample(key)
+    np.testing.assert_array_equal(drawn, flat.sample(key).reshape(1, 2, 3))
+    np.testing.assert_array_equal(board.log_prob(drawn), flat.log_prob(drawn.reshape(1, 6)))
 
 
 @pytest.mark.parametrize("name", KINDS)

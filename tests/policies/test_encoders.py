@@ -7,7 +7,7 @@ import pytest
 import scipy.signal
 from gymnasium import spaces
 
-from logtrick.distributions import Beta, MultiCategorical, Normal, Product, TanhNormal
+from logtrick.distributions import Beta, MultiCategorical, Normal, Product, Reshaped, TanhNormal
 from logtrick.errors import ConfigError, SpaceError
 from logtrick.policies import MLPPolicy
 from logtrick.policies.encoders import Convolution, encoder
@@ -120,6 +120,10 @@ def test_convolutions_learn():
         (spaces.MultiDiscrete([2, 4]), "normal", MultiCategorical, 6),
         (spaces.MultiBinary(2), "normal", MultiCategorical, 4),
         (spaces.Dict({"a": spaces.Discrete(2), "b": BOX}), "beta", Product, 8),
+        (spaces.Box(-2, 2, (2, 3)), "beta", Reshaped, 12),
+        (spaces.Box(-2, 2, ()), "tanh_normal", Reshaped, 1),
+        (spaces.MultiDiscrete([[2, 4], [3, 2]]), "normal", Reshaped, 11),
+        (spaces.MultiBinary((2, 3)), "normal", Reshaped, 12),
     ],
 )
 def test_the_action_space_picks_the_distribution(actions, distribution, kind, width):
@@ -138,6 +142,10 @@ def test_masks_reach_their_coordinates():
     mask = np.array([0, 1, 1, 0, 1])
     probs = policy({"x": np.zeros(3), "action_mask": mask}).coordinates.probs
     np.testing.assert_array_equal(probs > 0, [[False, True, False], [True, False, True]])
+    policy = MLPPolicy(space, spaces.MultiDiscrete([[2], [3]]), hidden=(4,))
+    board = policy({"x": np.zeros(3), "action_mask": mask})
+    np.testing.assert_array_equal(board.flat.coordinates.probs > 0, probs > 0)
+    assert board.mode.shape == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,8 @@ def test_value_table():
     ("observations", "actions", "match"),
     [
         (spaces.Sequence(BOX), spaces.Discrete(2), "TransformObservation"),
-        (BOX, spaces.MultiDiscrete([[2, 2]]), "Actions in MultiDiscrete"),
-        (BOX, spaces.Box(-1, 1, (2, 2)), "with one axis"),
+        (BOX, spaces.MultiDiscrete([2, 2], start=[1, 1]), "Actions in MultiDiscrete"),
+        (BOX, spaces.Box(-1, 1, (2,), np.int32), "Actions in Box"),
         (BOX, spaces.Dict({}), "no part"),
         (BOX, spaces.Tuple([]), "no part"),
         (BOX, spaces.Box(-1, 1, (0,)), "no part"),

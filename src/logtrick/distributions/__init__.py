@@ -1,13 +1,14 @@
 """Action distributions: sample, log_prob, entropy, kl, and the mode.
 
 A policy returns one of these. Leading axes are batch axes, as the arrays that define the
-distribution have them; the last axis belongs to the action.
+distribution have them; the last axis belongs to the action, or the last few in `Reshaped`.
 """
 
 from logtrick.distributions._base import Distribution
 from logtrick.distributions._continuous import Beta, Normal, TanhNormal
 from logtrick.distributions._discrete import Categorical, MultiCategorical, masked
 from logtrick.distributions._product import Product
+from logtrick.distributions._reshaped import Reshaped
 
 __all__ = [
     "Beta",
@@ -16,6 +17,7 @@ __all__ = [
     "MultiCategorical",
     "Normal",
     "Product",
+    "Reshaped",
     "TanhNormal",
     "masked",
 ]

@@ -7,6 +7,9 @@
 | MultiBinary    | `MultiCategorical` with two choices in each coordinate                   |
 | Box            | `Normal`, `TanhNormal` or `Beta`, as the caller says                     |
 | Dict, Tuple    | `Product` of the parts; masks for some or all parts, under their keys    |
+
+Where such an action has another number of axes than one, the same, `Reshaped`; its coordinates are
+counted row after row.
 """
 
 import abc
@@ -27,6 +30,7 @@ from logtrick.distributions import (
     MultiCategorical,
     Normal,
     Product,
+    Reshaped,
     TanhNormal,
     masked,
 )
@@ -117,6 +121,21 @@ class BetaHead(Head):
         return Beta(alpha, beta, self.low, self.high)
 
 
+class ReshapedHead(Head):
+    """Actions with another number of axes than one."""
+
+    flat: Head
+    shape: tuple[int, ...] = eqx.field(static=True)
+    width: int = eqx.field(static=True)
+
+    def __init__(self, flat: Head, shape: tuple[int, ...]) -> None:
+        self.flat, self.shape, self.width = flat, shape, flat.width
+
+    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Reshaped:
+        """A `Reshaped`."""
+        return Reshaped(self.flat(outputs, mask), self.shape)
+
+
 class ProductHead(Head):
     """A head for each part of a Dict or Tuple action."""
 
@@ -168,21 +187,25 @@ def head(
     match actions:
         case spaces.Discrete(n=n):
             return DiscreteHead(int(n))
-        case spaces.MultiDiscrete(nvec=nvec) if nvec.ndim == 1 and not np.any(actions.start):
-            return MultiDiscreteHead(tuple(nvec.tolist()))
-        case spaces.MultiBinary(shape=(n,)):
-            return MultiDiscreteHead((2,) * n)
-        case spaces.Box(shape=(_,)) if np.issubdtype(actions.dtype, np.floating):
-            return _box_head(actions, distribution)
+        case spaces.MultiDiscrete(nvec=nvec) if not np.any(actions.start):
+            return _in_shape(MultiDiscreteHead(tuple(nvec.ravel().tolist())), nvec.shape)
+        case spaces.MultiBinary(shape=shape):
+            return _in_shape(MultiDiscreteHead((2,) * math.prod(shape)), shape)
+        case spaces.Box(shape=shape) if np.issubdtype(actions.dtype, np.floating):
+            return _in_shape(_box_head(actions, distribution), shape)
         case spaces.Dict():
             return _product(list(actions.items()), distribution)
         case spaces.Tuple():
             return _product(list(enumerate(actions)), distribution)
     raise SpaceError(
         f"Actions in {actions} cannot be served: Discrete spaces can be, MultiDiscrete (from 0), "
-        "MultiBinary and Box spaces (of floats) with one axis, and Dict and Tuple spaces of them. "
-        "Wrap the environment (gymnasium.wrappers.TransformAction, say)."
+        "MultiBinary and Box spaces (of floats), and Dict and Tuple spaces of them. Wrap the "
+        "environment (gymnasium.wrappers.TransformAction, say)."
     )
+
+
+def _in_shape(flat: Head, shape: tuple[int, ...]) -> Head:
+    return flat if len(shape) == 1 else ReshapedHead(flat, shape)
 
 
 def _is_empty(space: spaces.Space[Any] | None) -> bool:
@@ -192,7 +215,7 @@ def _is_empty(space: spaces.Space[Any] | None) -> bool:
 
 
 def _box_head(space: spaces.Box, distribution: str) -> Head:
-    low, high = (tuple(map(float, bound)) for bound in (space.low, space.high))
+    low, high = (tuple(map(float, bound.ravel())) for bound in (space.low, space.high))
     if distribution == "normal":
         return NormalHead(len(low))
     if not all(map(math.isfinite, low + high)):

@@ -15,7 +15,7 @@ import jax
 from gymnasium import spaces
 
 from logtrick import extras
-from logtrick.distributions import Distribution, Product
+from logtrick.distributions import Distribution, Product, Reshaped
 from logtrick.envs.spaces import in_words, over_leaves, space_to_dict
 from logtrick.errors import RunError
 from logtrick.files import PathLike, one_line_cause, write_bytes_atomic, write_json_atomic
@@ -107,6 +107,8 @@ def _lowered(act: Callable[..., Any], row: list[Any]) -> bytes:
 
 def _kinds(distribution: Distribution) -> Any:
     """Its class; of a product, that of each part."""
+    if isinstance(distribution, Reshaped):
+        return _kinds(distribution.flat)
     if not isinstance(distribution, Product):
         return type(distribution).__name__
     return jax.tree.map(_kinds, distribution.parts, is_leaf=lambda x: isinstance(x, Distribution))
