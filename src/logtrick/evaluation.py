@@ -13,12 +13,12 @@ from logtrick.acting import HostActor
 from logtrick.algorithms.loop import episode_steps
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec, Workers
-from logtrick.errors import ConfigError
 from logtrick.host_rollouts import HostRollout
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import initial_carry
 from logtrick.programs import Programs
 from logtrick.rollouts import rollout
+from logtrick.validation import checked_whole
 
 HOST_ROWS = 16
 """Host environments that are stepped side by side, at most."""
@@ -50,9 +50,8 @@ class Evaluator:
         max_steps: int | None = None,
         workers: Workers = "sync",
     ) -> None:
-        check_whole(1, episodes=episodes, max_steps=max_steps)
-        self.episodes, self.greedy = episodes, greedy
-        self.limit = max_steps or episode_steps(spec)
+        self.episodes, self.greedy = checked_whole("episodes", episodes, 1), greedy
+        self.limit = step_limit(spec, max_steps)
         rows = spec.num_envs or min(episodes, HOST_ROWS)
         self.envs = spec.build(rows, workers=workers)
         self._static: Any = None
@@ -132,11 +131,9 @@ class Evaluator:
         return np.array(returns[: self.episodes]), np.array(lengths[: self.episodes])
 
 
-def check_whole(least: int, **numbers: Any) -> None:
-    """Refuse what is no whole number from `least` to 2^63 − 1; None is what was not given."""
-    for name, value in numbers.items():
-        if value is not None and (type(value) is not int or not least <= value < 2**63):
-            raise ConfigError(f"{name}={value!r}; it must be a whole number, at least {least}.")
+def step_limit(spec: EnvSpec, max_steps: int | None) -> int:
+    """Steps after which an episode is cut: `max_steps` where it was given."""
+    return episode_steps(spec) if max_steps is None else checked_whole("max_steps", max_steps, 1)
 
 
 def evaluate(
@@ -153,6 +150,6 @@ def evaluate(
     Returns:
         (undiscounted returns, lengths), both [models, episodes].
     """
-    check_whole(0, seed=seed)
+    seed = checked_whole("seed", seed, 0)
     with Evaluator(spec, episodes, greedy=greedy, max_steps=max_steps) as evaluator:
         return evaluator.play(models, seed)

@@ -19,18 +19,18 @@ import jax
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from logtrick.algorithms.loop import episode_steps
 from logtrick.envs.finite import FiniteMDPEnv
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec
 from logtrick.errors import EnvError, MissingExtraError, RunError
-from logtrick.evaluation import Evaluator, check_whole
+from logtrick.evaluation import Evaluator, step_limit
 from logtrick.files import PathLike, one_line_cause, write_bytes_atomic
 from logtrick.gridworlds import Gridworld, gridworld
 from logtrick.plots import COLORS
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import call, initial_carry
 from logtrick.rollouts import executable
+from logtrick.validation import checked_whole
 
 CELL = 32
 """Pixels of a grid's cell."""
@@ -116,9 +116,7 @@ def film(
         EnvError: this environment cannot be drawn.
         MissingExtraError: what draws it is not installed.
     """
-    check_whole(0, seed=seed)
-    check_whole(1, max_steps=max_steps)
-    limit = max_steps or episode_steps(spec)
+    seed, limit = checked_whole("seed", seed, 0), step_limit(spec, max_steps)
     with _drawing(spec, mode):
         if spec.kind == "host":
             return _film_on_host(model, spec, seed, greedy, limit, mode, env)

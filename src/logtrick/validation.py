@@ -1,6 +1,7 @@
 """Is this a Markov decision process? Each check names the state, action and outcome to look at."""
 
 import math
+import numbers
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,15 @@ def checked_gamma(gamma: Any) -> float:
     if not (number and 0 <= gamma <= 1):
         raise ConfigError(f"gamma is {gamma!r}; a discount factor lies in [0, 1]")
     return float(gamma)
+
+
+def checked_whole(name: str, value: Any, least: int) -> int:
+    """A whole number from `least` to 2^63 − 1, NumPy's or Python's, as Python's; or an error."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not (whole and least <= value < 2**63):
+        most = " and below 2^63" if whole and value >= 2**63 else ""
+        raise ConfigError(f"{name}={value!r}; it must be a whole number, at least {least}{most}.")
+    return int(value)
 
 
 def as_numbers(name: str, array: Any, dtype: Any) -> np.ndarray:

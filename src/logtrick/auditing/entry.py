@@ -17,6 +17,7 @@ from logtrick.mdp import FiniteMDP
 from logtrick.names import unknown_name
 from logtrick.policies.memory import has_memory
 from logtrick.psi.registry import ESTIMATORS, Estimator
+from logtrick.validation import checked_whole
 
 
 def audit(
@@ -97,12 +98,9 @@ def audit(
         The claims and their references are in `logtrick.psi.registry`; that dropping γ^t leaves no
         gradient at all: Nota and Thomas, arXiv 1906.07073.
     """
-    if batch_size < 1:
-        raise ConfigError(f"batch_size = {batch_size}; it must be at least 1")
-    if samples is not None and samples < 2:
-        raise ConfigError(f"samples = {samples}; a standard error needs at least 2")
-    if not 0 <= key < 2**63:
-        raise ConfigError(f"key = {key}; it must be a whole number, at least 0")
+    batch_size, key = checked_whole("batch_size", batch_size, 1), checked_whole("key", key, 0)
+    if samples is not None:
+        samples = checked_whole("samples", samples, 2)  # a standard error needs two
     if method not in METHODS:
         raise ConfigError(f"method = {method!r}; choose one of {', '.join(METHODS)}")
     told = _settings(

@@ -11,6 +11,7 @@ from logtrick.mdp import FiniteMDP
 from logtrick.names import unknown_name
 from logtrick.problems.token_rewards import ArrayVerifier, Tokens
 from logtrick.problems.tokens import MAX_ANSWERS, SequenceTask
+from logtrick.validation import checked_whole
 
 
 def sequences(
@@ -41,9 +42,7 @@ def make_task(name: str, length: int = 3) -> SequenceTask:
     builder = TASKS.get(name.replace("-", "_"))
     if builder is None:
         raise ConfigError(unknown_name("No sequence task is called", name, TASKS))
-    if type(length) is not int or length < 1:
-        raise ConfigError(f"{name}: length={length!r}; it must be a whole number, at least 1.")
-    return builder(length)
+    return builder(checked_whole(f"{name}: length", length, 1))
 
 
 def contains_zero(length: int = 3) -> SequenceTask:

@@ -23,6 +23,7 @@ from logtrick.problems.token_rewards import (
     padded,
     rewards_of,
 )
+from logtrick.validation import checked_whole
 
 OBSERVE = ("state", "tokens")
 """What may be observed of a sequence task."""
@@ -234,9 +235,7 @@ def _state_name(prompt: Tokens, prefix: Tokens) -> str:
 
 def _check(task: SequenceTask) -> None:
     for name, least in (("vocabulary", 2), ("limit", 1)):
-        value = getattr(task, name)
-        if type(value) is not int or value < least:
-            raise ConfigError(f"{name}={value!r}; it must be a whole number, at least {least}.")
+        checked_whole(name, getattr(task, name), least)
     tokens = range(task.vocabulary)
     if type(task.eos) is not int or task.eos not in tokens:
         raise ConfigError(

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from logtrick.envs.spaces import space_from_dict, space_to_dict
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError, LogtrickError, MissingExtraError, RunError
 from logtrick.files import read_regular
+from logtrick.validation import checked_whole
 
 FORMAT = 1
 _KINDS: dict[str, Any] = {
@@ -65,10 +65,8 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         for name in ("every", "episodes"):
-            if type(value := getattr(self, name)) is not int or value < 1:
-                raise ConfigError(
-                    f"evaluation: {name}={value!r}; it must be a whole number, at least 1."
-                )
+            whole = checked_whole(f"evaluation: {name}", getattr(self, name), 1)
+            object.__setattr__(self, name, whole)  # as Python's, which JSON can hold
         if self.stop_at is not None and not math.isfinite(self.stop_at):
             raise ConfigError(f"evaluation: stop_at={self.stop_at!r}; it must be a finite return.")
 
@@ -192,11 +190,10 @@ def read_config(path: Path) -> RunConfig:
 
 def check_sizes(steps: Any, seed: Any, seeds: Any) -> tuple[int, int, int]:
     """The three as Python's whole numbers; what cannot be trained is refused."""
-    for name, value, low in (("steps", steps, 1), ("seeds", seeds, 1), ("seed", seed, 0)):
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < low:
-            raise ConfigError(f"{name}={value!r}; it must be a whole number, at least {low}.")
+    steps, seeds = checked_whole("steps", steps, 1), checked_whole("seeds", seeds, 1)
+    seed = checked_whole("seed", seed, 0)
     if steps >= 2**32 - 2**24:
         raise ConfigError(f"steps={steps:,}; a run counts at most 4.2 billion transitions a seed.")
     if seed + seeds > 2**32:
         raise ConfigError(f"seed={seed} with seeds={seeds} goes beyond 2^32.")
-    return int(steps), int(seed), int(seeds)
+    return steps, seed, seeds

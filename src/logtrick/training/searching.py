@@ -31,6 +31,7 @@ from logtrick.training.sweeping import (
     new_sweep,
     points,
 )
+from logtrick.validation import checked_whole
 
 STUDY = "study.jsonl"
 
@@ -90,8 +91,7 @@ def search(
         ConfigError: a setting that cannot be meant.
     """
     extras.load("optuna", "tune")  # before anything is made
-    if type(trials) is not int or trials < 1:
-        raise ConfigError(f"trials={trials!r}; it must be a whole number, at least 1.")
+    trials = checked_whole("trials", trials, 1)
     values = {
         name: choices if isinstance(choices, Range) else listed(name, choices)
         for name, choices in check_varying(values).items()

@@ -31,6 +31,7 @@ from logtrick.training.entry import configure, finish, folder_name, observer
 from logtrick.training.interruption import Interrupted
 from logtrick.training.session import Session
 from logtrick.training.side_by_side import shape
+from logtrick.validation import checked_whole
 
 ON_ACCELERATORS = 64
 """Points that an accelerator trains side by side, at most, if nobody says otherwise."""
@@ -236,9 +237,7 @@ def check_at_once(at_once: int | None) -> int:
         import jax
 
         return 1 if jax.default_backend() == "cpu" else ON_ACCELERATORS
-    if type(at_once) is not int or at_once < 1:
-        raise ConfigError(f"at_once={at_once!r}; it must be a whole number, at least 1.")
-    return at_once
+    return checked_whole("at_once", at_once, 1)
 
 
 def _train_grid(found: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: float) -> None:
