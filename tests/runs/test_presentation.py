@@ -315,6 +315,25 @@ def test_rows_of_another_run_are_refused(tmp_path, line):
             read()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"seconds": "1"}',
+        '{"compile_seconds": null}',
+        '{"resumed": 3, "update": 1, "steps": 1, "made_by": {}}',
+        '{"resumed": "yesterday", "update": 1, "steps": 1, "made_by": {}}',
+        '{"resumed": "2026-01-01T00:00:00+00:00", "update": "1", "steps": 1, "made_by": {}}',
+        '{"resumed": "2026-01-01T00:00:00+00:00", "update": 1, "steps": 1}',
+    ],
+)
+def test_timings_that_somebody_changed_are_refused(tmp_path, line):
+    run = made(tmp_path)
+    with open(run.path / "timings.jsonl", "a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(errors.RunError, match=r"timings\.jsonl, line \d+ is no row of this run"):
+        write_run_report(run)
+
+
 def test_names_are_data(tmp_path):
     name = "<script>alert('x')</script>$x^{$"
     path = tmp_path / name.replace("/", "_")

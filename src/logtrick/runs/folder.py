@@ -1,7 +1,10 @@
 """What is in a run folder, by name, and how new folders and policies are written."""
 
+import datetime
 import itertools
+import numbers
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,19 @@ def write_policy(path: Path, config: RunConfig, params: Any) -> None:
         "action_space": space_to_dict(config.action_space),
     }
     write_json_atomic(path / DESCRIPTION, description)
+
+
+def is_timing(row: Mapping[str, Any]) -> bool:
+    """Whether a row of `timings.jsonl` is one of seconds, or tells of a resumption."""
+    seconds = [value for name, value in row.items() if name.endswith("seconds")]
+    if "resumed" not in row:
+        return all(isinstance(value, numbers.Real) for value in seconds)
+    try:
+        datetime.datetime.fromisoformat(row["resumed"])
+    except (TypeError, ValueError):
+        return False
+    counts = (row.get("update"), row.get("steps"))
+    return all(type(n) is int for n in counts) and isinstance(row.get("made_by"), Mapping)
 
 
 def going_on(path: PathLike, config: RunConfig | None = None, *, what: str = "train") -> str:

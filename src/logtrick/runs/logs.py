@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -132,17 +132,21 @@ def _without_nan(value: Any) -> Any:
     return value
 
 
-def read_jsonl(path: PathLike) -> list[dict[str, Any]]:
+def read_jsonl(
+    path: PathLike, is_row: Callable[[dict[str, Any]], object] = lambda row: True
+) -> list[dict[str, Any]]:
     """Read a log of JSON lines; a last line without its newline was torn by a kill and is left out.
 
     Args:
         path: The file.
+        is_row: Whether a row is one of this log; all are, unless it says otherwise.
 
     Returns:
         One dictionary a row; null is None.
 
     Raises:
-        RunError: The file is missing, or a line that is not the torn last one is no JSON object.
+        RunError: The file is missing, or a line that is not the torn last one is no JSON object
+            or no such row.
     """
     rows = []
     with one_line_cause(f"Could not read {path}"), open(path, "rb") as file:
@@ -155,5 +159,7 @@ def read_jsonl(path: PathLike) -> list[dict[str, Any]]:
                 raise RunError(f"{path}, line {number} is not JSON: {error}.") from error
             if not isinstance(row, dict):
                 raise RunError(f"{path}, line {number} is not a JSON object.")
+            if not is_row(row):
+                raise RunError(f"{path}, line {number} is no row of this run's.")
             rows.append(row)
     return rows

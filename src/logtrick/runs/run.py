@@ -18,6 +18,7 @@ from logtrick.runs.folder import (
     POLICY,
     TIMINGS,
     going_on,
+    is_timing,
     model_template,
 )
 from logtrick.runs.logs import read_jsonl
@@ -131,7 +132,7 @@ class Run:
     @property
     def timings(self) -> list[dict[str, Any]]:
         """Wall-clock of each stretch of training, and the moments at which it was resumed."""
-        return read_jsonl(self.path / TIMINGS)
+        return read_jsonl(self.path / TIMINGS, is_timing)
 
     @property
     def resumptions(self) -> list[dict[str, Any]]:
@@ -145,13 +146,13 @@ class Run:
 
     def _rows(self, name: str, *counts: str) -> list[dict[str, Any]]:
         """The rows of a log, each of one of the run's seeds, with its steps and other counts."""
-        rows = read_jsonl(self.path / name)
         seeds = range(self.config.seed, self.config.seed + self.config.seeds)
-        for number, row in enumerate(rows, start=1):
+
+        def is_row(row: dict[str, Any]) -> bool:
             whole = all(type(row.get(count)) is int for count in ("seed", "steps", *counts))
-            if not whole or row["seed"] not in seeds:
-                raise RunError(f"{self.path / name}, line {number} is no row of this run's.")
-        return rows
+            return whole and row["seed"] in seeds
+
+        return read_jsonl(self.path / name, is_row)
 
     @property
     def stopped_early(self) -> bool:
