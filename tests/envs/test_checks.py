@@ -391,3 +391,103 @@ def test_what_no_policy_serves_is_refused():
         lt.check_env("gym:tabular/CliffWalking-v0")
     with pytest.raises(ConfigError, match="steps is 0"):
         lt.check_env("CartPole-v1", steps=0)
+
+
+@dataclass(frozen=True)
+class Parts(TwoState):
+    """Shows two parts; the mask allows action 0 in state 0, and action 1 in state 1."""
+
+    id: ClassVar[str] = "Parts"
+    fault: str = ""
+
+    @property
+    def observation_space(self):
+        seen = spaces.Tuple([spaces.Discrete(2), spaces.Box(0, 1, (2,))])
+        return spaces.Dict(
+            {"seen": seen, "action_mask": spaces.Dict({"to": spaces.MultiBinary(2)})}
+        )
+
+    @property
+    def action_space(self):
+        return spaces.Dict({"to": spaces.Discrete(2), "by": spaces.Box(-1, 1, (2, 2))})
+
+    def reset(self, key):
+        state, obs = super().reset(key)
+        return state, self.parts(state, obs)
+
+    def step(self, key, state, action):
+        allowed = action["to"] == state.place
+        step = super().step(key, state, action["to"])
+        obs = self.parts(step.state, step.obs)
+        if self.fault == "wide":
+            obs["seen"] = (obs["seen"][0], step.obs * 1.5)
+        if self.fault == "nan":
+            obs["seen"] = (obs["seen"][0], jnp.where(step.state.steps == 2, jnp.nan, step.obs))
+        reward = jnp.where(allowed & jnp.all(jnp.abs(action["by"]) <= 1), step.reward, jnp.nan)
+        return step._replace(obs=obs, reward=reward)
+
+    def parts(self, state, obs):
+        mask = {"to": jnp.arange(2) == state.place}
+        shown = {"seen": (state.place, obs), "action_mask": mask}
+        match self.fault:
+            case "lacks":
+                del shown["seen"]
+            case "more":
+                shown["more"] = obs
+            case "shape":
+                shown["seen"] = (state.place, obs[:1])
+        return shown
+
+
+class GymParts(gymnasium.Env):
+    """The same on the host."""
+
+    observation_space, action_space = Parts().observation_space, Parts().action_space
+    drift, total = 0.0, 0.0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.place, self.t = int(self.np_random.integers(2)), 0
+        return self.shown(), {}
+
+    def step(self, action):
+        assert action["to"] == self.place
+        assert self.action_space["by"].contains(action["by"])
+        self.place, self.t = int(self.np_random.integers(2)), self.t + 1
+        type(self).total += self.drift
+        return self.shown(), 0.0, self.t == 5, False, {}
+
+    def shown(self):
+        mask = {"to": (np.arange(2) == self.place).astype(np.int8)}
+        box = np.full(2, self.total, np.float32)
+        return {"seen": (self.place, box), "action_mask": mask}
+
+
+def test_parts_are_checked_each_and_masks_are_kept_to():
+    """Both environments fail at the first action that their mask does not allow."""
+    report = lt.check_env(Parts(), steps=200)
+    assert report.unseen == ()
+    assert "observations stay in their space" in report.passed
+    for env in (GymParts, SyncVectorEnv([GymParts] * 3, autoreset_mode=AutoresetMode.NEXT_STEP)):
+        assert "observations stay in their space" in lt.check_env(env, steps=200).passed
+
+
+@pytest.mark.parametrize(
+    ("fault", "match"),
+    [
+        ("wide", r"the next observation\['seen'\]\[1\]\[\d\] is 1.5, outside \[0, 1\]"),
+        ("nan", r"step 1: the observation is \{.*nan"),
+        ("lacks", "the observation lacks parts of its space Dict"),
+        ("more", "the observation has parts that its space .* lacks"),
+        ("shape", r"the observation\['seen'\]\[1\] is float32\[1\]; its space is Box"),
+    ],
+)
+def test_faults_in_a_part_are_named(fault, match):
+    with pytest.raises(EnvError, match=match):
+        lt.check_env(Parts(fault=fault), steps=200)
+
+
+def test_a_part_that_no_seed_governs_is_named():
+    drifting = type("Drifting", (GymParts,), {"drift": 1e-4})
+    with pytest.raises(EnvError, match=r"obs was \{.*and with the same seed and actions \{"):
+        lt.check_env(drifting, steps=200)

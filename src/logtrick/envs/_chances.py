@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array
 from scipy import stats
 
 from logtrick.errors import EnvError
@@ -17,7 +16,7 @@ DRAWS, PLACES = 4000, 8
 FALSE_ALARM = 1e-6
 
 
-def check_chances(env: Any, states: Any, actions: Array, ended: np.ndarray, seed: int) -> str:
+def check_chances(env: Any, states: Any, actions: np.ndarray, ended: np.ndarray, seed: int) -> str:
     """Compare what an environment counts with what it samples.
 
     Args:

@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import PyTree
 
 from logtrick.envs._chances import check_chances
-from logtrick.envs._drive import Rows, drive_device
+from logtrick.envs._drive import Rows, at, chooser, drive_device, numbers
 from logtrick.envs.protocol import DeviceEnv, Enumerable, Step
-from logtrick.envs.spaces import last_numbers
+from logtrick.envs.spaces import last_numbers, named_parts
 from logtrick.errors import EnvError
 
 
@@ -23,24 +23,24 @@ class Tally:
     unseen: list[str] = field(default_factory=list)
 
 
-def check_device(env: DeviceEnv, actions: Array, seed: int, tally: Tally) -> Rows:
+def check_device(env: DeviceEnv, actions: PyTree, seed: int, tally: Tally) -> Rows:
     """Traced, pure, finite, honest at the ends: else an `EnvError`; what its steps showed."""
-    _check_signature(env, actions[0, 0], tally)
-    _check_pure(env, actions[:, 0], seed, tally)
+    _check_signature(env, at(actions, 0, 0), tally)
+    _check_pure(env, actions, seed, tally)
     rows, states = drive_device(env, actions, jax.random.key(seed))
-    for name, array in (("reward", rows.reward), ("observation", rows.next_obs)):
-        bad = ~np.isfinite(array.reshape(*array.shape[:2], -1)).all(axis=2)
+    for name, shown in (("reward", rows.reward), ("observation", rows.next_obs)):
+        bad = ~np.isfinite(numbers(shown, 2)).all(axis=2)
         if bad.any():
             t, row = np.argwhere(bad)[0]
-            raise EnvError(f"{env.id}, row {row}, step {t}: the {name} is {array[t, row]}.")
+            raise EnvError(f"{env.id}, row {row}, step {t}: the {name} is {at(shown, t, row)}.")
     tally.passed.append("rewards and observations are finite")
-    _check_true_ends(env, rows, states, actions, tally)
+    _check_true_ends(env, rows, states, tally)
     if isinstance(env, Enumerable):
-        tally.passed.append(check_chances(env, states, actions, rows.ended, seed))
+        tally.passed.append(check_chances(env, states, rows.action, rows.ended, seed))
     return rows
 
 
-def _check_signature(env: DeviceEnv, action: Array, tally: Tally) -> None:
+def _check_signature(env: DeviceEnv, action: PyTree, tally: Tally) -> None:
     key = jax.random.key(0)
     state, obs = _traced(env, "reset", env.reset, key)
     step = _traced(env, "step", env.step, key, state, action)
@@ -56,17 +56,32 @@ def _check_signature(env: DeviceEnv, action: Array, tally: Tally) -> None:
     tally.passed.append("the reward is a float, the flags are two separate bools")
     _check_same_leaves(env, "state", state, step.state)
     _check_same_leaves(env, "observation", obs, step.obs)
-    space = env.observation_space
-    if not isinstance(obs, jax.ShapeDtypeStruct):
-        raise EnvError(
-            f"{env.id}: the observation is a {type(obs).__name__}; its space is {space}."
-        )
-    whole = last_numbers(space) is not None
-    fits = obs.dtype.kind in "iub" if whole else obs.dtype == space.dtype
-    if obs.shape != space.shape or not fits:
-        got = f"{obs.dtype}{list(obs.shape)}"
-        raise EnvError(f"{env.id}: the observation is {got}; its space is {space}.")
+    _check_observation(env, obs)
     tally.passed.append("states and observations keep their structure, shapes and dtypes")
+
+
+def _check_observation(env: DeviceEnv, obs: Any) -> None:
+    """Is this what the space says? Shapes and dtypes are known, no values."""
+    try:
+        parts = list(named_parts(env.observation_space, obs))
+    except (KeyError, IndexError, TypeError) as error:
+        raise EnvError(
+            f"{env.id}: the observation lacks parts of its space {env.observation_space}."
+        ) from error
+    for name, space, part in parts:
+        if not isinstance(part, jax.ShapeDtypeStruct):
+            raise EnvError(
+                f"{env.id}: the observation{name} is a {type(part).__name__}; its space is {space}."
+            )
+        whole = last_numbers(space) is not None
+        fits = part.dtype.kind in "iub" if whole else part.dtype == space.dtype
+        if part.shape != space.shape or not fits:
+            got = f"{part.dtype}{list(part.shape)}"
+            raise EnvError(f"{env.id}: the observation{name} is {got}; its space is {space}.")
+    if len(parts) != len(jax.tree.leaves(obs)):
+        raise EnvError(
+            f"{env.id}: the observation has parts that its space {env.observation_space} lacks."
+        )
 
 
 def _traced(env: DeviceEnv, name: str, function: Any, *arguments: Any) -> Any:
@@ -93,16 +108,17 @@ def _check_same_leaves(env: DeviceEnv, name: str, first: Any, second: Any) -> No
             )
 
 
-def _check_pure(env: DeviceEnv, actions: Array, seed: int, tally: Tally) -> None:
+def _check_pure(env: DeviceEnv, actions: PyTree, seed: int, tally: Tally) -> None:
     """Compile everything twice: what Python remembers differs from one trace to the next."""
     key = jax.random.key(seed)
-    state, _ = _agreed(env, "reset", _traced_twice(env.reset), key)
-    steps = _traced_twice(env.step)
-    for t, action in enumerate(actions[:8]):
+    state, obs = _agreed(env, "reset", _traced_twice(env.reset), key)
+    steps, choose = _traced_twice(env.step), chooser(env.observation_space, env.action_space)
+    for t in range(min(8, len(jax.tree.leaves(actions)[0]))):
+        action = choose(jax.random.key(t), obs, at(actions, t, 0))
         step = _agreed(env, "step", steps, jax.random.fold_in(key, t), state, action)
         if step.terminated or step.truncated:
             break
-        state = step.state
+        state, obs = step.state, step.obs
     tally.passed.append("reset and step are pure: the same arguments give the same results")
 
 
@@ -118,7 +134,7 @@ def _traced_twice(function: Any) -> tuple[Any, Any]:
 def _agreed(env: DeviceEnv, name: str, functions: tuple[Any, Any], *arguments: Any) -> Any:
     first, second = (function(*arguments) for function in functions)
     for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
-        if not np.array_equal(_numbers(a), _numbers(b), equal_nan=True):
+        if not np.array_equal(_no_key(a), _no_key(b), equal_nan=True):
             raise EnvError(
                 f"{env.id}: {name} gave two results for the same arguments. All that changes must "
                 "be in the state, and all chance must come from the key."
@@ -126,13 +142,13 @@ def _agreed(env: DeviceEnv, name: str, functions: tuple[Any, Any], *arguments: A
     return first
 
 
-def _numbers(leaf: Any) -> np.ndarray:
-    """A leaf of a state, which may be a key."""
+def _no_key(leaf: Any) -> np.ndarray:
+    """A leaf of a state, which may be a key, as numbers."""
     is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
 
 
-def _check_true_ends(env: DeviceEnv, rows: Rows, states: Any, actions: Array, tally: Tally) -> None:
+def _check_true_ends(env: DeviceEnv, rows: Rows, states: Any, tally: Tally) -> None:
     """At an end `step` must not return what `reset` would.
 
     Two signs of an environment that resets itself: what it shows at ends depends on the key,
@@ -148,13 +164,14 @@ def _check_true_ends(env: DeviceEnv, rows: Rows, states: Any, actions: Array, ta
     others = last if last.any() else ~rows.ended
     step = jax.jit(jax.vmap(env.step, (0, None, None)))
     at_ends, elsewhere = (
-        [_depends_on_key(step, rows, states, actions, t, row) for t, row in np.argwhere(where)[:4]]
+        [_depends_on_key(step, rows, states, t, row) for t, row in np.argwhere(where)[:4]]
         for where in (rows.ended, others)
     )
-    starts = np.asarray(jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 16))[1])
+    starts = numbers(jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 16))[1], 1)
+    reached = numbers(rows.next_obs, 2)
     one_start = (starts == starts[0]).all()
-    always_start = (rows.next_obs[rows.ended] == starts[0]).all()
-    moves = (rows.next_obs[~rows.ended] != starts[0]).any()
+    always_start = (reached[rows.ended] == starts[0]).all()
+    moves = (reached[~rows.ended] != starts[0]).any()
     only_ends_vary = all(at_ends) and elsewhere and not any(elsewhere)
     if only_ends_vary or (one_start and always_start and moves):
         raise EnvError(
@@ -167,11 +184,10 @@ def _check_true_ends(env: DeviceEnv, rows: Rows, states: Any, actions: Array, ta
         tally.passed.append(check)
 
 
-def _depends_on_key(step: Any, rows: Rows, states: Any, actions: Array, t: Any, row: Any) -> bool:
+def _depends_on_key(step: Any, rows: Rows, states: Any, t: Any, row: Any) -> bool:
     """Whether another key would have shown another observation, the episode ending all the same."""
-    state = jax.tree.map(lambda leaf: leaf[t, row], states)
     keys = jax.random.split(jax.random.key(0), 16)
-    steps = step(keys, state, actions[t, row])
+    steps = step(keys, at(states, t, row), at(rows.action, t, row))
     same_flag = np.asarray(steps.terminated) == rows.terminated[t, row]
-    shown = np.asarray(steps.obs)[same_flag]
+    shown = numbers(steps.obs, 1)[same_flag]
     return bool((shown != shown[:1]).any())

@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
+from jaxtyping import PyTree
 
 from logtrick.envs._device_checks import Tally, check_device
-from logtrick.envs._drive import Rows, drive_host, random_actions
+from logtrick.envs._drive import Rows, at, drive_host, numbers, random_actions
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.registry import resolve
-from logtrick.envs.spaces import last_numbers
+from logtrick.envs.spaces import last_numbers, named_parts
 from logtrick.envs.spec import EnvSpec, trainable
 from logtrick.errors import ConfigError, EnvError, SpaceError
 
@@ -37,14 +39,14 @@ class EnvReport:
 
 
 def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
-    """Take random actions, and check what training relies on.
+    """Take random actions, those that its mask allows, and check what training relies on.
 
     A device environment must be traceable and pure, keep its shapes and dtypes, and return the
     state that it reached, also at an end, where it must not reset itself; where it counts its own
     chances (`envs.Enumerable`), what it samples must agree. A host environment must
     give the same episode again for the same seed and actions, where its kind allows to ask for
     that. Both must stay in their spaces, pay finite rewards, give two separate flags, and truncate,
-    not terminate, at their time limit.
+    not terminate, at their time limit. Each part of a Dict or Tuple is checked by itself.
 
     Args:
         env: An id, or whatever `envs.resolve` takes.
@@ -72,19 +74,13 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
             f"{spec.id}: from {spec.observation_space} to {spec.action_space}: policies serve no "
             "such spaces; see `logtrick.policies.encoders` and `logtrick.policies.heads`."
         )
-    for space in (spec.observation_space, spec.action_space):
-        if isinstance(space, spaces.Dict | spaces.Tuple):
-            raise SpaceError(
-                f"{spec.id}: check_env looks at single arrays only, and this is {space}. Check it "
-                "inside gymnasium.wrappers.FlattenObservation."
-            )
     num_envs = spec.num_envs or _ROWS
     length = -(-steps // num_envs)
     built = spec.build(num_envs)
     tally = Tally()
     actions = random_actions(spec.action_space, seed, length, num_envs)
     if isinstance(built, DeviceEnv):
-        rows = check_device(built, jnp.asarray(actions), seed, tally)
+        rows = check_device(built, jax.tree.map(jnp.asarray, actions), seed, tally)
     else:
         try:
             rows = _check_host(built, actions, seed, tally)
@@ -98,7 +94,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     return EnvReport(spec.id, spec.kind, seen, episodes, tuple(tally.passed), tuple(tally.unseen))
 
 
-def _check_host(envs: HostEnvs, actions: np.ndarray, seed: int, tally: Tally) -> Rows:
+def _check_host(envs: HostEnvs, actions: PyTree, seed: int, tally: Tally) -> Rows:
     """What the adapter does not check at every step that it takes."""
     rows = drive_host(envs, actions, seed)
     tally.passed.append("reset and step return what Gymnasium asks for, in shape and dtype")
@@ -109,32 +105,38 @@ def _check_host(envs: HostEnvs, actions: np.ndarray, seed: int, tally: Tally) ->
         return rows
     again = drive_host(envs, actions, seed)
     for name, first, second in zip(Rows._fields, rows, again, strict=True):
-        differ = (first != second).reshape(*first.shape[:2], -1).any(axis=2)
+        differ = (numbers(first, 2) != numbers(second, 2)).any(axis=2)
         if differ.any():
             t, row = np.argwhere(differ)[0]
+            was, now = at(first, t, row), at(second, t, row)
             raise EnvError(
-                f"{envs.id}, environment {row}, step {t}: {name} was {first[t, row]}, and with the "
-                f"same seed and actions {second[t, row]}. Draw all chance from self.np_random, and "
-                "call super().reset(seed=seed) in reset."
+                f"{envs.id}, environment {row}, step {t}: {name} was {was}, and with the same seed "
+                f"and actions {now}. Draw all chance from self.np_random, and call "
+                "super().reset(seed=seed) in reset."
             )
     tally.passed.append(check)
     return rows
 
 
 def _check_spaces(spec: EnvSpec, rows: Rows, tally: Tally) -> None:
-    low, high = _limits(spec.observation_space)
     for name, obs in (("next observation", rows.next_obs), ("observation", rows.obs)):
-        # What was computed in float32 may miss a bound by its rounding.
-        slack = 1e-5 * np.maximum(1.0, np.abs(obs))
-        outside = (obs + slack < low) | (obs - slack > high)
-        if outside.any():
-            t, row, *where = np.argwhere(outside)[0]
-            at = tuple(map(int, where))
-            raise EnvError(
-                f"{spec.id}, row {row}, step {t}: the {name}{list(at) or ''} is "
-                f"{obs[(t, row, *at)]}, outside [{low[at]:g}, {high[at]:g}]: widen the space."
-            )
+        for part, space, values in named_parts(spec.observation_space, obs):
+            _check_limits(spec.id, f"{name}{part}", space, values)
     tally.passed.append("observations stay in their space")
+
+
+def _check_limits(id: str, name: str, space: spaces.Space[Any], obs: np.ndarray) -> None:
+    low, high = _limits(space)
+    # What was computed in float32 may miss a bound by its rounding.
+    slack = 1e-5 * np.maximum(1.0, np.abs(obs))
+    outside = (obs + slack < low) | (obs - slack > high)
+    if outside.any():
+        t, row, *where = map(int, np.argwhere(outside)[0])
+        entry = tuple(where)
+        raise EnvError(
+            f"{id}, row {row}, step {t}: the {name}{where or ''} is {obs[(t, row, *entry)]}, "
+            f"outside [{low[entry]:g}, {high[entry]:g}]: widen the space."
+        )
 
 
 def _limits(space: spaces.Space[Any]) -> tuple[np.ndarray, np.ndarray]:

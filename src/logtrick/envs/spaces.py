@@ -1,6 +1,6 @@
 """Spaces as plain data, so that a policy can be loaded without its environment."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,27 @@ def over_leaves(function: Callable[..., Any], space: spaces.Space[Any], *values:
             parts = enumerate(space)
             return tuple(over_leaves(function, s, *(v[i] for v in values)) for i, s in parts)
     return function(space, *values)
+
+
+def named_parts(
+    space: spaces.Space[Any], values: Any, name: str = ""
+) -> Iterator[tuple[str, spaces.Space[Any], Any]]:
+    """Every part of Dict and Tuple spaces with its name, and the values' part there.
+
+    Example:
+        >>> pair = spaces.Dict({"seen": spaces.Tuple([spaces.Discrete(2)])})
+        >>> list(named_parts(pair, {"seen": (1,)}))
+        [("['seen'][0]", Discrete(2), 1)]
+    """
+    match space:
+        case spaces.Dict():
+            for key, part in space.items():
+                yield from named_parts(part, values[key], f"{name}[{key!r}]")
+        case spaces.Tuple():
+            for i, part in enumerate(space):
+                yield from named_parts(part, values[i], f"{name}[{i}]")
+        case _:
+            yield name, space, values
 
 
 def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:

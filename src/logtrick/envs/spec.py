@@ -100,10 +100,8 @@ def _is_seen(space: spaces.Space[Any]) -> bool:
 
 def _is_taken(space: spaces.Space[Any]) -> bool:
     if isinstance(space, spaces.Box):
-        return bool(np.issubdtype(space.dtype, np.floating)) and len(space.shape) == 1
-    if isinstance(space, spaces.MultiDiscrete | spaces.MultiBinary):
-        return len(space.shape) == 1
-    return isinstance(space, spaces.Discrete)
+        return bool(np.issubdtype(space.dtype, np.floating))
+    return isinstance(space, SINGLE)
 
 
 def from_zero(space: spaces.Space[Any]) -> spaces.Space[Any]:
