@@ -13,7 +13,7 @@ SOURCE = Path(lt.__file__).parent
 
 # Each layer may import from itself and from those before it, never from those after it.
 LAYERS = [
-    {"errors", "names", "terminal"},
+    {"errors", "names", "terminal", "dispatch"},
     {"distributions", "psi", "objectives", "statistics"},
     {"mdp", "mdp_arrays", "mdp_transforms", "graphs", "validation", "readers", "problems"},
     {"gridworlds"},

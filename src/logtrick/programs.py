@@ -1,6 +1,5 @@
 """Compiled programs by name, and functions over a leading axis of seeds."""
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -37,20 +36,6 @@ class Programs:
     def adopt(self, others: "Programs", *, but: str) -> None:
         """Take over all that `others` has compiled, but for one name."""
         self._compiled = {k: v for k, v in others._compiled.items() if k != but}
-
-
-def run_where_called() -> None:
-    """Let programs on the CPU run in the thread that calls them.
-
-    By default JAX hands them to a thread of its own. Where Python works between two calls, as a
-    host environment does, that thread has fallen asleep: to wake it takes several times as long as
-    a small policy's program, and what Python does next finds its caches cold. The numbers are the
-    same. A user who has set `JAX_CPU_ENABLE_ASYNC_DISPATCH` is obeyed.
-
-    JAX reads it once, when it begins: so this comes before whatever begins it for a run.
-    """
-    if "JAX_CPU_ENABLE_ASYNC_DISPATCH" not in os.environ:
-        jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 def over_seeds(

@@ -17,7 +17,6 @@ from logtrick.policies import MLPPolicy, MLPValue
 from logtrick.policies.actor_critic import ActorCritic, SharedActorCritic
 from logtrick.policies.memory import call, initial_carry
 from logtrick.policies.recurrent import RecurrentPolicy, RecurrentValue
-from logtrick.programs import run_where_called
 
 
 def build_model(
@@ -43,7 +42,6 @@ def build_model(
         ConfigError: the policy is none, or does not fit the algorithm.
         SpaceError: spaces that cannot be served.
     """
-    run_where_called()
     if policy is None:
         model = _networks(algorithm, observation_space, action_space, seed)
     else:

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import PyTree
 
+from logtrick.dispatch import run_where_called
 from logtrick.envs._device_checks import Tally, check_device
 from logtrick.envs._drive import Rows, at, drive_host, numbers, random_actions
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
@@ -68,6 +69,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     """
     if steps < 1:
         raise ConfigError(f"steps is {steps}, and at least 1 is needed.")
+    run_where_called()
     spec = resolve(env)
     if not trainable(spec.observation_space, spec.action_space):
         raise SpaceError(

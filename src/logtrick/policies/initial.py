@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from logtrick.dispatch import run_where_called
 from logtrick.errors import ConfigError
 
 HIDDEN_GAIN = math.sqrt(2)
@@ -15,6 +16,7 @@ HIDDEN_GAIN = math.sqrt(2)
 
 def generator(key: Any) -> np.random.Generator:
     """Initial weights are drawn by NumPy: compiling JAX's QR costs more than training CartPole."""
+    run_where_called()  # with its network a policy begins JAX
     if isinstance(key, jax.core.Tracer):
         raise ConfigError(
             "A module's key is host data: build modules outside jit and vmap, then stack their "

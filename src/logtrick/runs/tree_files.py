@@ -42,7 +42,7 @@ def made_by() -> dict[str, Any]:
     import jax.numpy as jnp
 
     import logtrick
-    from logtrick.programs import run_where_called
+    from logtrick.dispatch import run_where_called
 
     run_where_called()
     device = jax.devices()[0]  # JAX begins here
