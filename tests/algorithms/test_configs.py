@@ -20,6 +20,7 @@ from logtrick.errors import ConfigError
         ({"num_envs": -4}, "num_envs=-4"),
         ({"num_envs": 2.5}, "a whole number"),
         ({"num_envs": True}, "a whole number"),
+        ({"epochs": 2**31}, "below 2\\^31"),
         ({"num_steps": 0}, "num_steps=0"),
         ({"learning_rate": float("nan")}, "a finite number"),
         ({"learning_rate": 0.0}, "greater than 0"),

@@ -18,6 +18,7 @@ from logtrick.distributions import (
     TanhNormal,
     masked,
 )
+from logtrick.errors import ShapeError
 
 logits = st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=6)
 
@@ -231,6 +232,8 @@ def test_reshaped_actions_are_the_same_numbers_in_a_row():
     drawn = board.sample(key)
     np.testing.assert_array_equal(drawn, flat.sample(key).reshape(1, 2, 3))
     np.testing.assert_array_equal(board.log_prob(drawn), flat.log_prob(drawn.reshape(1, 6)))
+    with pytest.raises(ShapeError, match=r"6 numbers cannot be laid out in \(2, 2\)"):
+        _ = Reshaped(flat, (2, 2)).mode
 
 
 @pytest.mark.parametrize("name", KINDS)

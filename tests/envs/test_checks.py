@@ -389,7 +389,7 @@ def test_what_no_policy_serves_is_refused():
         lt.check_env(PairActions())
     with pytest.raises(SpaceError, match=r"Box\(0, 3, \(1,\), int32\)"):
         lt.check_env("gym:tabular/CliffWalking-v0")
-    with pytest.raises(ConfigError, match="steps is 0"):
+    with pytest.raises(ConfigError, match="steps=0"):
         lt.check_env("CartPole-v1", steps=0)
 
 
@@ -417,6 +417,7 @@ class Parts(TwoState):
 
     def step(self, key, state, action):
         allowed = action["to"] == state.place
+        allowed = allowed | (self.fault == "stuck")
         step = super().step(key, state, action["to"])
         obs = self.parts(step.state, step.obs)
         if self.fault == "wide":
@@ -434,6 +435,8 @@ class Parts(TwoState):
                 del shown["seen"]
             case "more":
                 shown["more"] = obs
+            case "stuck":
+                shown["action_mask"] = {"to": jnp.zeros(2, bool)}
             case "shape":
                 shown["seen"] = (state.place, obs[:1])
         return shown
@@ -477,6 +480,7 @@ def test_parts_are_checked_each_and_masks_are_kept_to():
     [
         ("wide", r"the next observation\['seen'\]\[1\]\[\d\] is 1.5, outside \[0, 1\]"),
         ("nan", r"step 1: the observation is \{.*nan"),
+        ("stuck", "step 0: its action_mask allows no action, yet the episode goes on"),
         ("lacks", "the observation lacks parts of its space Dict"),
         ("more", "the observation has parts that its space .* lacks"),
         ("shape", r"the observation\['seen'\]\[1\] is float32\[1\]; its space is Box"),
@@ -489,5 +493,14 @@ def test_faults_in_a_part_are_named(fault, match):
 
 def test_a_part_that_no_seed_governs_is_named():
     drifting = type("Drifting", (GymParts,), {"drift": 1e-4})
-    with pytest.raises(EnvError, match=r"obs was \{.*and with the same seed and actions \{"):
+    with pytest.raises(
+        EnvError, match=r"obs was \{.*and with the same seed and actions \{"
+    ) as told:
         lt.check_env(drifting, steps=200)
+    assert "keep nothing from one episode to the next" in str(told.value)
+
+
+@pytest.mark.parametrize("arguments", [{"steps": True}, {"seed": -1}])
+def test_numbers_of_steps_and_seeds_are_whole(arguments):
+    with pytest.raises(ConfigError, match="must be a whole number"):
+        lt.check_env("CartPole-v1", **arguments)

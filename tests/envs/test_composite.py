@@ -86,8 +86,13 @@ def test_parts_arrive_whole_and_shifted_to_zero(mode):
     ("fault", "match"),
     [
         (lambda obs: {"seen": obs["seen"]}, "lacks parts"),
-        (lambda obs: obs | {"seen": np.zeros(3, np.float32)}, r"shape \(3,\)"),
-        (lambda obs: obs | {"seen": np.full(2, np.nan, np.float32)}, "nan"),
+        (lambda obs: obs | {"seen": np.zeros(3, np.float32)}, r"\['seen'\] has shape \(3,\)"),
+        (lambda obs: obs | {"seen": np.full(2, np.nan, np.float32)}, r"\['seen'\] \[nan nan\]"),
+        (lambda obs: obs | {"room": 0}, r"\['room'\] 0 is not in Discrete\(3, start=1\)"),
+        (
+            lambda obs: obs | {"pair": (np.ones(2, np.int8), np.ones(3, int))},
+            r"\['pair'\]\[1\] has",
+        ),
         (lambda obs: obs | {"action_mask": {"go": np.zeros(3, np.int8)}}, "allows no action"),
     ],
 )

@@ -106,7 +106,7 @@ def test_a_discrete_observation_outside_its_space_is_refused():
 
     rows = envs.make(Escapes, 1)
     rows.reset(np.zeros(1, np.uint32), np.ones(1, bool))
-    with pytest.raises(EnvError, match="observation 5 is not in Discrete"):
+    with pytest.raises(EnvError, match=r"observation 10 is not in Discrete\(5, start=5\)"):
         rows.step(np.array([0]))
 
 
@@ -352,8 +352,8 @@ def test_what_cannot_be_made_is_told(make, error, text):
 @pytest.mark.parametrize(
     ("num_envs", "options", "text"),
     [
-        (0, {}, "num_envs is 0"),
-        (-1, {}, "num_envs is -1"),
+        (0, {}, "num_envs=0"),
+        (-1, {}, "num_envs=-1"),
         (1, {"timeout": 0.0}, "timeout is 0.0"),
         (1, {"timeout": float("nan")}, "timeout is nan"),
     ],

@@ -28,7 +28,7 @@ FATES = {
     "inf reward": "reward is inf",
     "reward beyond float32": r"reward is 1e\+300, which is no float32",
     "reward an array": r"reward has shape \(1,\)",
-    "reward none": "TypeError",
+    "reward none": "the reward is None and no number",
     "short obs": r"observation has shape \(1,\), its space \(3,\)",
     "integer obs": "observation has dtype int64, its space float32",
     "text obs": "observation has shape",

@@ -90,7 +90,7 @@ def test_resolving_builds_nothing_and_closes_what_it_looked_at():
         ("gym:Nope-v1", "^gym:Nope-v1: No environment is called 'Nope-v1'"),
         ("brux:ant", "'brux:ant': no ecosystem has this prefix. There are gym:, gymnax:"),
         ("a_module:Env-v0", "by a function that imports the module and makes it"),
-        ("object:MyEnv", "pass that object again"),
+        ("object:MyEnv", "pass it again"),
     ],
 )
 def test_unknown_ids_get_the_nearest_names(name, text):
@@ -180,6 +180,13 @@ def test_time_limits_are_found():
     assert envs.resolve(TwoStateGym).max_episode_steps is None
     shorter = gymnasium.make("CartPole-v1", max_episode_steps=9)
     assert envs.resolve(shorter).max_episode_steps == 9
+
+
+def test_a_specification_of_another_kind_says_nothing():
+    vector = gymnasium.vector.SyncVectorEnv([TwoStateGym] * 2)
+    vector.spec = object()  # as EnvPool's have
+    assert envs.resolve(vector).max_episode_steps is None
+    assert not envs.resolve(vector).build(2).replayable  # NEXT_STEP
 
 
 def test_nondeterministic_environments_are_not_replayable():

@@ -154,6 +154,7 @@ def test_masks_reach_their_coordinates():
         (spaces.MultiBinary(3), spaces.Discrete(4), "needs 4 entries"),
         (spaces.MultiBinary(2), spaces.MultiDiscrete([2, 3]), "needs 5 entries"),
         (spaces.MultiBinary(2), BOX, "Box actions have none"),
+        (spaces.Box(-np.inf, 0, (2,)), spaces.Discrete(2), "no summand of logits"),
         (spaces.MultiBinary(2), spaces.Dict({"a": spaces.Discrete(2)}), "a Dict of masks"),
         (
             spaces.Dict({"c": spaces.MultiBinary(2)}),

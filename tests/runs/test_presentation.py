@@ -320,6 +320,9 @@ def test_rows_of_another_run_are_refused(tmp_path, line):
     [
         '{"seconds": "1"}',
         '{"compile_seconds": null}',
+        '{"compile_seconds": 1e400}',
+        '{"seconds": NaN}',
+        '{"seconds": -1}',
         '{"resumed": 3, "update": 1, "steps": 1, "made_by": {}}',
         '{"resumed": "yesterday", "update": 1, "steps": 1, "made_by": {}}',
         '{"resumed": "2026-01-01T00:00:00+00:00", "update": "1", "steps": 1, "made_by": {}}',

@@ -18,6 +18,7 @@ ACTIONS = spaces.Dict(
         "turn": spaces.Box(-1, 1, ()),
         "piece": spaces.MultiDiscrete([[2, 3], [2, 2]]),
         "flags": spaces.MultiBinary((2, 2)),
+        "flag": spaces.MultiBinary(()),
     }
 )
 RIGHT = {"piece": [[1, 2], [0, 1]], "flags": [[1, 0], [0, 1]]}
@@ -35,7 +36,7 @@ class Board(gymnasium.Env):
 
     def step(self, action):
         for name, part in ACTIONS.items():
-            assert part.contains(np.asarray(action[name])), (name, action[name])
+            assert part.contains(action[name]), (name, action[name])
         error = np.square(action["board"] - self.shown).sum()
         error += np.square(action["turn"] - self.shown[0, 0])
         reward = sum(np.mean(action[name] == right) for name, right in RIGHT.items())

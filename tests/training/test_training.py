@@ -299,6 +299,40 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_made(
     assert not (tmp_path / "out").exists()
 
 
+WRONG_KINDS = """
+import logtrick as lt
+
+told = {"env": "CartPole-v1", "steps": 32, "out": "runs", "progress": False}
+for wrong in (
+    {"algorithm": lt.PPO},
+    {"evaluation": 100},
+    {"policy": lt.MLPPolicy},
+    {"callbacks": print},
+    {"callbacks": [3]},
+    {"checkpoint_seconds": "a"},
+    {"out": None},
+):
+    try:
+        lt.train(**{**told, **wrong})
+    except lt.errors.ConfigError as error:
+        print(error)
+"""
+
+
+def test_arguments_of_the_wrong_kind_are_named_before_anything_is_made(tmp_path):
+    """In a process of its own, without the types that the tests check."""
+    script = [sys.executable, "-c", WRONG_KINDS]
+    result = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
+    assert not result.stderr
+    for line, begin in zip(
+        result.stdout.splitlines(),
+        ("algorithm=", "evaluation=", "policy=", "callbacks=", "callbacks=", "checkpoint_", "out="),
+        strict=True,
+    ):
+        assert line.startswith(begin)
+    assert not list(tmp_path.iterdir())
+
+
 def test_output_folders_that_cannot_serve(tmp_path, trained):
     with pytest.raises(errors.RunError, match="is itself a run"):
         lt.train("CartPole-v1", SMALL, steps=128, out=trained.path, progress=False)

@@ -77,6 +77,7 @@ def check_ranges(algorithm: Any) -> None:
         value = getattr(algorithm, field.name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             require(field.name, math.isfinite(value), "a finite number")
+            require(field.name, type(value) is float or value < 2**31, "below 2^31")
             require(field.name, field.name not in _POSITIVE or value > 0, "greater than 0")
             require(field.name, field.name not in _NOT_NEGATIVE or value >= 0, "at least 0")
             require(field.name, field.name not in _UNIT_INTERVAL or 0 <= value <= 1, "in [0, 1]")

@@ -1,5 +1,7 @@
 """The policy and the value function that an algorithm's settings ask for."""
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -97,7 +99,7 @@ def _with_policy(
     """A user's policy beside the algorithm's value function."""
     module = policy
     if not isinstance(policy, eqx.Module) and callable(policy):
-        module = policy(observation_space, action_space, seed)
+        module = _made(policy, observation_space, action_space, seed)
     if not jax.tree.leaves(eqx.filter(module, eqx.is_inexact_array)):
         raise ConfigError(f"policy={module!r:.200} has no floating-point arrays to be trained.")
     if not hasattr(module, "state_value"):
@@ -124,6 +126,17 @@ def _with_policy(
             "made of whole sequences, one of each environment."
         )
     return module
+
+
+def _made(make: Callable[..., Any], *given: Any) -> Any:
+    try:
+        inspect.signature(make).bind(*given)
+    except TypeError as error:
+        raise ConfigError(
+            f"policy={make!r} cannot be called with (observation_space, action_space, seed): "
+            f"{error}. Pass a module, or a function of these three that makes one."
+        ) from error
+    return make(*given)
 
 
 def _fits(distribution: Distribution, mode: Any, space: spaces.Space[Any]) -> bool:

@@ -7,6 +7,7 @@ import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from logtrick.distributions._base import Distribution
+from logtrick.errors import ShapeError
 
 
 class Reshaped(Distribution):
@@ -54,4 +55,6 @@ class Reshaped(Distribution):
         return self.flat.kl(other.flat)
 
     def _in_shape(self, row: Array) -> Array:
+        if row.shape[-1] != math.prod(self.shape):
+            raise ShapeError(f"{row.shape[-1]} numbers cannot be laid out in {self.shape}.")
         return row.reshape(*row.shape[:-1], *self.shape)

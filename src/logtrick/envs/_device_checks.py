@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import PyTree
 
 from logtrick.envs._chances import check_chances
-from logtrick.envs._drive import Rows, at, chooser, drive_device, numbers
+from logtrick.envs._drive import Rows, at, chooser, drive_device, in_short, numbers
+from logtrick.envs._masks import without_actions
 from logtrick.envs.protocol import DeviceEnv, Enumerable, Step
 from logtrick.envs.spaces import last_numbers, named_parts
 from logtrick.errors import EnvError
@@ -32,12 +33,26 @@ def check_device(env: DeviceEnv, actions: PyTree, seed: int, tally: Tally) -> Ro
         bad = ~np.isfinite(numbers(shown, 2)).all(axis=2)
         if bad.any():
             t, row = np.argwhere(bad)[0]
-            raise EnvError(f"{env.id}, row {row}, step {t}: the {name} is {at(shown, t, row)}.")
+            seen = in_short(at(shown, t, row))
+            raise EnvError(f"{env.id}, row {row}, step {t}: the {name} is {seen}.")
     tally.passed.append("rewards and observations are finite")
+    _check_masks(env, rows)
     _check_true_ends(env, rows, states, tally)
     if isinstance(env, Enumerable):
         tally.passed.append(check_chances(env, states, rows.action, rows.ended, seed))
     return rows
+
+
+def _check_masks(env: DeviceEnv, rows: Rows) -> None:
+    length, num_envs = rows.valid.shape
+    obs = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rows.obs)
+    stuck = without_actions(env.observation_space, env.action_space, obs)
+    if stuck is not None and stuck.any():
+        t, row = np.argwhere(stuck.reshape(length, num_envs))[0]
+        raise EnvError(
+            f"{env.id}, row {row}, step {t}: its action_mask allows no action, yet the episode "
+            "goes on."
+        )
 
 
 def _check_signature(env: DeviceEnv, action: PyTree, tally: Tally) -> None:

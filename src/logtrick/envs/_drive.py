@@ -57,6 +57,12 @@ def numbers(tree: PyTree, axes: int) -> np.ndarray:
     return np.concatenate([leaf.reshape(*leaf.shape[:axes], -1) for leaf in leaves], axis=-1)
 
 
+def in_short(tree: PyTree) -> str:
+    """The arrays in words, the middle of large ones left out."""
+    with np.printoptions(threshold=20, edgeitems=2, precision=4):
+        return str(tree)
+
+
 def random_actions(space: spaces.Space[Any], seed: int, length: int, num_envs: int) -> PyTree:
     """[T, N, ...] random actions; the caller's space keeps its own generator."""
     batch = batch_space(copy.deepcopy(space), num_envs)

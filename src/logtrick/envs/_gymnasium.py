@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 from gymnasium import spaces
+from gymnasium.envs import registration
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
 
 from logtrick.envs import _vector
@@ -92,8 +93,10 @@ def from_instance(env: gymnasium.Env[Any, Any]) -> EnvSpec:
 def from_vector(vector: Vector) -> EnvSpec:
     """A vector environment that the caller made, and will close."""
     id = f"object:{type(vector.unwrapped).__name__}"
-    limit = vector.spec.max_episode_steps if vector.spec is not None else None
-    nondeterministic = vector.spec is not None and vector.spec.nondeterministic
+    # EnvPool's have a specification of another kind, which says nothing here.
+    known = vector.spec if isinstance(vector.spec, registration.EnvSpec) else None
+    limit = None if known is None else known.max_episode_steps
+    nondeterministic = known is not None and known.nondeterministic
 
     def build(num_envs: int, workers: Workers, timeout: float) -> VectorHostEnvs:
         return VectorHostEnvs(

@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 
 from logtrick.envs._alarm import CLOCK, TimedOut
-from logtrick.envs.spaces import over_leaves
+from logtrick.envs.spaces import named_parts, over_leaves
 
 FAILURE = "logtrick_failure"
 """Key of the `info` that carries what went wrong."""
@@ -30,6 +30,11 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         # Gymnasium writes the autoreset mode into this dictionary, which the class would share.
         self.metadata = dict(self.env.metadata)
         self._space = self.env.observation_space
+        taken: list[gymnasium.Space[Any]] = []
+        over_leaves(taken.append, self.env.action_space)
+        self._mends_actions = any(
+            part.shape == () and not isinstance(part, gymnasium.spaces.Discrete) for part in taken
+        )
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         """Start an episode; a failure is told in the info."""
@@ -49,6 +54,8 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         The environment's own info is dropped: to carry it costs time, and nothing here reads it.
         """
         try:
+            if self._mends_actions:
+                action = over_leaves(_as_declared, self.env.action_space, action)
             result = self.env.step(action)
             if not isinstance(result, tuple) or len(result) != 5:
                 expected = "(obs, reward, terminated, truncated, info)"
@@ -71,6 +78,10 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             return over_leaves(_part, self._space, obs)
         except (KeyError, IndexError, TypeError) as error:
             raise _Fault(f"the observation lacks parts of its space {self._space}") from error
+        except _Fault:
+            for name, space, part in named_parts(self._space, obs):
+                _part(space, part, name)  # again, for the name
+            raise
 
     def _blank(self) -> Any:
         return over_leaves(lambda space: np.zeros(space.shape, space.dtype), self._space)
@@ -99,18 +110,23 @@ class _Fault(Exception):
     """The environment answered, wrongly."""
 
 
-def _part(space: gymnasium.Space[Any], obs: Any) -> np.ndarray:
-    """The observation, or a part of it, in its space's dtype."""
+def _part(space: gymnasium.Space[Any], obs: Any, name: str = "") -> np.ndarray:
+    """The observation, or the part of it with this name, in its space's dtype."""
     array, shape, dtype = np.asarray(obs), space.shape or (), np.dtype(space.dtype)
     if array.shape != shape:
-        raise _Fault(f"the observation has shape {array.shape}, its space {shape}")
+        raise _Fault(f"the observation{name} has shape {array.shape}, its space {shape}")
     kinds = "f" if dtype.kind == "f" else "iub"
     if array.dtype.kind not in kinds:
-        raise _Fault(f"the observation has dtype {array.dtype}, its space {dtype}")
+        raise _Fault(f"the observation{name} has dtype {array.dtype}, its space {dtype}")
     cast = array.astype(dtype, copy=False)
     if kinds != "f" and cast.dtype != array.dtype and not np.array_equal(cast, array):
-        raise _Fault(f"the observation {array} does not fit its space's dtype {dtype}")
+        raise _Fault(f"the observation{name} {array} does not fit its space's dtype {dtype}")
     return cast
+
+
+def _as_declared(space: gymnasium.Space[Any], action: Any) -> Any:
+    """An array without axes is an array: Gymnasium's vector environments hand over its number."""
+    return action if isinstance(space, gymnasium.spaces.Discrete) else np.asarray(action)
 
 
 def _reward(reward: Any) -> float:
@@ -118,7 +134,10 @@ def _reward(reward: Any) -> float:
         return reward
     if np.ndim(reward) != 0:
         raise _Fault(f"the reward has shape {np.shape(reward)} and is no number")
-    return float(reward)
+    try:
+        return float(reward)
+    except (TypeError, ValueError):
+        raise _Fault(f"the reward is {reward!r:.80} and no number") from None
 
 
 def _flag(name: str, value: Any) -> bool:

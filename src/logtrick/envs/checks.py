@@ -9,14 +9,14 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import PyTree
 
-from logtrick.dispatch import run_where_called
 from logtrick.envs._device_checks import Tally, check_device
-from logtrick.envs._drive import Rows, at, drive_host, numbers, random_actions
+from logtrick.envs._drive import Rows, at, drive_host, in_short, numbers, random_actions
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.registry import resolve
 from logtrick.envs.spaces import last_numbers, named_parts
 from logtrick.envs.spec import EnvSpec, trainable
-from logtrick.errors import ConfigError, EnvError, SpaceError
+from logtrick.errors import EnvError, SpaceError
+from logtrick.validation import checked_whole
 
 _ROWS = 4
 
@@ -52,7 +52,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     Args:
         env: An id, or whatever `envs.resolve` takes.
         seed: Of the actions, and of the environment.
-        steps: Transitions to see at least.
+        steps: Steps to take, of all rows together.
 
     Returns:
         The checks that passed, and those that these steps could not decide.
@@ -67,9 +67,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
         >>> report.episodes, report.unseen
         (4, ())
     """
-    if steps < 1:
-        raise ConfigError(f"steps is {steps}, and at least 1 is needed.")
-    run_where_called()
+    steps, seed = checked_whole("steps", steps, 1), checked_whole("seed", seed, 0)
     spec = resolve(env)
     if not trainable(spec.observation_space, spec.action_space):
         raise SpaceError(
@@ -110,11 +108,12 @@ def _check_host(envs: HostEnvs, actions: PyTree, seed: int, tally: Tally) -> Row
         differ = (numbers(first, 2) != numbers(second, 2)).any(axis=2)
         if differ.any():
             t, row = np.argwhere(differ)[0]
-            was, now = at(first, t, row), at(second, t, row)
+            was, now = in_short(at(first, t, row)), in_short(at(second, t, row))
             raise EnvError(
                 f"{envs.id}, environment {row}, step {t}: {name} was {was}, and with the same seed "
-                f"and actions {now}. Draw all chance from self.np_random, and call "
-                "super().reset(seed=seed) in reset."
+                f"and actions {now}. Draw all chance from self.np_random, call "
+                "super().reset(seed=seed) in reset, and keep nothing from one episode to the next "
+                "(NormalizeObservation and NormalizeReward do)."
             )
     tally.passed.append(check)
     return rows

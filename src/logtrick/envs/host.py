@@ -1,6 +1,5 @@
 """Gymnasium's vector environments as `HostEnvs`: every autoreset mode, every fault a message."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -8,9 +7,10 @@ from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from logtrick.envs import _vector
+from logtrick.envs._masks import without_actions
 from logtrick.envs._vector import RowsFailed, SeededVector, Vector
 from logtrick.envs.protocol import HostEnvs, HostStep
-from logtrick.envs.spaces import last_numbers, over_leaves
+from logtrick.envs.spaces import last_numbers, named_parts, over_leaves
 from logtrick.envs.spec import from_zero
 from logtrick.errors import EnvError, ShapeError, SpaceError
 
@@ -175,7 +175,10 @@ class VectorHostEnvs(HostEnvs):
             bad = ((array < 0) | (array > last)).reshape(len(array), -1).any(axis=1)
         if bad.any():
             row = _first(bad)
-            raise EnvError(f"{self._where(row)}: the observation {array[row]} is not in {space}.")
+            whole = self._vector.single_observation_space
+            name = next(name for name, part, _ in named_parts(whole, whole) if part is own)
+            seen = array[row] + _start(own)
+            raise EnvError(f"{self._where(row)}: the observation{name} {seen} is not in {own}.")
         return array
 
     def _rewards(self, rewards: Any, valid: np.ndarray) -> np.ndarray:
@@ -233,26 +236,13 @@ class VectorHostEnvs(HostEnvs):
 
     def _refuse_empty_masks(self, obs: Any, going_on: np.ndarray) -> None:
         """An episode that goes on must allow some action; after its end it need not."""
-        mask = obs.get("action_mask") if isinstance(obs, dict) else None
-        if mask is None:
-            return
-
-        def refuse(_: Any, actions: Any, mask: np.ndarray) -> None:
-            flat = mask.reshape(len(mask), -1)
-            allowed = np.logical_or.reduceat(flat, _coordinates(actions, flat.shape[1]), axis=1)
-            stuck = going_on & ~allowed.all(axis=1)
-            if stuck.any():
-                where = self._where(_first(stuck))
-                raise EnvError(f"{where}: its action_mask allows no action, yet it goes on.")
-
-        assert isinstance(self.observation_space, spaces.Dict)
-        space = self.observation_space["action_mask"]
         try:
-            over_leaves(refuse, space, self.action_space, mask)
-        except (KeyError, IndexError, TypeError) as error:
-            raise SpaceError(
-                f"{self.id}: an action_mask in {space} does not fit actions in {self.action_space}."
-            ) from error
+            stuck = without_actions(self.observation_space, self.action_space, obs)
+        except SpaceError as error:
+            raise SpaceError(f"{self.id}: {error}") from error
+        if stuck is not None and (stuck & going_on).any():
+            where = self._where(_first(stuck & going_on))
+            raise EnvError(f"{where}: its action_mask allows no action, yet it goes on.")
 
     def _error(self, failure: RowsFailed) -> EnvError:
         if self._owned:
@@ -274,17 +264,6 @@ class VectorHostEnvs(HostEnvs):
 def _start(space: spaces.Space[Any]) -> Any:
     """What a Discrete or MultiDiscrete space counts from."""
     return space.start if isinstance(space, spaces.Discrete | spaces.MultiDiscrete) else 0
-
-
-def _coordinates(actions: Any, width: int) -> list[int]:
-    """Where in a mask of so many entries each coordinate of an action begins."""
-    choices: list[int] = []
-    match actions:
-        case spaces.MultiDiscrete(nvec=nvec):
-            choices = nvec.ravel().tolist()
-        case spaces.MultiBinary(shape=shape):
-            choices = [2] * math.prod(shape)
-    return [sum(choices[:k]) for k in range(len(choices))] if sum(choices) == width else [0]
 
 
 def _not_finite(array: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from gymnasium import spaces
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.spaces import SINGLE, over_leaves
 from logtrick.errors import ConfigError
+from logtrick.validation import checked_whole
 
 Workers = Literal["sync", "async"]
 """Where a host environment's rows run: in this process, or each in a process of its own."""
@@ -53,8 +54,7 @@ class EnvSpec:
             ConfigError: A number that cannot be meant.
             EnvError: It cannot be built.
         """
-        if num_envs < 1:
-            raise ConfigError(f"{self.id}: num_envs is {num_envs}, and at least 1 is needed.")
+        num_envs = checked_whole(f"{self.id}: num_envs", num_envs, 1)
         if self.num_envs not in (None, num_envs):
             raise ConfigError(
                 f"{self.id} has {self.num_envs} rows and {num_envs} are asked for: set num_envs to "

@@ -23,6 +23,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Float
 
+from logtrick.dispatch import run_where_called
 from logtrick.distributions import (
     Beta,
     Categorical,
@@ -175,6 +176,7 @@ def head(
         >>> head(None, spaces.Tuple([spaces.Discrete(3), spaces.Box(-1, 1, (2,))])).width
         5
     """
+    run_where_called()  # with its head a policy begins JAX
     if distribution not in BOX_DISTRIBUTIONS:
         known = ", ".join(BOX_DISTRIBUTIONS)
         raise ConfigError(f"distribution={distribution!r} is unknown; choose one of {known}.")
@@ -262,6 +264,11 @@ def _check_mask(mask: spaces.Space[Any], actions: Any) -> None:
                 "it is a Dict of masks under some of their keys, for a Tuple a Tuple of as many; "
                 "Box actions have none."
             )
+    if isinstance(mask, spaces.Box) and np.any(mask.low < 0):
+        raise SpaceError(
+            f"An {ACTION_MASK} in {mask} can be negative: it holds 1 where an action can be taken "
+            "and 0 where not, and is no summand of logits."
+        )
     if mask.shape != (width,):
         raise SpaceError(
             f"An {ACTION_MASK} in {mask} does not fit actions in {actions}: it needs {width} "

@@ -1,5 +1,6 @@
 """Initial weights: orthogonal, biases 0, drawn by NumPy."""
 
+import contextlib
 import math
 from typing import Any
 
@@ -16,7 +17,7 @@ HIDDEN_GAIN = math.sqrt(2)
 
 def generator(key: Any) -> np.random.Generator:
     """Initial weights are drawn by NumPy: compiling JAX's QR costs more than training CartPole."""
-    run_where_called()  # with its network a policy begins JAX
+    run_where_called()  # with its network a value function begins JAX
     if isinstance(key, jax.core.Tracer):
         raise ConfigError(
             "A module's key is host data: build modules outside jit and vmap, then stack their "
@@ -24,7 +25,10 @@ def generator(key: Any) -> np.random.Generator:
         )
     if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
-    return np.random.default_rng(key)
+    if key is not None:  # which would be another policy every time
+        with contextlib.suppress(TypeError, ValueError):
+            return np.random.default_rng(key)
+    raise ConfigError(f"key={key!r}; it must be a whole number, at least 0, or a key of JAX's.")
 
 
 def linear(rng: np.random.Generator) -> Any:

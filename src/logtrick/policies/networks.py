@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from logtrick.errors import ConfigError, SpaceError
 from logtrick.policies.encoders import Encoder, encoder
 from logtrick.policies.initial import HIDDEN_GAIN, generator, linear
+from logtrick.validation import checked_whole
 
 _ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "silu": jax.nn.silu}
 
@@ -56,6 +57,7 @@ class MLP(eqx.Module):
             )
         self.activation = activation
         self.activate_output = activate_output
+        hidden = [checked_whole("hidden", width, 1) for width in hidden]
         rng = generator(key)
         self.encoder = encoder(observations, rng, images=images)
         if not self.encoder.width:

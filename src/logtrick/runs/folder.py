@@ -2,14 +2,15 @@
 
 import datetime
 import itertools
-import numbers
+import math
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from logtrick.envs.spaces import space_to_dict
-from logtrick.errors import RunError
+from logtrick.errors import ConfigError, RunError
 from logtrick.files import PathLike, write_json_atomic
 from logtrick.runs.config import CONFIG, FORMAT, RunConfig, given_in_python
 from logtrick.runs.tree_files import write_arrays_atomic
@@ -49,7 +50,7 @@ def is_timing(row: Mapping[str, Any]) -> bool:
     """Whether a row of `timings.jsonl` is one of seconds, or tells of a resumption."""
     seconds = [value for name, value in row.items() if name.endswith("seconds")]
     if "resumed" not in row:
-        return all(isinstance(value, numbers.Real) for value in seconds)
+        return all(isinstance(value, int | float) and 0 <= value < math.inf for value in seconds)
     try:
         datetime.datetime.fromisoformat(row["resumed"])
     except (TypeError, ValueError):
@@ -73,6 +74,8 @@ def going_on(path: PathLike, config: RunConfig | None = None, *, what: str = "tr
 
 def new_folder(parent: PathLike, name: str) -> Path:
     """Make a folder of this name, numbered if it is taken, in a parent that is made if need be."""
+    if not isinstance(parent, str | os.PathLike):
+        raise ConfigError(f"out={parent!r}; it must name a folder.")
     parent = Path(parent)
     if (parent / CONFIG).exists():
         raise RunError(

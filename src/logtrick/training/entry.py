@@ -173,6 +173,10 @@ def configure(
     policy: Any = None,
 ) -> RunConfig:
     """What a run is told, checked: the arguments are those of `train`."""
+    if not isinstance(algorithm, Algorithm | None):
+        raise ConfigError(f"algorithm={algorithm!r}; give settings, such as lt.PPO().")
+    if not isinstance(evaluation, Evaluation | None):
+        raise ConfigError(f"evaluation={evaluation!r}; give an lt.Evaluation(every=…).")
     if algorithm is None or steps is None:
         chosen = preset(spec.id, "ppo" if algorithm is None else algorithm.name)
         algorithm = chosen.algorithm if algorithm is None else algorithm

@@ -60,8 +60,7 @@ class Session:
         from logtrick.compilation import use_compilation_cache
         from logtrick.training.side_by_side import loop_of
 
-        if not checkpoint_seconds >= 0:
-            raise ConfigError(f"checkpoint_seconds={checkpoint_seconds}; it must not be negative.")
+        _check(checkpoint_seconds, callbacks)
         use_compilation_cache()
         self.config = config = configs[0]
         self.observer, self.callbacks = observer, callbacks
@@ -266,6 +265,13 @@ class Session:
             recorder.cut_back(None)
         self._save(state)
         return state
+
+
+def _check(seconds: Any, callbacks: Any) -> None:
+    if not isinstance(seconds, int | float | np.number) or not seconds >= 0:
+        raise ConfigError(f"checkpoint_seconds={seconds!r}; it must be a number, at least 0.")
+    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+        raise ConfigError(f"callbacks={callbacks!r:.200}; give a list of functions.")
 
 
 def _slowest(state: Any) -> int:
