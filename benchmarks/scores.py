@@ -83,6 +83,30 @@ ROWS = {
         1_000_000,
         "Zoo PPO 1327 ± 452 at 1 M, 1 seed, deterministic; CleanRL PPO 1824 ± 906 at 8 M",
     ),
+    "walker2d-ppo": (
+        "gym:Walker2d-v4",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        CLEANRL_PPO.format("2287.95 ± 571.78"),
+    ),
+    "invertedpendulum-ppo": (
+        "gym:InvertedPendulum-v4",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        CLEANRL_PPO.format("963.09 ± 22.20"),
+    ),
+    "humanoid-ppo": (
+        "gym:Humanoid-v4",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        CLEANRL_PPO.format("716.11 ± 49.08"),
+    ),
+    "pusher-ppo": (
+        "gym:Pusher-v5",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        "none for v5; " + CLEANRL_PPO.format("-40.38 ± 7.15") + " on Pusher-v4",
+    ),
     "minatar-breakout-ppo": (
         "gymnax:Breakout-MinAtar",
         PUREJAXRL_MINATAR,
@@ -108,6 +132,24 @@ ROWS = {
         CLEANRL_CONTINUOUS,
         1_000_000,
         CLEANRL_PPO.format("626.28 ± 15.51") + "; 773.01 ± 56.70 at 8 M, 10 seeds",
+    ),
+    "cheetahrun-ppo": (
+        "envpool:CheetahRun-v1",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        CLEANRL_PPO.format("432.56 ± 82.54"),
+    ),
+    "walkerwalk-ppo": (
+        "envpool:WalkerWalk-v1",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        CLEANRL_PPO.format("392.51 ± 56.25"),
+    ),
+    "ballincupcatch-ppo": (
+        "envpool:BallInCupCatch-v1",
+        CLEANRL_CONTINUOUS,
+        1_000_000,
+        CLEANRL_PPO.format("900.78 ± 5.26"),
     ),
     "pong-ppo": (
         "atari:pong",
