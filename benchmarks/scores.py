@@ -162,6 +162,8 @@ ROWS = {
     "mountaincar-preset": ("MountainCar-v0", None, None, ""),
     "mountaincarcontinuous-preset": ("MountainCarContinuous-v0", None, None, ""),
     "pendulum-preset": ("Pendulum-v1", None, None, ""),
+    "reacher-preset": ("gym:Reacher-v4", None, None, ""),
+    "swimmer-preset": ("gym:Swimmer-v4", None, None, ""),
     "cartpole-a2c": ("CartPole-v1", "a2c", None, ""),
     "cartpole-reinforce": ("CartPole-v1", "reinforce", None, ""),
 }
