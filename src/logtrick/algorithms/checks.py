@@ -81,7 +81,7 @@ def check_ranges(algorithm: Any) -> None:
             require(field.name, field.name not in _POSITIVE or value > 0, "greater than 0")
             require(field.name, field.name not in _NOT_NEGATIVE or value >= 0, "at least 0")
             require(field.name, field.name not in _UNIT_INTERVAL or 0 <= value <= 1, "in [0, 1]")
-    require("hidden", all(width > 0 for width in algorithm.hidden), "made of positive widths")
+    require("hidden", all(0 < n < 2**31 for n in algorithm.hidden), "made of positive widths")
     if algorithm.trunk == "shared":
         require("trunk", algorithm.has_critic, f"'separate': psi={algorithm.psi!r} has no critic")
         require("trunk", bool(algorithm.hidden), "'separate' where hidden is empty")

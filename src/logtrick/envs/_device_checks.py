@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import PyTree
 
 from logtrick.envs._chances import check_chances
-from logtrick.envs._drive import Rows, at, chooser, drive_device, in_short, numbers
+from logtrick.envs._drive import Rows, at, chooser, drive_device, named_leaves, numbers
 from logtrick.envs._masks import without_actions
 from logtrick.envs.protocol import DeviceEnv, Enumerable, Step
-from logtrick.envs.spaces import last_numbers, named_parts
+from logtrick.envs.spaces import in_short, last_numbers, named_parts
 from logtrick.errors import EnvError
 
 
@@ -30,11 +30,13 @@ def check_device(env: DeviceEnv, actions: PyTree, seed: int, tally: Tally) -> Ro
     _check_pure(env, actions, seed, tally)
     rows, states = drive_device(env, actions, jax.random.key(seed))
     for name, shown in (("reward", rows.reward), ("observation", rows.next_obs)):
-        bad = ~np.isfinite(numbers(shown, 2)).all(axis=2)
-        if bad.any():
-            t, row = np.argwhere(bad)[0]
-            seen = in_short(at(shown, t, row))
-            raise EnvError(f"{env.id}, row {row}, step {t}: the {name} is {seen}.")
+        for part, array in named_leaves(shown):
+            bad = ~np.isfinite(numbers(array, 2)).all(axis=2)
+            if bad.any():
+                t, row = np.argwhere(bad)[0]
+                where = f"{env.id}, row {row}, step {t}"
+                seen = in_short(array[t, row])
+                raise EnvError(f"{where}: the {name}{part} is {seen}, which is not finite.")
     tally.passed.append("rewards and observations are finite")
     _check_masks(env, rows)
     _check_true_ends(env, rows, states, tally)

@@ -57,10 +57,10 @@ def numbers(tree: PyTree, axes: int) -> np.ndarray:
     return np.concatenate([leaf.reshape(*leaf.shape[:axes], -1) for leaf in leaves], axis=-1)
 
 
-def in_short(tree: PyTree) -> str:
-    """The arrays in words, the middle of large ones left out."""
-    with np.printoptions(threshold=20, edgeitems=2, precision=4):
-        return str(tree)
+def named_leaves(tree: PyTree) -> list[tuple[str, np.ndarray]]:
+    """The arrays with their places, ['seen'][0] say."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [(jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in leaves]
 
 
 def random_actions(space: spaces.Space[Any], seed: int, length: int, num_envs: int) -> PyTree:

@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 
 from logtrick.envs._alarm import CLOCK, TimedOut
-from logtrick.envs.spaces import named_parts, over_leaves
+from logtrick.envs.spaces import in_short, named_parts, over_leaves
 
 FAILURE = "logtrick_failure"
 """Key of the `info` that carries what went wrong."""
@@ -120,7 +120,9 @@ def _part(space: gymnasium.Space[Any], obs: Any, name: str = "") -> np.ndarray:
         raise _Fault(f"the observation{name} has dtype {array.dtype}, its space {dtype}")
     cast = array.astype(dtype, copy=False)
     if kinds != "f" and cast.dtype != array.dtype and not np.array_equal(cast, array):
-        raise _Fault(f"the observation{name} {array} does not fit its space's dtype {dtype}")
+        raise _Fault(
+            f"the observation{name} {in_short(array)} does not fit its space's dtype {dtype}"
+        )
     return cast
 
 

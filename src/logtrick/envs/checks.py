@@ -10,10 +10,10 @@ from gymnasium import spaces
 from jaxtyping import PyTree
 
 from logtrick.envs._device_checks import Tally, check_device
-from logtrick.envs._drive import Rows, at, drive_host, in_short, numbers, random_actions
+from logtrick.envs._drive import Rows, drive_host, named_leaves, numbers, random_actions
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.registry import resolve
-from logtrick.envs.spaces import last_numbers, named_parts
+from logtrick.envs.spaces import in_short, last_numbers, named_parts
 from logtrick.envs.spec import EnvSpec, trainable
 from logtrick.errors import EnvError, SpaceError
 from logtrick.validation import checked_whole
@@ -105,16 +105,17 @@ def _check_host(envs: HostEnvs, actions: PyTree, seed: int, tally: Tally) -> Row
         return rows
     again = drive_host(envs, actions, seed)
     for name, first, second in zip(Rows._fields, rows, again, strict=True):
-        differ = (numbers(first, 2) != numbers(second, 2)).any(axis=2)
-        if differ.any():
-            t, row = np.argwhere(differ)[0]
-            was, now = in_short(at(first, t, row)), in_short(at(second, t, row))
-            raise EnvError(
-                f"{envs.id}, environment {row}, step {t}: {name} was {was}, and with the same seed "
-                f"and actions {now}. Draw all chance from self.np_random, call "
-                "super().reset(seed=seed) in reset, and keep nothing from one episode to the next "
-                "(NormalizeObservation and NormalizeReward do)."
-            )
+        for (part, was), (_, now) in zip(named_leaves(first), named_leaves(second), strict=True):
+            differ = (numbers(was, 2) != numbers(now, 2)).any(axis=2)
+            if differ.any():
+                t, row = np.argwhere(differ)[0]
+                raise EnvError(
+                    f"{envs.id}, environment {row}, step {t}: {name}{part} was "
+                    f"{in_short(was[t, row])}, and with the same seed and actions "
+                    f"{in_short(now[t, row])}. Draw all chance from self.np_random, call "
+                    "super().reset(seed=seed) in reset, and keep nothing from one episode to the "
+                    "next (NormalizeObservation and NormalizeReward do)."
+                )
     tally.passed.append(check)
     return rows
 

@@ -10,7 +10,7 @@ from logtrick.envs import _vector
 from logtrick.envs._masks import without_actions
 from logtrick.envs._vector import RowsFailed, SeededVector, Vector
 from logtrick.envs.protocol import HostEnvs, HostStep
-from logtrick.envs.spaces import last_numbers, named_parts, over_leaves
+from logtrick.envs.spaces import in_short, last_numbers, named_parts, over_leaves
 from logtrick.envs.spec import from_zero
 from logtrick.errors import EnvError, ShapeError, SpaceError
 
@@ -177,7 +177,7 @@ class VectorHostEnvs(HostEnvs):
             row = _first(bad)
             whole = self._vector.single_observation_space
             name = next(name for name, part, _ in named_parts(whole, whole) if part is own)
-            seen = array[row] + _start(own)
+            seen = in_short(array[row] + _start(own))
             raise EnvError(f"{self._where(row)}: the observation{name} {seen} is not in {own}.")
         return array
 

@@ -23,6 +23,16 @@ def in_words(space: spaces.Space[Any]) -> str:
     return f"Box{list(space.shape)} {space.dtype}" if isinstance(space, spaces.Box) else str(space)
 
 
+def in_short(array: np.ndarray | np.generic) -> str:
+    """The numbers of an array, or what it is where they would fill the screen.
+
+    Example:
+        >>> in_short(np.zeros(2)), in_short(np.zeros((84, 84)))
+        ('[0. 0.]', 'float64[84, 84]')
+    """
+    return str(array) if array.size <= 20 else f"{array.dtype}{list(array.shape)}"
+
+
 def last_numbers(space: spaces.Space[Any]) -> np.ndarray | None:
     """The last number that an entry can be, where they are whole and start at 0; None for a Box.
 
