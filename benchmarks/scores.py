@@ -177,9 +177,9 @@ PROTOCOL = (
     "convolutions, the preset, pass both; pong-ppo has a seventeenth of the steps, and for so few "
     "a rate of 1e-3 that does not fall; an episode of reachereasy-ppo pays about 980 or hardly "
     "anything, so that the mean of a hundred has a standard error of 45, and CleanRL's own script "
-    "(with dm_control 1.0.50, 1 M, 3 seeds) came to 564.54 ± 78.91 on this machine; one of the five "
-    "seeds of ballincupcatch-ppo hardly ever caught the ball (109.62), and the other four came to "
-    "919.55 on average."
+    "(with dm_control 1.0.50, 1 M, 3 seeds) came to 564.54 ± 78.91 on this machine; one of the "
+    "five seeds of ballincupcatch-ppo hardly ever caught the ball (109.62), and the other four "
+    "came to 919.55 on average."
 )
 
 

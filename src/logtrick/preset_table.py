@@ -260,7 +260,7 @@ ENVIRONMENTS = (
     *(f"atari:{name}" for name in _ATARI),
     *(
         f"envpool:{name}-v1"
-        for name in ("CartpoleSwingup", "CheetahRun", "ReacherEasy", "WalkerWalk")
+        for name in ("BallInCupCatch", "CartpoleSwingup", "CheetahRun", "ReacherEasy", "WalkerWalk")
     ),
 )
 """Those that have a short name, which is listed with the preset's settings and score."""
