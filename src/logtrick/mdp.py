@@ -10,10 +10,10 @@ levels of offsets:
 
 An absorbing state that pays nothing is a terminal state (V6), which is how many files write one:
 every outcome that enters it counts as terminated. (A state whose outcomes carry the flag
-themselves is left as it is: the step that ends there is taken.)
+themselves is left as it is: the step that ends there is taken.) What is inferred so, and ρ where
+none is given, is inferred again from whatever `replace` changes.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,16 +21,25 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float64, Int32, Shaped
+from jaxtyping import Bool, Float64, Int32, Shaped
 
 from logtrick import validation
-from logtrick.errors import ConfigError
-from logtrick.mdp_arrays import MDPArrays, frozen
+from logtrick.errors import MDPError
+from logtrick.mdp_arrays import MDPArrays, frozen, owned
+from logtrick.state_sets import Labels, mask_of
+from logtrick.told import Told
 
 if TYPE_CHECKING:
     from gymnasium import Env
 
 Storage = Literal["auto", "dense", "sparse"]
+
+#: What may be shown otherwise than it was told, or filled in where nothing was told.
+_INFERRED = ("successors", "rewards", "terminated", "terminal", "start", "observations")
+#: The fields that transitions consist of: with another one of them, everything is checked again.
+TRANSITIONS = frozenset(
+    {"pair_offsets", "pair_actions", "outcome_offsets", "successors", "probabilities"}
+)
 
 #: Up to this many states `storage="auto"` factorises dense matrices (32 MB of float64).
 DENSE_STATES = 2000
@@ -51,6 +60,9 @@ class FiniteMDP(MDPArrays):
         probabilities: of each outcome; they sum to one over a pair.
         rewards: r_t of each outcome.
         terminated: True where the outcome ends the episode: no value follows.
+        terminal: bool[S]: the states that end the episode by their own nature. Those that are
+            given (as bool[S], a list of states or a label), in which nothing happens whatever
+            their outcomes say, and those that are absorbing and pay nothing.
         gamma: γ, 0 ≤ γ ≤ 1.
         start: ρ, the start-state distribution; uniform over the states that are not terminal
             unless given.
@@ -60,7 +72,7 @@ class FiniteMDP(MDPArrays):
         action_names: one for each action, or None.
         layout: state numbers as they lie on a grid, −1 where there is none; or None.
         storage: how systems are solved, "dense" or "sparse"; "auto" decides by size.
-        terminal: derived, bool[S]: the absorbing states that pay nothing.
+        labels: names of sets of states, label -> bool[S]; {"goal": [3]} gives one.
 
     Raises:
         MDPError: for anything that is not an MDP; the state, action and outcome are named.
@@ -78,27 +90,54 @@ class FiniteMDP(MDPArrays):
     action_names: Sequence[str] | None = None
     layout: Int32[np.ndarray, "rows columns"] | None = None
     storage: Storage = "auto"
+    labels: Mapping[str, Any] = None  # type: ignore[assignment]  # filled in
+    _told: Any = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        self._set_labels()
+        if self._told is not None:  # dataclasses.replace hands over what is shown
+            unread = None if self._told.has_changed(self, "successors") else self._told.unread
+            self._told.recall(self)
+            object.__setattr__(self, "_told", Told({}, {}, unread))
+        self._check_arrays()
+        self._fill_in()
 
-    def _set_labels(self) -> None:
-        """Check and freeze everything that `replace` may change."""
+    def _fill_in(self, like: "FiniteMDP | None" = None) -> None:
+        """Check and freeze what may be left out, and infer the rest from what was told."""
         set_ = object.__setattr__
-        set_(self, "gamma", validation.checked_gamma(self.gamma))
-        start = validation.uniform_start(self.terminal) if self.start is None else self.start
-        set_(self, "start", frozen(validation.as_numbers("start", start, np.float64)))
-        observations = np.arange(self.num_states, dtype=np.int32)
+        set_(self, "labels", Labels(self.labels, self.num_states))
+        stated = mask_of("terminal", self.terminal, self.num_states, self.labels)
+        if not isinstance(self.terminal, str):
+            set_(self, "terminal", frozen(stated.copy()))  # a label is looked up again
+        for name, dtype in (("start", np.float64), ("layout", np.int32)):
+            if getattr(self, name) is not None:
+                set_(self, name, owned(name, getattr(self, name), dtype))
         if self.observations is not None:
-            observations = np.asarray(self.observations)
-        set_(self, "observations", frozen(observations))
+            set_(self, "observations", frozen(np.array(self.observations)))
+        unread = self._unread(stated)
+        told = {name: getattr(self, name) for name in _INFERRED}
+        self._end_in(stated, like)
+        if self.start is None:
+            set_(self, "start", frozen(validation.uniform_start(self.terminal)))
+        if self.observations is None:
+            set_(self, "observations", frozen(np.arange(self.num_states, dtype=np.int32)))
+        shown = {name: getattr(self, name) for name in _INFERRED}
+        set_(self, "_told", Told(told, shown, unread))
+        set_(self, "gamma", validation.checked_gamma(self.gamma))
         for names in ("state_names", "action_names"):
             given = getattr(self, names)
             set_(self, names, None if given is None else tuple(map(str, given)))
-        if self.layout is not None:
-            set_(self, "layout", frozen(validation.as_numbers("layout", self.layout, np.int32)))
         validation.check_labels(self)
+
+    def _unread(self, stated: Bool[np.ndarray, " S"]) -> Any:
+        """States whose transitions a reader left out; they cannot cease to be terminal."""
+        unread = getattr(self._told, "unread", None)
+        if unread is not None and (unread & ~stated).any():
+            state = int(np.argmax(unread & ~stated))
+            raise MDPError(
+                f"state {state} was read as terminal, so its transitions were left out; read the "
+                "MDP again with another terminal="
+            )
+        return unread
 
     @cached_property
     def num_observations(self) -> int:
@@ -116,35 +155,34 @@ class FiniteMDP(MDPArrays):
         return self.storage == "dense"
 
     def replace(self, **changes: Any) -> "FiniteMDP":
-        """The same transitions with other γ, ρ, names, observations, layout, storage or rewards.
+        """An MDP with other fields; equal to one that is built afresh with them.
+
+        What was inferred is inferred again: which states are terminal, the flags that follow, ρ
+        and the observations where none were given.
 
         Args:
-            **changes: `gamma`, `start`, `observations`, `state_names`, `action_names`, `layout`,
-                `storage`, or `rewards` (one for each outcome; `-mdp.rewards` turns costs round).
+            **changes: any fields. `rewards` has one for each outcome (`-mdp.rewards` turns costs
+                round); None for `start`, `observations`, `terminal` … takes back what was given.
 
         Returns:
             A new MDP that shares the arrays that did not change.
 
+        Raises:
+            ConfigError: no field has such a name.
+            LogtrickError: as from the constructor. A field that was given for other numbers of
+                states or actions is named: give it again, too.
+
         Example:
-            >>> from logtrick import problems
+            >>> from logtrick import planning, problems
             >>> problems.forest(gamma=0.9).replace(gamma=0.5).gamma
             0.5
+            >>> loop = FiniteMDP.from_arrays([[[1.0]]], [0.0], gamma=0.9)
+            >>> loop.terminal, planning.solve(loop.replace(rewards=[1.0])).values
+            (array([ True]), array([10.]))
         """
-        labels = {"gamma", "start", "observations", "state_names", "action_names", "layout"}
-        if unknown := changes.keys() - labels - {"storage", "rewards"}:
-            raise ConfigError(f"replace cannot change {sorted(unknown)}; build a new MDP instead")
-        new = copy.copy(self)
-        if "rewards" in changes:
-            rewards = validation.as_numbers("rewards", changes.pop("rewards"), np.float64)
-            object.__setattr__(new, "rewards", frozen(rewards))
-            validation.check_rewards(new)
-            new.__dict__.pop("pair_rewards", None)
-        for name, value in changes.items():
-            object.__setattr__(new, name, value)
-        for cached in ("is_dense", "num_observations"):
-            new.__dict__.pop(cached, None)
-        new._set_labels()
-        return new
+        from logtrick.mdp_transforms import replaced
+
+        return replaced(self, changes)
 
     def restarting(self) -> "FiniteMDP":
         """The continuing MDP in which every end leads back to a start state drawn from ρ (J3).
@@ -155,15 +193,31 @@ class FiniteMDP(MDPArrays):
 
         return restarting(self)
 
-    def reaching(self, states: Sequence[int] | np.ndarray) -> "FiniteMDP":
+    def reaching(self, states: str | Sequence[int] | np.ndarray) -> "FiniteMDP":
         """The MDP whose total reward is the chance of ever entering `states`.
 
         Entering one of them pays 1 and ends; nothing else pays. States from which none of them
         can be reached end at once, so that the supremum at γ = 1 is over proper policies.
+
+        Args:
+            states: a label, a list of states, or bool[S].
+
+        Raises:
+            MDPError: no such label or state, or an empty list.
+
+        Example:
+            >>> walk = FiniteMDP.from_outcomes(
+            ...     [[[(0.25, 1, 0.0, False), (0.75, 2, 0.0, False)]], [[(1.0, 1, 5.0, False)]],
+            ...      [[(1.0, 2, 0.0, False)]]],
+            ...     gamma=1.0, start=0, labels={"goal": [1]},
+            ... )
+            >>> from logtrick import exact
+            >>> exact.objective(walk.reaching("goal"), [0, 0, 0])
+            0.25
         """
         from logtrick.mdp_transforms import reaching
 
-        return reaching(self, np.asarray(states))
+        return reaching(self, states)
 
     @classmethod
     def from_arrays(

@@ -71,14 +71,11 @@ def check_structure(mdp: "MDPArrays") -> None:
             f"outcome_offsets has {len(mdp.outcome_offsets)} entries for {mdp.num_pairs} pairs; "
             "it needs one more than there are pairs"
         )
-    for name in ("probabilities", "rewards", "terminated"):
-        if getattr(mdp, name).shape != (mdp.num_outcomes,):
-            shape = getattr(mdp, name).shape
-            raise ShapeError(f"{name} has shape {shape}, successors ({mdp.num_outcomes},)")
+    _check_shape(mdp, "probabilities")
     _check_actions(mdp)
     _check_successors(mdp)
     _check_probabilities(mdp)
-    check_rewards(mdp)
+    check_outcome_fields(mdp)
 
 
 def _check_offsets(name: str, offsets: np.ndarray, total: int) -> None:
@@ -131,17 +128,22 @@ def _check_probabilities(mdp: "MDPArrays") -> None:
         )
 
 
-def check_rewards(mdp: "MDPArrays") -> None:
-    """One finite reward for each outcome."""
-    if mdp.rewards.shape != (mdp.num_outcomes,):
-        raise ShapeError(
-            f"rewards has shape {mdp.rewards.shape}; one for each of the {mdp.num_outcomes} "
-            "outcomes is needed"
-        )
+def check_outcome_fields(mdp: "MDPArrays") -> None:
+    """One finite reward and one flag for each outcome."""
+    for name in ("rewards", "terminated"):
+        _check_shape(mdp, name)
     wrong = ~np.isfinite(mdp.rewards)
     if wrong.any():
         outcome = int(np.argmax(wrong))
         raise MDPError(f"{_outcome(mdp, outcome)} pays {mdp.rewards[outcome]}")
+
+
+def _check_shape(mdp: "MDPArrays", name: str) -> None:
+    shape = getattr(mdp, name).shape
+    if shape != (mdp.num_outcomes,):
+        raise ShapeError(
+            f"{name} has shape {shape}; one for each of the {mdp.num_outcomes} outcomes is needed"
+        )
 
 
 def check_labels(mdp: "FiniteMDP") -> None:
