@@ -106,7 +106,7 @@ class FiniteMDP(MDPArrays):
         set_ = object.__setattr__
         set_(self, "labels", Labels(self.labels, self.num_states))
         stated = mask_of("terminal", self.terminal, self.num_states, self.labels)
-        if not isinstance(self.terminal, str):
+        if self.terminal is not None and not isinstance(self.terminal, str):
             set_(self, "terminal", frozen(stated.copy()))  # a label is looked up again
         for name, dtype in (("start", np.float64), ("layout", np.int32)):
             if getattr(self, name) is not None:
@@ -229,18 +229,25 @@ class FiniteMDP(MDPArrays):
         start: Any = None,
         terminal: Any = None,
         available: Any = None,
+        actions_first: bool | None = None,
         **labels: Any,
     ) -> "FiniteMDP":
-        """Read arrays: P [S, A, S'] or a scipy sparse matrix [S·A, S'], row s·A + a.
+        """Read arrays: P [S, A, S'], or sparse [S·A, S'] with the row s·A + a.
 
         Args:
-            P: P(s' | s, a).
-            R: rewards [S, A], [S, A, S'] or [S]; sparse [S·A, S'] beside a sparse P.
+            P: P(s' | s, a). A list of A sparse matrices [S, S'] is taken, too, as the MDP Toolbox
+                has it.
+            R: rewards [S, A], [S, A, S'] or [S]; sparse [S·A, S'], or a list as for P.
             gamma: γ.
             start: ρ [S], or one state's number; uniform over the non-terminal states by default.
-            terminal: bool[S] or a list of states that end the episode; their rows are not read.
+            terminal: bool[S], a list of states or a label: they end the episode, and their rows
+                are not read.
             available: bool[S, A], the actions that each state has; all by default.
-            **labels: `observations`, `state_names`, `action_names`, `layout`, `storage`.
+            actions_first: True where P is [A, S, S'] (sparse: row a·S + s), and R then [A, S, S']
+                if it has three axes. Left out, P is [S, A, S'], and where S = A, so that both
+                are possible and differ, a `UserWarning` says so.
+            **labels: `labels` ({"goal": [3]}), `observations`, `state_names`, `action_names`,
+                `layout`, `storage`.
 
         Returns:
             The MDP; each nonzero of P is an outcome.
@@ -257,7 +264,14 @@ class FiniteMDP(MDPArrays):
         from logtrick.readers.arrays import from_arrays
 
         return from_arrays(
-            P, R, gamma=gamma, start=start, terminal=terminal, available=available, **labels
+            P,
+            R,
+            gamma=gamma,
+            start=start,
+            terminal=terminal,
+            available=available,
+            actions_first=actions_first,
+            **labels,
         )
 
     @classmethod
@@ -271,7 +285,8 @@ class FiniteMDP(MDPArrays):
         Args:
             outcomes: the table.
             gamma: γ.
-            **labels: `start` (as in `from_arrays`), `observations`, names, `layout`, `storage`.
+            **labels: `start` and `terminal` (as in `from_arrays`), `labels`, `observations`, names,
+                `layout`, `storage`.
 
         Returns:
             The MDP with its outcomes as they were listed.

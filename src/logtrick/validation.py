@@ -199,12 +199,42 @@ def start_field(start: Any, num_states: int) -> dict[str, Any]:
     """The field `start` from a distribution or a state's number; no field from None."""
     if start is None:
         return {}
+    if isinstance(start, bool | np.bool_):
+        raise MDPError(f"start is {start}; a state's number or a distribution [S] is needed")
     array = as_numbers("start", start, np.float64)
     if array.ndim > 0:
         return {"start": array}
     if not math.isfinite(array) or array != int(array) or not 0 <= array < num_states:
         raise MDPError(f"start is state {start}, but the states are 0 ... {num_states - 1}")
     return {"start": np.eye(1, num_states, int(array))[0]}
+
+
+def checked_number(name: str, value: Any) -> float:
+    """A real number as a float: no text, no truth value; NaN and ±∞ are numbers.
+
+    Raises:
+        TypeError: it is none, or too large.
+    """
+    number = value.item() if getattr(value, "ndim", None) == 0 else value  # any library's scalar
+    if isinstance(number, bool | np.bool_) or not isinstance(number, numbers.Real):
+        raise TypeError(f"the {name} {value!r} is no number")
+    try:
+        return float(number)
+    except OverflowError as error:
+        raise TypeError(f"the {name} is beyond float64") from error
+
+
+def checked_flag(name: str, value: Any) -> bool:
+    """True or False, 1 or 0, as a bool; no text, no other number.
+
+    Raises:
+        TypeError: it is none.
+    """
+    flag = value.item() if getattr(value, "ndim", None) == 0 else value
+    known = isinstance(flag, bool | np.bool_ | numbers.Real)
+    if not (known and flag in (0, 1)):
+        raise TypeError(f"the {name} {value!r} is neither True nor False")
+    return bool(flag)
 
 
 def _pair(mdp: "MDPArrays", pair: Any) -> str:

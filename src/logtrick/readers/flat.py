@@ -7,6 +7,8 @@ import numpy as np
 
 from logtrick.errors import MDPError
 from logtrick.mdp import FiniteMDP
+from logtrick.mdp_arrays import frozen
+from logtrick.told import Told
 
 #: How far a printed row may be from one: six digits are what files carry at least.
 PRINTED_ROW_TOLERANCE = 1e-5
@@ -64,10 +66,12 @@ def assemble(
         pair_offsets=np.concatenate([[0], np.cumsum(np.bincount(states[first]))]),
         pair_actions=actions[first],
         outcome_offsets=np.append(first, len(states)),
-        successors=np.concatenate([rows.successors, idle])[order].astype(np.int32),
-        probabilities=_normalised(probabilities, first, states, actions, source),
-        rewards=np.concatenate([rows.rewards, nothing])[order],
-        terminated=np.zeros(len(states), np.bool_),  # idle states are found to be terminal
+        successors=frozen(np.concatenate([rows.successors, idle])[order].astype(np.int32)),
+        probabilities=frozen(_normalised(probabilities, first, states, actions, source)),
+        rewards=frozen(np.concatenate([rows.rewards, nothing])[order]),
+        terminated=np.zeros(len(states), np.bool_),
+        terminal=stops,
+        _told=Told({}, {}, unread=stops),
         action_names=names,
         **fields,
     )
