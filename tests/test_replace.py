@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import pickle
 
 import numpy as np
@@ -45,7 +46,9 @@ def random_fields(rng, num_states=None):
         "pair_offsets": np.concatenate([[0], np.cumsum(actions)]),
         "pair_actions": np.concatenate([np.arange(n) for n in actions]).astype(np.int32),
         "outcome_offsets": offsets,
-        "successors": np.where(stays, owners, rng.integers(size, size=len(owners))).astype(np.int32),
+        "successors": np.where(stays, owners, rng.integers(size, size=len(owners))).astype(
+            np.int32
+        ),
         "probabilities": np.repeat(1 / outcomes, outcomes),
         "gamma": float(rng.choice([0.5, 1.0])),
     }
@@ -72,6 +75,12 @@ def random_changes(rng, size, outcomes, actions, share):
         for name, value in changes.items()
         if rng.random() < share or (share == 0.5 and name in ("rewards", "terminated"))
     }
+
+
+@pytest.fixture(autouse=True)
+def unchecked(monkeypatch):
+    """Without the types of the test session, which know nothing of what is inferred again."""
+    monkeypatch.setattr(FiniteMDP, "__init__", inspect.unwrap(FiniteMDP.__init__))
 
 
 CHANGED = ["replace", "dataclasses.replace"]

@@ -193,7 +193,7 @@ class FiniteMDP(MDPArrays):
 
         return restarting(self)
 
-    def reaching(self, states: str | Sequence[int] | np.ndarray) -> "FiniteMDP":
+    def reaching(self, states: Any) -> "FiniteMDP":
         """The MDP whose total reward is the chance of ever entering `states`.
 
         Entering one of them pays 1 and ends; nothing else pays. States from which none of them
@@ -229,8 +229,8 @@ class FiniteMDP(MDPArrays):
         start: Any = None,
         terminal: Any = None,
         available: Any = None,
-        actions_first: bool | None = None,
-        **labels: Any,
+        actions_first: Any = None,
+        **fields: Any,
     ) -> "FiniteMDP":
         """Read arrays: P [S, A, S'], or sparse [S·A, S'] with the row s·A + a.
 
@@ -246,7 +246,7 @@ class FiniteMDP(MDPArrays):
             actions_first: True where P is [A, S, S'] (sparse: row a·S + s), and R then [A, S, S']
                 if it has three axes. Left out, P is [S, A, S'], and where S = A, so that both
                 are possible and differ, a `UserWarning` says so.
-            **labels: `labels` ({"goal": [3]}), `observations`, `state_names`, `action_names`,
+            **fields: `labels` ({"goal": [3]}), `observations`, `state_names`, `action_names`,
                 `layout`, `storage`.
 
         Returns:
@@ -271,12 +271,12 @@ class FiniteMDP(MDPArrays):
             terminal=terminal,
             available=available,
             actions_first=actions_first,
-            **labels,
+            **fields,
         )
 
     @classmethod
     def from_outcomes(
-        cls, outcomes: Mapping[int, Any] | Sequence[Any], *, gamma: float, **labels: Any
+        cls, outcomes: Mapping[int, Any] | Sequence[Any], *, gamma: float, **fields: Any
     ) -> "FiniteMDP":
         """Read `outcomes[s][a] = [(probability, successor, reward, terminated), ...]`.
 
@@ -285,7 +285,7 @@ class FiniteMDP(MDPArrays):
         Args:
             outcomes: the table.
             gamma: γ.
-            **labels: `start` and `terminal` (as in `from_arrays`), `labels`, `observations`, names,
+            **fields: `start` and `terminal` (as in `from_arrays`), `labels`, `observations`, names,
                 `layout`, `storage`.
 
         Returns:
@@ -301,7 +301,7 @@ class FiniteMDP(MDPArrays):
         """
         from logtrick.readers.outcomes import from_outcomes
 
-        return from_outcomes(outcomes, gamma=gamma, **labels)
+        return from_outcomes(outcomes, gamma=gamma, **fields)
 
     @classmethod
     def from_gymnasium(
@@ -340,8 +340,8 @@ class FiniteMDP(MDPArrays):
         rew: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
         *,
         gamma: float = 1.0,
-        terminal: str | None = None,
-        **labels: Any,
+        terminal: Any = None,
+        **fields: Any,
     ) -> "FiniteMDP":
         """Read the explicit files of PRISM or Storm: `.tra`, `.lab`, state and transition rewards.
 
@@ -350,20 +350,21 @@ class FiniteMDP(MDPArrays):
                 fractions. Printed digits are few, so each row is divided by its sum.
             lab: labels; "init" gives the start states, equally likely. Without it, state 0.
             rew: one or more reward files; state rewards are paid on every step from the state.
+                (`logtrick.problems.make("w.tra")` takes the files that lie beside `w.tra`.)
             gamma: γ.
-            terminal: a label whose states end the episode.
-            **labels: `start`, `state_names`, `storage` …
+            terminal: a label whose states end the episode, or the states themselves.
+            **fields: `start`, `state_names`, `storage` …
 
         Returns:
-            The MDP. Actions are the choices' labels where they tell a state's choices apart,
-            otherwise the choices' numbers.
+            The MDP, with the file's labels as `labels`. Actions are the choices' labels where they
+            tell a state's choices apart, otherwise the choices' numbers.
 
         Raises:
             MDPError: naming the file and the line.
         """
         from logtrick.readers.prism import from_prism
 
-        return from_prism(tra, lab, rew, gamma=gamma, terminal=terminal, **labels)
+        return from_prism(tra, lab, rew, gamma=gamma, terminal=terminal, **fields)
 
     @classmethod
     def from_umb(
@@ -372,8 +373,8 @@ class FiniteMDP(MDPArrays):
         *,
         gamma: float = 1.0,
         reward: str | None = None,
-        terminal: str | None = None,
-        **labels: Any,
+        terminal: Any = None,
+        **fields: Any,
     ) -> "FiniteMDP":
         """Read a UMB file (the neutral binary format of Storm, PRISM and others).
 
@@ -381,11 +382,11 @@ class FiniteMDP(MDPArrays):
             path: the file.
             gamma: γ.
             reward: the name of the reward annotation; not needed where there is only one.
-            terminal: an atomic proposition whose states end the episode.
-            **labels: `start`, `state_names`, `storage` …
+            terminal: an atomic proposition whose states end the episode, or the states.
+            **fields: `start`, `state_names`, `storage` …
 
         Returns:
-            The MDP.
+            The MDP, with the atomic propositions about states as `labels`.
 
         Raises:
             MDPError: not a UMB file, not an MDP, or a header that does not fit its data.
@@ -393,7 +394,7 @@ class FiniteMDP(MDPArrays):
         """
         from logtrick.readers.umb import from_umb
 
-        return from_umb(path, gamma=gamma, reward=reward, terminal=terminal, **labels)
+        return from_umb(path, gamma=gamma, reward=reward, terminal=terminal, **fields)
 
     def describe_state(self, state: int) -> str:
         """The state's number, and its name where it has one."""

@@ -19,15 +19,19 @@ MOST_OUTCOMES = 100_000_000
 
 def replaced(mdp: FiniteMDP, changes: dict[str, Any]) -> FiniteMDP:
     """The MDP of what `mdp` was told, with some of it changed."""
-    fields = [field.name for field in dataclasses.fields(mdp) if field.name != "_told"]
-    if unknown := sorted(changes.keys() - set(fields)):
+    fields = {field.name: field.default for field in dataclasses.fields(mdp) if field.init}
+    del fields["_told"]
+    if unknown := sorted(changes.keys() - fields.keys()):
         raise ConfigError(f"an MDP has no field {unknown[0]!r}; it has {', '.join(fields)}")
+    for name, value in changes.items():
+        if value is None and fields[name] is not dataclasses.MISSING:
+            changes[name] = fields[name]  # what was given is taken back
     told = {name: getattr(mdp, name) for name in fields} | mdp._told.told | changes
     if changes.keys() & TRANSITIONS:
         return FiniteMDP(**{name: value for name, value in told.items() if value is not None})
-    new = copy.copy(mdp)  # transitions that were checked already
+    new = copy.copy(mdp)  # its transitions were checked already
     new.__dict__.clear()
-    new.__dict__.update(told)
+    new.__dict__.update(told, _told=mdp._told)
     for name, dtype in (("rewards", np.float64), ("terminated", np.bool_)):
         if name in changes:
             object.__setattr__(new, name, owned(name, changes[name], dtype))
@@ -67,7 +71,7 @@ def restarting(mdp: FiniteMDP) -> FiniteMDP:
 def reaching(mdp: FiniteMDP, states: Any) -> FiniteMDP:
     """Entering `states` pays 1 and ends; a state that cannot reach them is made terminal."""
     target = mask_of("reaching", states, mdp.num_states, mdp.labels)
-    if not target.any() and not isinstance(states, str | np.ndarray):
+    if not target.any() and (states is None or np.size(states) == 0):
         raise MDPError(f"reaching names no state; give some of 0 ... {mdp.num_states - 1}")
     own = mdp.pair_states[mdp.outcome_pairs]
     used = (mdp.probabilities > 0) & (~mdp.terminated | target[mdp.successors])

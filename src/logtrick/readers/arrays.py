@@ -31,7 +31,7 @@ def from_arrays(
     start: Any = None,
     terminal: Any = None,
     available: Any = None,
-    actions_first: bool | None = None,
+    actions_first: Any = None,
     labels: Any = None,
     **fields: Any,
 ) -> FiniteMDP:
@@ -66,7 +66,7 @@ def _as_rows(P: Any, actions_first: bool | None) -> _Rows:
                 "a list of sparse matrices has one [S, S] for each action, so the actions come "
                 "first; leave actions_first=False out"
             )
-        return _Rows(_of_actions("P", matrices), len(matrices), True)
+        return _Rows(_of_actions(matrices), len(matrices), True)
     dense = as_numbers("P", P, np.float64)
     if dense.ndim == 3 and actions_first:
         dense = np.swapaxes(dense, 0, 1)
@@ -120,21 +120,19 @@ def _list_of_sparse(name: str, given: Any) -> list[Any] | None:
         return None
     if not any(sparse.issparse(matrix) for matrix in given):
         return None
-    return [
-        sparse.csr_array(matrix if sparse.issparse(matrix) else as_numbers(name, matrix, np.float64))
-        for matrix in given
-    ]
-
-
-def _of_actions(name: str, matrices: list[Any]) -> Any:
-    """One [S, S] for each action, as rows s·A + a."""
-    shapes = {matrix.shape for matrix in matrices}
-    shape = shapes.pop()
-    if shapes or len(shape) != 2 or shape[0] != shape[1]:
+    numbers = [m if sparse.issparse(m) else as_numbers(name, m, np.float64) for m in given]
+    shapes = {matrix.shape for matrix in numbers}
+    shape = min(shapes)
+    if len(shapes) > 1 or len(shape) != 2 or shape[0] != shape[1]:
         raise ShapeError(
-            f"{name} is a list of sparse matrices of the shapes "
-            f"{sorted({matrix.shape for matrix in matrices})}; one [S, S] for each action is needed"
+            f"{name} is a list of sparse matrices of the shapes {sorted(shapes)}; one [S, S] for "
+            "each action is needed"
         )
+    return [sparse.csr_array(matrix) for matrix in numbers]
+
+
+def _of_actions(matrices: list[Any]) -> Any:
+    """One [S, S] for each action, as rows s·A + a."""
     return _stacked(sparse.vstack(matrices), True).matrix
 
 
@@ -182,7 +180,7 @@ def _outcome_rewards(R: Any, rows: _Rows) -> np.ndarray:
     if sparse.issparse(R) or matrices is not None:
         given: Any = R
         if matrices is not None:
-            given = _of_actions("R", matrices)
+            given = _of_actions(matrices)
         elif actions_first and given.shape == matrix.shape:
             given = _by_states(sparse.csr_array(given))
         if given.shape != matrix.shape:

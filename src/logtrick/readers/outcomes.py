@@ -2,7 +2,7 @@
 
 import reprlib
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from gymnasium import Env
 
 
-def from_outcomes(
-    outcomes: Mapping[int, Any] | Sequence[Any], *, gamma: float, start: Any = None, **labels: Any
-) -> FiniteMDP:
+def from_outcomes(outcomes: Any, *, gamma: float, start: Any = None, **fields: Any) -> FiniteMDP:
     """See `FiniteMDP.from_outcomes`."""
     pair_counts, actions, outcome_counts = [], [], []
     rows: list[tuple[float, int, float, bool]] = []
@@ -39,7 +37,7 @@ def from_outcomes(
         terminated=np.array(terminated, np.bool_),
         gamma=gamma,
         **start_field(start, len(pair_counts)),
-        **labels,
+        **fields,
     )
 
 
