@@ -139,7 +139,7 @@ def test_states_that_are_terminal_because_somebody_said_so_stay_terminal():
     assert mdp.terminal.tolist() == [False, True]
     assert planning.solve(mdp).values.tolist() == [-1, 0]
     assert mdp.replace(terminal=[0, 1], rewards=np.ones(2)).terminal.all()
-    with pytest.raises(MDPError, match="state 1 was read as terminal.*read the MDP again"):
+    with pytest.raises(MDPError, match=r"state 1 was read as terminal.*read the MDP again"):
         mdp.replace(terminal=None)
     with pytest.raises(MDPError, match="state 1 was read as terminal"):
         dataclasses.replace(mdp, terminal=np.array([True, False]))

@@ -104,7 +104,8 @@ class FiniteMDP(MDPArrays):
     def _fill_in(self, like: "FiniteMDP | None" = None) -> None:
         """Check and freeze what may be left out, and infer the rest from what was told."""
         set_ = object.__setattr__
-        set_(self, "labels", Labels(self.labels, self.num_states))
+        if not (isinstance(self.labels, Labels) and self.labels.num_states == self.num_states):
+            set_(self, "labels", Labels(self.labels, self.num_states))
         stated = mask_of("terminal", self.terminal, self.num_states, self.labels)
         if self.terminal is not None and not isinstance(self.terminal, str):
             set_(self, "terminal", frozen(stated.copy()))  # a label is looked up again
@@ -115,7 +116,11 @@ class FiniteMDP(MDPArrays):
             set_(self, "observations", frozen(np.array(self.observations)))
         unread = self._unread(stated)
         told = {name: getattr(self, name) for name in _INFERRED}
-        self._end_in(stated, like)
+        if like is not None and like._ends_as(self, stated):
+            for name in ("successors", "rewards", "terminated", "terminal"):
+                set_(self, name, getattr(like, name))
+        else:
+            self._end_in(stated, like)
         if self.start is None:
             set_(self, "start", frozen(validation.uniform_start(self.terminal)))
         if self.observations is None:
@@ -127,6 +132,13 @@ class FiniteMDP(MDPArrays):
             given = getattr(self, names)
             set_(self, names, None if given is None else tuple(map(str, given)))
         validation.check_labels(self)
+
+    def _ends_as(self, other: "FiniteMDP", stated: Bool[np.ndarray, " S"]) -> bool:
+        """True where another MDP, of the same transitions, was told the same about ends."""
+        told = self._told.told
+        same = all(getattr(other, name) is told[name] for name in ("rewards", "terminated"))
+        ours = mask_of("terminal", told["terminal"], self.num_states, self.labels)
+        return same and np.array_equal(ours, stated)
 
     def _unread(self, stated: Bool[np.ndarray, " S"]) -> Any:
         """States whose transitions a reader left out; they cannot cease to be terminal."""

@@ -22,6 +22,7 @@ class Labels(Mapping[str, Any]):
 
     def __init__(self, sets: Any, num_states: int) -> None:
         """Check them; `sets` maps names to masks or lists of states, None names nothing."""
+        self.num_states = num_states
         given = {} if sets is None else sets
         if not isinstance(given, Mapping):
             raise MDPError(f"labels is {given!r}; a mapping from names to sets of states is needed")

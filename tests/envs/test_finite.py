@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+
 import gymnasium
 import jax
 import jax.numpy as jnp

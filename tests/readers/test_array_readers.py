@@ -202,7 +202,7 @@ def test_sets_of_states_in_every_form(states):
 def test_no_states(states):
     mdp = FiniteMDP.from_arrays(P, R, gamma=0.5, terminal=states)
     assert not mdp.terminal.any()
-    with pytest.raises(MDPError, match="reaching names no state; give some of 0 ... 1"):
+    with pytest.raises(MDPError, match=r"reaching names no state; give some of 0 ... 1"):
         mdp.reaching(states)
 
 
@@ -303,7 +303,7 @@ def test_gymnasium_refusals():
             inspect.unwrap(FiniteMDP.from_gymnasium.__func__)(FiniteMDP, env, gamma=1.0)
     with pytest.raises(ConfigError, match="map_name: an environment that is made already takes no"):
         FiniteMDP.from_gymnasium(lake, gamma=1.0, map_name="8x8")
-    with pytest.raises(ConfigError, match="cannot make 'FrozenLake-v1' with .*mapname"):
+    with pytest.raises(ConfigError, match=r"cannot make 'FrozenLake-v1' with .*mapname"):
         FiniteMDP.from_gymnasium("FrozenLake-v1", gamma=1.0, mapname="8x8")
     with pytest.raises(ConfigError, match="takes its arguments by name"):
         problems.make("FrozenLake-v1:8x8")
@@ -311,7 +311,7 @@ def test_gymnasium_refusals():
         problems.make("FrozenLake-v1:gamma=0.5")
     lake.unwrapped.P = {0: {0: [(1.0, 0, "1", False)]}}
     with pytest.raises(
-        MDPError, match="FrozenLake.*state 0, action 0.*the reward '1' is no number"
+        MDPError, match=r"FrozenLake.*state 0, action 0.*the reward '1' is no number"
     ):
         FiniteMDP.from_gymnasium(lake, gamma=1.0)
     with pytest.raises(MDPError, match="no transition table"):

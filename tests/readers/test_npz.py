@@ -48,7 +48,7 @@ def test_npz_of_labels_and_of_actions_that_come_first(tmp_path):
     assert problems.make(str(tmp_path / "m.npz"), terminal="all").terminal.all()
     with pytest.raises(MDPError, match=r"no label 'end'; it has \['all', 'goal'\]"):
         problems.make(str(tmp_path / "m.npz"), terminal="end")
-    with pytest.raises(ConfigError, match="chooses among the rewards of a .tra or .umb"):
+    with pytest.raises(ConfigError, match=r"chooses among the rewards of a .tra or .umb"):
         problems.make(str(tmp_path / "m.npz"), reward="time")
 
 

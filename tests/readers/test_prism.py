@@ -154,7 +154,7 @@ def test_transition_rewards_of_a_chain(prism):
     paths = prism(tra=CHAIN, trew="3 2\n0 1 8\n0 2 1/2\n")
     mdp = FiniteMDP.from_prism(paths["tra"], paths["lab"], paths["trew"])
     assert mdp.dense_rewards().tolist() == [[4.25], [0], [0]]
-    with pytest.raises(MDPError, match="line 1: no reward.*'state choice successor reward'"):
+    with pytest.raises(MDPError, match=r"line 1: no reward.*'state choice successor reward'"):
         FiniteMDP.from_prism(prism()["tra"], None, prism(trew="0 1 8\n")["trew"])
 
 
@@ -163,7 +163,7 @@ def test_a_format_in_any_case(prism, word):
     chain = prism(tra=f"{word}\n" + CHAIN.split("\n", 1)[1], rew=f"{word}\n0 1 8\n")
     mdp = FiniteMDP.from_prism(chain["tra"], None, chain["rew"])
     assert exact.objective(mdp, np.zeros(3, int)) == 4
-    with pytest.raises(MDPError, match="line 1: a header .* or one of mdp, dtmc, not ctmc"):
+    with pytest.raises(MDPError, match=r"line 1: a header .* or one of mdp, dtmc, not ctmc"):
         FiniteMDP.from_prism(prism(tra="ctmc\n0 0 1\n")["tra"])
     with pytest.raises(MDPError, match="line 2: 4 columns"):
         FiniteMDP.from_prism(prism(tra="MdP\n0 0 1\n")["tra"])
@@ -206,7 +206,7 @@ def test_several_rewards_beside_a_tra(tmp_path):
     with pytest.raises(MDPError, match=r"no label 'end'; it has \['deadlock', 'goal', 'init'\]"):
         problems.make(tra, reward="won", terminal="end")
     (tmp_path / "model1.rew").write_text("0 1\n")
-    with pytest.raises(MDPError, match="model1.rew and model1.srew, which may say the same twice"):
+    with pytest.raises(MDPError, match=r"model1.rew and model1.srew, which may say the same twice"):
         problems.make(tra, reward="1")
     assert problems.make(tra, reward="model1.rew").rewards.tolist() == [1, 1, 0, 0]
 
@@ -216,7 +216,7 @@ def test_names_of_states_beside_a_tra(tmp_path):
     (tmp_path / "model.sta").write_text("(x,y)\n0:(0,true)\n1:(1,false)\n2:(2,false)\n")
     assert problems.make(str(tmp_path / "model.tra")).state_names[1] == "(1,false)"
     (tmp_path / "model.sta").write_text("(x,y)\n0:(0,true)\n2:(2,false)\n")
-    with pytest.raises(MDPError, match="model.sta, line 3: state 1"):
+    with pytest.raises(MDPError, match=r"model.sta, line 3: state 1"):
         problems.make(str(tmp_path / "model.tra"))
 
 

@@ -120,7 +120,9 @@ def _list_of_sparse(name: str, given: Any) -> list[Any] | None:
         return None
     if not any(sparse.issparse(matrix) for matrix in given):
         return None
-    numbers = [m if sparse.issparse(m) else as_numbers(name, m, np.float64) for m in given]
+    numbers: list[Any] = [
+        m if sparse.issparse(m) else as_numbers(name, m, np.float64) for m in given
+    ]
     shapes = {matrix.shape for matrix in numbers}
     shape = min(shapes)
     if len(shapes) > 1 or len(shape) != 2 or shape[0] != shape[1]:

@@ -104,7 +104,8 @@ def from_npz(path: str | PathLike[str], *, gamma: float = 1.0) -> FiniteMDP:
             f"{path} has an array {unknown[0]!r} that means nothing here; known are "
             f"{', '.join(sorted(known | {'gamma'}))} and {LABEL}NAME, bool[S], for labels"
         )
-    told = {"gamma": float(given), "labels": {k.removeprefix(LABEL): v for k, v in sets.items()}}
+    labels_read = {name.removeprefix(LABEL): mask for name, mask in sets.items()}
+    told: dict[str, Any] = {"gamma": float(given), "labels": labels_read}
     if "P" in arrays:
         return FiniteMDP.from_arrays(arrays.pop("P"), arrays.pop("R"), **told, **arrays)
     return FiniteMDP(**told, **arrays)

@@ -165,7 +165,7 @@ def _read_labels(path: Path, num_states: int) -> dict[str, list[int]]:
 
 def _read_states(path: Path) -> list[str]:
     """PRISM's names of states: "(x,y)", then "0:(1,2)"."""
-    names = []
+    names: list[str] = []
     for number, words in list(lines_of(path))[1:]:
         index, colon, values = "".join(words).partition(":")
         if not colon or parsed(int, index, path, number) != len(names):
