@@ -113,7 +113,8 @@ class FiniteMDP(MDPArrays):
             if getattr(self, name) is not None:
                 set_(self, name, owned(name, getattr(self, name), dtype))
         if self.observations is not None:
-            set_(self, "observations", frozen(np.array(self.observations)))
+            seen = np.asarray(self.observations)
+            set_(self, "observations", frozen(seen.copy() if seen.flags.writeable else seen))
         unread = self._unread(stated)
         told = {name: getattr(self, name) for name in _INFERRED}
         if like is not None and like._ends_as(self, stated):

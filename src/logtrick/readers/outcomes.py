@@ -83,9 +83,15 @@ def _by_action(choices: Any, state: int) -> list[tuple[int, list[Any]]]:
     ]
 
 
+#: The types of most outcomes, which need no further look.
+_PLAIN = [float, int, float, bool]
+
+
 def _outcome(row: Any, state: int, action: int, number: int) -> tuple[float, int, float, bool]:
     try:
         probability, successor, reward, terminated = row
+        if [*map(type, row)] == _PLAIN and 0 <= successor < 2**31:
+            return probability, successor, reward, terminated
         place = checked_number("successor", successor)
         if not (0 <= place < 2**31 and place == int(place)):
             raise ValueError(f"{successor} is no state")
