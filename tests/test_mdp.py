@@ -119,8 +119,8 @@ def test_replace():
     )
     assert mdp.replace(storage="sparse").is_dense is False
     assert mdp.replace(observations=np.zeros(3, int)).num_observations == 1
-    with pytest.raises(ConfigError, match="successors"):
-        mdp.replace(successors=mdp.successors)
+    with pytest.raises(ConfigError, match="no field 'horizon'; it has pair_offsets, "):
+        mdp.replace(horizon=3)
 
 
 def test_restarting():

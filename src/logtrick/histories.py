@@ -124,10 +124,16 @@ class Histories:
             outcomes.append(table)
         first = np.zeros(len(histories))
         first[: np.count_nonzero(base.start)] = base.start[base.start > 0]
+        states = np.array([history[-1] for history in histories], np.int32)
         tree = FiniteMDP.from_outcomes(
-            outcomes, gamma=base.gamma, start=first, observations=_padded(histories)
+            outcomes,
+            gamma=base.gamma,
+            start=first,
+            observations=_padded(histories),
+            terminal=np.array(over),
+            labels={name: mask[states] for name, mask in base.labels.items()},
         )
-        return tree, np.array([history[-1] for history in histories], np.int32)
+        return tree, states
 
     def _outcomes(self, state: int) -> Iterator[tuple[int, float, int, float, bool]]:
         """(action, probability, successor, reward, terminated) of all that can happen."""

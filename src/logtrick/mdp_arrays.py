@@ -21,6 +21,19 @@ _KINDS = {
 }
 
 
+#: What the derived properties are computed from. A copy keeps those whose sources are the same
+#: arrays, and computes all others anew.
+_SOURCES = {
+    "num_actions": ("pair_actions",),
+    "pair_states": ("pair_offsets",),
+    "outcome_pairs": ("outcome_offsets",),
+    "available": ("pair_offsets", "pair_actions"),
+    "pair_rewards": ("outcome_offsets", "probabilities", "rewards"),
+    "pair_ends": ("outcome_offsets", "probabilities", "terminated"),
+    "continuation": ("outcome_offsets", "successors", "probabilities", "terminated"),
+}
+
+
 def frozen(array: np.ndarray) -> Any:
     """A read-only view, so that nobody changes an MDP after it was checked.
 
@@ -29,6 +42,19 @@ def frozen(array: np.ndarray) -> Any:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def owned(name: str, array: Any, dtype: Any) -> Any:
+    """A read-only array of numbers that nobody else can write to.
+
+    What somebody else may write to is copied. Whoever makes a large array for an MDP passes it
+    `frozen`, which says that it is not written to again.
+    """
+    numbers = validation.as_numbers(name, array, dtype)
+    if not numbers.flags.writeable:
+        return numbers if numbers.flags.c_contiguous else frozen(numbers)
+    borrowed = numbers is array or numbers.base is not None
+    return frozen(numbers.copy() if borrowed else numbers)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,18 +71,43 @@ class MDPArrays:
     probabilities: Float64[np.ndarray, " K"]
     rewards: Float64[np.ndarray, " K"]
     terminated: Bool[np.ndarray, " K"]
-    terminal: Bool[np.ndarray, " S"] = field(init=False)
-    """Derived: the absorbing states that pay nothing."""
+    terminal: Any = field(default=None, kw_only=True)
+    """Shown as bool[S]."""
 
-    def __post_init__(self) -> None:
-        set_ = object.__setattr__
+    def _check_arrays(self) -> None:
+        """Types, structure and numbers of what was told."""
         for name, dtype in _KINDS.items():
-            set_(self, name, frozen(validation.as_numbers(name, getattr(self, name), dtype)))
+            object.__setattr__(self, name, owned(name, getattr(self, name), dtype))
         validation.check_structure(self)
+
+    def _end_in(self, stated: Bool[np.ndarray, " S"], like: "MDPArrays | None") -> None:
+        """Fill in where episodes end: in `stated` states, and where nobody leaves or is paid.
+
+        Arrays that turn out as in the MDP `like` are shared with it.
+        """
+        if stated.any():
+            own = self.pair_states[self.outcome_pairs]
+            idle = stated[own]  # whatever was told of these states, nothing happens there
+            self._show("successors", np.where(idle, own, self.successors), like)
+            self._show("rewards", np.where(idle, 0.0, self.rewards), like)
+            self._show("terminated", self.terminated & ~idle, like)
         terminal = self._absorbing_and_paying_nothing()
-        set_(self, "terminal", frozen(terminal))
-        if terminal.any():
-            set_(self, "terminated", frozen(self.terminated | terminal[self.successors]))
+        self._show("terminated", self.terminated | terminal[self.successors], like)
+        self._show("terminal", terminal, like)
+
+    def _show(self, name: str, array: np.ndarray, like: "MDPArrays | None") -> None:
+        """Set a field to what was told, or else to what `like` has, where that is the same."""
+        for known in (getattr(self, name), getattr(like, name, None)):
+            if isinstance(known, np.ndarray) and np.array_equal(known, array):
+                object.__setattr__(self, name, known)
+                return
+        object.__setattr__(self, name, frozen(array))
+
+    def _keep_derived(self, other: "MDPArrays") -> None:
+        """Take over what was derived from the very arrays that this MDP has, too."""
+        for name, sources in _SOURCES.items():
+            if all(getattr(self, source) is getattr(other, source) for source in sources):
+                self.__dict__.update({k: v for k, v in other.__dict__.items() if k == name})
 
     @property
     def num_states(self) -> int:

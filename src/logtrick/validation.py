@@ -71,14 +71,11 @@ def check_structure(mdp: "MDPArrays") -> None:
             f"outcome_offsets has {len(mdp.outcome_offsets)} entries for {mdp.num_pairs} pairs; "
             "it needs one more than there are pairs"
         )
-    for name in ("probabilities", "rewards", "terminated"):
-        if getattr(mdp, name).shape != (mdp.num_outcomes,):
-            shape = getattr(mdp, name).shape
-            raise ShapeError(f"{name} has shape {shape}, successors ({mdp.num_outcomes},)")
+    _check_shape(mdp, "probabilities")
     _check_actions(mdp)
     _check_successors(mdp)
     _check_probabilities(mdp)
-    check_rewards(mdp)
+    check_outcome_fields(mdp)
 
 
 def _check_offsets(name: str, offsets: np.ndarray, total: int) -> None:
@@ -131,17 +128,22 @@ def _check_probabilities(mdp: "MDPArrays") -> None:
         )
 
 
-def check_rewards(mdp: "MDPArrays") -> None:
-    """One finite reward for each outcome."""
-    if mdp.rewards.shape != (mdp.num_outcomes,):
-        raise ShapeError(
-            f"rewards has shape {mdp.rewards.shape}; one for each of the {mdp.num_outcomes} "
-            "outcomes is needed"
-        )
+def check_outcome_fields(mdp: "MDPArrays") -> None:
+    """One finite reward and one flag for each outcome."""
+    for name in ("rewards", "terminated"):
+        _check_shape(mdp, name)
     wrong = ~np.isfinite(mdp.rewards)
     if wrong.any():
         outcome = int(np.argmax(wrong))
         raise MDPError(f"{_outcome(mdp, outcome)} pays {mdp.rewards[outcome]}")
+
+
+def _check_shape(mdp: "MDPArrays", name: str) -> None:
+    shape = getattr(mdp, name).shape
+    if shape != (mdp.num_outcomes,):
+        raise ShapeError(
+            f"{name} has shape {shape}; one for each of the {mdp.num_outcomes} outcomes is needed"
+        )
 
 
 def check_labels(mdp: "FiniteMDP") -> None:
@@ -197,12 +199,42 @@ def start_field(start: Any, num_states: int) -> dict[str, Any]:
     """The field `start` from a distribution or a state's number; no field from None."""
     if start is None:
         return {}
+    if isinstance(start, bool | np.bool_):
+        raise MDPError(f"start is {start}; a state's number or a distribution [S] is needed")
     array = as_numbers("start", start, np.float64)
     if array.ndim > 0:
         return {"start": array}
     if not math.isfinite(array) or array != int(array) or not 0 <= array < num_states:
         raise MDPError(f"start is state {start}, but the states are 0 ... {num_states - 1}")
     return {"start": np.eye(1, num_states, int(array))[0]}
+
+
+def checked_number(name: str, value: Any) -> float:
+    """A real number as a float: no text, no truth value; NaN and ±∞ are numbers.
+
+    Raises:
+        TypeError: it is none, or too large.
+    """
+    number = value.item() if getattr(value, "ndim", None) == 0 else value  # any library's scalar
+    if isinstance(number, bool | np.bool_) or not isinstance(number, numbers.Real):
+        raise TypeError(f"the {name} {value!r} is no number")
+    try:
+        return float(number)
+    except OverflowError as error:
+        raise TypeError(f"the {name} is beyond float64") from error
+
+
+def checked_flag(name: str, value: Any) -> bool:
+    """True or False, 1 or 0, as a bool; no text, no other number.
+
+    Raises:
+        TypeError: it is none.
+    """
+    flag = value.item() if getattr(value, "ndim", None) == 0 else value
+    known = isinstance(flag, bool | np.bool_ | numbers.Real)
+    if not (known and flag in (0, 1)):
+        raise TypeError(f"the {name} {value!r} is neither True nor False")
+    return bool(flag)
 
 
 def _pair(mdp: "MDPArrays", pair: Any) -> str:

@@ -1,5 +1,8 @@
 """Finite MDPs as environments: sampled as they are written, refused where they cannot be."""
 
+import dataclasses
+import inspect
+
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -120,7 +123,7 @@ def test_a_state_without_an_action_is_refused():
 def test_refusals():
     with pytest.raises(MDPError, match="Did you mean frozen_lake"):
         envs.make("mdp:frozen-lakes")
-    with pytest.raises(ConfigError, match="1 is the least"):
+    with pytest.raises(ConfigError, match="at least 1"):
         FiniteMDPEnv(problems.corridor(), max_episode_steps=0)
     uneven = problems.garnet(4000, 1, 1, ends=1.0).restarting()
     assert FiniteMDPEnv(problems.corridor().restarting()).max_episode_steps == 1000
@@ -205,5 +208,17 @@ def test_gymnasium_misuse():
     flags = [env.step(1)[2:4] for _ in range(3)]
     assert flags == [(False, False), (False, False), (False, True)]
     assert isinstance(env, gymnasium.Env)
-    with pytest.raises(ConfigError, match="1 is the least"):
+    with pytest.raises(ConfigError, match="at least 1"):
         to_gymnasium(problems.corridor(), max_episode_steps=0)
+
+
+def test_a_time_limit_that_nobody_gave_follows_the_mdp():
+    short, long = problems.frozen_lake(gamma=0.9), problems.frozen_lake(gamma=0.99)
+    inferred = dataclasses.replace(FiniteMDPEnv(short), mdp=long)
+    assert inferred == FiniteMDPEnv(long)
+    assert inferred.max_episode_steps == 688
+    given = FiniteMDPEnv(short, max_episode_steps=66)
+    assert dataclasses.replace(given, mdp=long).max_episode_steps == 66
+    for wrong in (True, 2.5, "a"):
+        with pytest.raises(ConfigError, match="whole number"):
+            inspect.unwrap(to_gymnasium)(short, max_episode_steps=wrong)

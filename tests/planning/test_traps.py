@@ -175,7 +175,10 @@ def test_a_tolerance_below_the_rounding_floor_names_the_floor(mdp, arguments):
         ({"horizon": 3, "method": "value_iteration"}, "backward induction"),
         ({"kind": "average", "method": "gauss_seidel"}, "does not apply to averages"),
         ({"kind": "total", "device": "accelerator"}, "accelerator"),
-        ({"threads": 0}, "threads is 0"),
+        ({"threads": 0}, "threads=0; it must be a whole number, at least 1"),
+        ({"threads": "a"}, "threads='a'; it must be a whole number"),
+        ({"threads": True}, "threads=True; it must be a whole number"),
+        ({"threads": 1.5}, "threads=1.5; it must be a whole number"),
     ],
 )
 def test_arguments_that_do_not_go_together(arguments, message):

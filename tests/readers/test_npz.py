@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from logtrick import exact, problems
-from logtrick.errors import MDPError
+from logtrick.errors import ConfigError, MDPError
 
 P = np.array([[[0.5, 0.5], [0.0, 1.0]], [[1.0, 0.0], [0.25, 0.75]]])
 R = np.array([[1.0, 2.0], [3.0, 4.0]])
 
 
 def test_npz_of_arrays_and_of_fields(tmp_path):
-    np.savez(tmp_path / "plain.npz", P=P, R=R, gamma=0.9, start=1, action_names=["go", "stay"])
+    told = {"P": P, "R": R, "gamma": 0.9, "start": 1, "action_names": ["go", "stay"]}
+    np.savez(tmp_path / "plain.npz", **told, actions_first=False)
     plain = problems.make(str(tmp_path / "plain.npz"))
     assert (plain.gamma, plain.start.tolist(), plain.action_names) == (0.9, [0, 1], ("go", "stay"))
     assert np.array_equal(plain.dense_transitions(), P)
@@ -26,6 +27,29 @@ def test_npz_of_arrays_and_of_fields(tmp_path):
     assert again.state_names == lake.state_names
     table = np.full((16, 4), 0.25)
     assert np.array_equal(exact.state_values(again, table), exact.state_values(lake, table))
+
+
+def test_npz_of_labels_and_of_actions_that_come_first(tmp_path):
+    told = {
+        "P": P,
+        "R": R,
+        "actions_first": True,
+        "labels/goal": [False, True],
+        "labels/all": [0, 1],
+    }
+    np.savez(tmp_path / "m.npz", **told, terminal="goal")
+    mdp = problems.make(str(tmp_path / "m.npz"))
+    assert np.array_equal(mdp.dense_transitions()[0], P[:, 0])
+    assert {name: mask.tolist() for name, mask in mdp.labels.items()} == {
+        "goal": [False, True],
+        "all": [True, True],
+    }
+    assert mdp.terminal.tolist() == [False, True]
+    assert problems.make(str(tmp_path / "m.npz"), terminal="all").terminal.all()
+    with pytest.raises(MDPError, match=r"no label 'end'; it has \['all', 'goal'\]"):
+        problems.make(str(tmp_path / "m.npz"), terminal="end")
+    with pytest.raises(ConfigError, match=r"chooses among the rewards of a .tra or .umb"):
+        problems.make(str(tmp_path / "m.npz"), reward="time")
 
 
 def member(array, **header):

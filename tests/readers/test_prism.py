@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from logtrick import exact
+from logtrick import exact, problems
 from logtrick.errors import MDPError
 from logtrick.mdp import FiniteMDP
 
@@ -127,3 +127,113 @@ def test_files_that_cannot_be_read(tmp_path):
     binary.write_bytes(bytes(range(128, 256)))
     with pytest.raises(MDPError, match="not a text file"):
         FiniteMDP.from_prism(binary)
+
+
+# A chain (https://www.prismmodelchecker.org, the die of Knuth and Yao, shortened to a coin).
+
+CHAIN = "3 4\n0 1 0.5\n0 2 0.5\n1 1 1\n2 2 1\n"
+STEPS = '# Reward structure "steps"\n# State rewards\n3 1\n0 1\n'
+WON = '# Reward structure "won"\n# Transition rewards\n3 1\n0 1 8\n'
+
+
+def test_labels_are_kept(prism):
+    paths = prism()
+    mdp = FiniteMDP.from_prism(paths["tra"], paths["lab"], labels={"odd": [1]})
+    labels = {name: np.flatnonzero(mask).tolist() for name, mask in mdp.labels.items()}
+    assert labels == {"init": [0], "deadlock": [], "goal": [2], "odd": [1]}
+    assert exact.objective(mdp.reaching("goal"), np.array([0, 0, 0])) == pytest.approx(1, abs=1e-12)
+    assert exact.objective(mdp.reaching("deadlock"), np.array([0, 0, 0])) == 0
+    by_states = FiniteMDP.from_prism(paths["tra"], paths["lab"], terminal=[2, 1])
+    by_labels = FiniteMDP.from_prism(
+        paths["tra"], paths["lab"], terminal=["goal", "odd"], labels={"odd": [1]}
+    )
+    assert by_states.terminal.tolist() == by_labels.terminal.tolist() == [False, True, True]
+
+
+def test_transition_rewards_of_a_chain(prism):
+    paths = prism(tra=CHAIN, trew="3 2\n0 1 8\n0 2 1/2\n")
+    mdp = FiniteMDP.from_prism(paths["tra"], paths["lab"], paths["trew"])
+    assert mdp.dense_rewards().tolist() == [[4.25], [0], [0]]
+    with pytest.raises(MDPError, match=r"line 1: no reward.*'state choice successor reward'"):
+        FiniteMDP.from_prism(prism()["tra"], None, prism(trew="0 1 8\n")["trew"])
+
+
+@pytest.mark.parametrize("word", ["dtmc", "dTmC", "DTMC"])
+def test_a_format_in_any_case(prism, word):
+    chain = prism(tra=f"{word}\n" + CHAIN.split("\n", 1)[1], rew=f"{word}\n0 1 8\n")
+    mdp = FiniteMDP.from_prism(chain["tra"], None, chain["rew"])
+    assert exact.objective(mdp, np.zeros(3, int)) == 4
+    with pytest.raises(MDPError, match=r"line 1: a header .* or one of mdp, dtmc, not ctmc"):
+        FiniteMDP.from_prism(prism(tra="ctmc\n0 0 1\n")["tra"])
+    with pytest.raises(MDPError, match="line 2: 4 columns"):
+        FiniteMDP.from_prism(prism(tra="MdP\n0 0 1\n")["tra"])
+
+
+@pytest.mark.parametrize(
+    ("files", "objective"),
+    [
+        ({}, 0),
+        ({"model.srew": STEPS}, 1),
+        ({"model.trew": WON}, 4),
+        ({"model.srew": STEPS, "model.trew": WON}, 5),
+        ({"model.rew": "0 3\n"}, 3),
+        ({"model1.srew": STEPS}, 1),
+        ({"model.won.trans.rew": WON}, 4),
+        ({"other.srew": STEPS, "model2.srew": STEPS, "model2.tra": CHAIN}, 0),
+    ],
+)
+def test_what_lies_beside_a_tra_is_read(tmp_path, files, objective):
+    for name, text in ({"model.tra": CHAIN} | files).items():
+        (tmp_path / name).write_text(text)
+    mdp = problems.make(str(tmp_path / "model.tra"))
+    assert exact.objective(mdp, np.zeros(3, int)) == objective
+
+
+def test_several_rewards_beside_a_tra(tmp_path):
+    files = {"model.tra": CHAIN, "model1.srew": STEPS, "model2.trew": WON, "model.lab": LAB}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    tra = str(tmp_path / "model.tra")
+    with pytest.raises(
+        MDPError, match=r"'steps' \(model1.srew\), 'won' \(model2.trew\); say which"
+    ):
+        problems.make(tra)
+    for reward, objective in (("steps", 1), ("1", 1), ("won", 4), ("model2.trew", 4)):
+        mdp = problems.make(tra, reward=reward, terminal="goal", gamma=0.5)
+        assert exact.objective(mdp, np.zeros(3, int)) == objective
+    with pytest.raises(MDPError, match="no reward 'lost'; there is 'steps'"):
+        problems.make(tra, reward="lost")
+    with pytest.raises(MDPError, match=r"no label 'end'; it has \['deadlock', 'goal', 'init'\]"):
+        problems.make(tra, reward="won", terminal="end")
+    (tmp_path / "model1.rew").write_text("0 1\n")
+    with pytest.raises(MDPError, match=r"model1.rew and model1.srew, which may say the same twice"):
+        problems.make(tra, reward="1")
+    assert problems.make(tra, reward="model1.rew").rewards.tolist() == [1, 1, 0, 0]
+
+
+def test_names_of_states_beside_a_tra(tmp_path):
+    (tmp_path / "model.tra").write_text(CHAIN)
+    (tmp_path / "model.sta").write_text("(x,y)\n0:(0,true)\n1:(1,false)\n2:(2,false)\n")
+    assert problems.make(str(tmp_path / "model.tra")).state_names[1] == "(1,false)"
+    (tmp_path / "model.sta").write_text("(x,y)\n0:(0,true)\n2:(2,false)\n")
+    with pytest.raises(MDPError, match=r"model.sta, line 3: state 1"):
+        problems.make(str(tmp_path / "model.tra"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("3 2\n0 2\n", "has 1 rewards, its header claims 2: truncated"),
+        ("3 1\n0 2\n1 2\n", "has 2 rewards, its header claims 1"),
+        ("0 2\n0 3\n", "line 2: 0 has a reward already"),
+        ("0 2\nmdp\n", "line 2: 'mdp' is not a number"),
+        ("0 2\n3 2\n", "line 2: there is no state 3"),
+        ("0 0 -1 2\n", "line 1: there is no transition 0 0 -1"),
+        ("0 0 4 2\n", "line 1: there is no transition 0 0 4"),
+        ("0 -1 2 2\n", "line 1: there is no transition 0 -1 2"),
+    ],
+)
+def test_bad_rewards(prism, text, words):
+    paths = prism(srew=text)
+    with pytest.raises(MDPError, match=words):
+        FiniteMDP.from_prism(paths["tra"], paths["lab"], paths["srew"])

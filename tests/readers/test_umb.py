@@ -74,6 +74,29 @@ def test_umb(umb):
     assert problems.make(str(umb)).num_states == 3
 
 
+def test_umb_labels(umb):
+    mdp = FiniteMDP.from_umb(umb, labels={"first": [0]})
+    assert {name: mask.tolist() for name, mask in mdp.labels.items()} == {
+        "goal": [False, False, True],
+        "first": [True, False, False],
+    }
+    assert exact.objective(mdp.reaching("goal"), np.array([0, 0, 0])) == pytest.approx(1, abs=1e-12)
+    assert problems.make(str(umb), terminal="goal", reward="cost").terminal.tolist() == [0, 0, 1]
+
+
+def observed(members):
+    index = json.loads(members["index.json"])
+    seen = {"#observations": 2, "observations-apply-to": "branches"}
+    index["transition-system"] |= seen
+    members["index.json"] = json.dumps(index).encode()
+
+
+def of_nothing(members):
+    index = json.loads(members["index.json"])
+    del index["annotations"]["rewards"]["cost"]["applies-to"]
+    members["index.json"] = json.dumps(index).encode()
+
+
 def test_umb_without_rewards_initial_states_or_labels(umb):
     def change(members):
         index = json.loads(members["index.json"])
@@ -122,6 +145,8 @@ def dropped(name):
     [
         (claim(states=10**9), "claims 1000000000 states.*32 bytes instead of 8000000008"),
         (claim(branches=10**12), "branch-to-target.bin has 48 bytes instead of 8000000000000"),
+        (observed, "observations that branches or chance decide"),
+        (of_nothing, "the reward 'cost' is random, or of nothing"),
         (continuous, "1 players in stochastic time"),
         (replaced("index.json", b"{"), "not a UMB file"),
         (replaced("index.json", b"{}"), "not a UMB index"),

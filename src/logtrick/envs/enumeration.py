@@ -226,6 +226,7 @@ class _Search:
             probabilities=rows[3],
             rewards=rows[4],
             terminated=rows[5] > 0,
+            terminal=np.isin(np.arange(len(rho)), idle),
             gamma=gamma,
             start=rho,
             observations=np.stack(self.observations),

@@ -18,6 +18,7 @@ from logtrick.envs.protocol import DeviceEnv, Outcomes, Starts, Step
 from logtrick.envs.spec import EnvRow
 from logtrick.errors import ConfigError, SpaceError
 from logtrick.mdp import FiniteMDP
+from logtrick.validation import checked_whole
 
 #: Entries of the tables that outcomes are drawn from: they are constants of the program.
 MOST_ENTRIES = 10_000_000
@@ -71,6 +72,10 @@ def time_limit(gamma: float) -> int:
     return min(LONGEST, math.ceil(math.log(NEGLIGIBLE) / math.log(gamma)) if gamma > 0 else 1)
 
 
+class _Inferred(int):
+    """A time limit that nobody gave: an environment of another MDP has its own."""
+
+
 class Place(NamedTuple):
     """Where the agent is, and how long the episode is already."""
 
@@ -112,10 +117,12 @@ class FiniteMDPEnv(DeviceEnv):
     max_episode_steps: int = None  # type: ignore[assignment]  # filled in
 
     def __post_init__(self) -> None:
-        if self.max_episode_steps is None:
-            object.__setattr__(self, "max_episode_steps", time_limit(self.mdp.gamma))
-        if self.max_episode_steps < 1:
-            raise ConfigError(f"max_episode_steps is {self.max_episode_steps}; 1 is the least")
+        given = self.max_episode_steps
+        if given is None or isinstance(given, _Inferred):  # the latter from dataclasses.replace
+            limit: int = _Inferred(time_limit(self.mdp.gamma))
+        else:
+            limit = checked_whole("max_episode_steps", given, 1)
+        object.__setattr__(self, "max_episode_steps", limit)
         _ = self.action_space
         entries = self.mdp.num_pairs * self._width
         if entries > MOST_ENTRIES:
@@ -174,7 +181,7 @@ class FiniteMDPEnv(DeviceEnv):
             obs=self._observation(reached.state),
             reward=jnp.asarray(self.mdp.rewards)[outcome],
             terminated=jnp.asarray(self.mdp.terminated)[outcome],
-            truncated=reached.steps >= self.max_episode_steps,
+            truncated=reached.steps >= int(self.max_episode_steps),
         )
 
     def _observation(self, state: Array) -> Array:

@@ -6,8 +6,9 @@ import gymnasium
 import numpy as np
 
 from logtrick.envs import finite
-from logtrick.errors import ConfigError, EnvError
+from logtrick.errors import EnvError
 from logtrick.mdp import FiniteMDP
+from logtrick.validation import checked_whole
 
 
 class FiniteMDPGym(gymnasium.Env[Any, np.int64]):
@@ -19,9 +20,8 @@ class FiniteMDPGym(gymnasium.Env[Any, np.int64]):
     """
 
     def __init__(self, mdp: FiniteMDP, max_episode_steps: int) -> None:
-        if max_episode_steps < 1:
-            raise ConfigError(f"max_episode_steps is {max_episode_steps}; 1 is the least")
-        self.mdp, self.max_episode_steps = mdp, max_episode_steps
+        limit = checked_whole("max_episode_steps", max_episode_steps, 1)
+        self.mdp, self.max_episode_steps = mdp, limit
         self.observation_space = finite.observation_space(mdp)
         self.action_space = finite.action_space(mdp)
         self._state: int | None = None

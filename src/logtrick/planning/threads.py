@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from logtrick.errors import ConfigError
+from logtrick.validation import checked_whole
 
 #: Rows in a block. Results do not depend on the number of threads, only on this.
 BLOCK = 4096
@@ -24,8 +24,8 @@ class Team:
     """
 
     def __init__(self, threads: int | None = None, tick: Callable[[], None] = lambda: None) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigError(f"threads is {threads}; at least one is needed")
+        if threads is not None:
+            threads = checked_whole("threads", threads, 1)
         self.threads, self._tick = threads or usable_cores(), tick
         self._pool: ThreadPoolExecutor | None = None
 

@@ -62,38 +62,57 @@ REGISTRY: dict[str, Callable[..., FiniteMDP]] = {
 }
 
 
-def make(name: str, *, gamma: float | None = None) -> FiniteMDP:
+def make(
+    name: str,
+    *,
+    gamma: float | None = None,
+    terminal: str | None = None,
+    reward: str | None = None,
+) -> FiniteMDP:
     """Build an MDP from a name: a problem, a Gymnasium id, or a file.
 
     Args:
         name: "corridor", "random-walk(19)", "garnet:1000,4,seed=3", "FrozenLake-v1", "model.umb",
-            "model.npz", "model.tra" (with "model.lab", "model.rew" beside it) …
+            "model.npz", "model.tra" (with "model.lab", "model.srew", "model.trew" or "model.rew",
+            and "model.sta" beside it) …
         gamma: γ; the problem's own by default, .99 for a Gymnasium id, 1 for a file that has none.
+        terminal: a label of the MDP, whose states end the episode.
+        reward: which rewards are paid, where a file has several: of a `.umb` the name of an
+            annotation, of a `.tra` that of a reward structure or of a reward file beside it.
 
     Returns:
         The MDP.
 
     Raises:
         MDPError: nothing has this name; the nearest names are given.
-        ConfigError: arguments that the problem does not take.
+        ConfigError: arguments that the problem does not take; a reward for what has only one.
 
     Example:
         >>> make("random-walk(19)", gamma=0.5)
         FiniteMDP(19 states, 2 actions, 38 pairs, 38 outcomes, gamma=0.5)
     """
-    mdp = _make(name)
+    mdp = _make(name, terminal, reward)
     return mdp if gamma is None else mdp.replace(gamma=gamma)
 
 
-def _make(name: str) -> FiniteMDP:
+def _make(name: str, terminal: str | None, reward: str | None) -> FiniteMDP:
     path = Path(name)
     if path.suffix == ".umb":
-        return FiniteMDP.from_umb(path)
+        return FiniteMDP.from_umb(path, terminal=terminal, reward=reward)
     if path.suffix == ".tra":
-        lab, rew = path.with_suffix(".lab"), path.with_suffix(".rew")
-        return FiniteMDP.from_prism(
-            path, lab if lab.exists() else None, [rew] if rew.exists() else []
+        from logtrick.readers.prism import from_prism_folder
+
+        return from_prism_folder(path, gamma=1.0, terminal=terminal, reward=reward)
+    if reward is not None:
+        raise ConfigError(
+            f"reward={reward!r} chooses among the rewards of a .tra or .umb file; {name} has one"
         )
+    mdp = _unnamed(name, path)
+    return mdp if terminal is None else mdp.replace(terminal=terminal)
+
+
+def _unnamed(name: str, path: Path) -> FiniteMDP:
+    """An MDP without names of rewards: of a `.npz`, a problem or a Gymnasium id."""
     if path.suffix == ".npz":
         from logtrick.readers.numpy_files import from_npz
 
@@ -111,6 +130,12 @@ def _make(name: str) -> FiniteMDP:
             known = ", ".join(signature.parameters)
             raise ConfigError(f"{name}: {error}; {bare} takes {known}") from error
     if "-v" in bare:
+        if arguments:
+            raise ConfigError(
+                f"{name}: a Gymnasium id takes its arguments by name, as in map_name=8x8"
+            )
+        if "gamma" in keywords:
+            raise ConfigError(f"{name}: γ is no argument of the environment; use gamma=")
         return FiniteMDP.from_gymnasium(bare, gamma=0.99, **keywords)
     raise MDPError(unknown_name("No problem is called", bare, REGISTRY))
 

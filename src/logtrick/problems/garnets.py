@@ -4,6 +4,7 @@ import numpy as np
 
 from logtrick.errors import ConfigError
 from logtrick.mdp import FiniteMDP
+from logtrick.mdp_arrays import frozen
 
 
 def garnet(
@@ -48,10 +49,10 @@ def garnet(
         pair_offsets=np.arange(0, num_pairs + 1, num_actions),
         pair_actions=np.tile(np.arange(num_actions, dtype=np.int32), num_states),
         outcome_offsets=np.arange(0, num_outcomes + 1, branching),
-        successors=steps.astype(np.int32).ravel(),
-        probabilities=splits.ravel(),
-        rewards=rewards,
-        terminated=terminated,
+        successors=frozen(steps.astype(np.int32).ravel()),
+        probabilities=frozen(splits.ravel()),
+        rewards=frozen(rewards),
+        terminated=frozen(terminated),
         start=np.full(num_states, 1 / num_states),
         gamma=gamma,
     )

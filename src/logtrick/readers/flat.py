@@ -7,6 +7,8 @@ import numpy as np
 
 from logtrick.errors import MDPError
 from logtrick.mdp import FiniteMDP
+from logtrick.mdp_arrays import frozen
+from logtrick.told import Told
 
 #: How far a printed row may be from one: six digits are what files carry at least.
 PRINTED_ROW_TOLERANCE = 1e-5
@@ -31,7 +33,7 @@ def assemble(
     transitions: Transitions,
     *,
     stops: np.ndarray,
-    labels: Sequence[str] | None,
+    actions: Sequence[str] | None,
     source: str,
     **fields: Any,
 ) -> FiniteMDP:
@@ -40,7 +42,7 @@ def assemble(
     Args:
         transitions: the rows.
         stops: bool[S], the states that end the episode. A state without transitions does too.
-        labels: the action label of each row, or None.
+        actions: the action label of each row, or None.
         source: the file, for messages.
         **fields: `gamma`, `start` and the other fields of the MDP.
 
@@ -51,23 +53,25 @@ def assemble(
     idle = np.flatnonzero(stops)
     keep = ~stops[transitions.states]
     rows = Transitions(*(column[keep] for column in transitions))
-    actions, names = _actions(rows, None if labels is None else np.array(labels)[keep])
+    taken, names = _actions(rows, None if actions is None else np.array(actions)[keep])
     nothing, ones = np.zeros(len(idle)), np.ones(len(idle))
     states = np.concatenate([rows.states, idle])
-    actions = np.concatenate([actions, nothing]).astype(np.int32)
-    order = np.lexsort((actions, states))
-    states, actions = states[order], actions[order]
-    new = (np.diff(states, prepend=-1) != 0) | (np.diff(actions, prepend=-1) != 0)
+    numbers = np.concatenate([taken, nothing]).astype(np.int32)
+    order = np.lexsort((numbers, states))
+    states, numbers = states[order], numbers[order]
+    new = (np.diff(states, prepend=-1) != 0) | (np.diff(numbers, prepend=-1) != 0)
     first = np.flatnonzero(new)
     probabilities = np.concatenate([rows.probabilities, ones])[order]
     return FiniteMDP(
         pair_offsets=np.concatenate([[0], np.cumsum(np.bincount(states[first]))]),
-        pair_actions=actions[first],
+        pair_actions=numbers[first],
         outcome_offsets=np.append(first, len(states)),
-        successors=np.concatenate([rows.successors, idle])[order].astype(np.int32),
-        probabilities=_normalised(probabilities, first, states, actions, source),
-        rewards=np.concatenate([rows.rewards, nothing])[order],
-        terminated=np.zeros(len(states), np.bool_),  # idle states are found to be terminal
+        successors=frozen(np.concatenate([rows.successors, idle])[order].astype(np.int32)),
+        probabilities=frozen(_normalised(probabilities, first, states, numbers, source)),
+        rewards=frozen(np.concatenate([rows.rewards, nothing])[order]),
+        terminated=np.zeros(len(states), np.bool_),
+        terminal=stops if stops.any() else None,
+        _told=Told({}, {}, unread=stops),
         action_names=names,
         **fields,
     )

@@ -12,6 +12,8 @@ from logtrick.errors import MDPError
 from logtrick.mdp import FiniteMDP
 from logtrick.validation import as_numbers
 
+#: What the name of an array of states begins with that is a label.
+LABEL = "labels/"
 #: How many times smaller than its contents a zip archive can be.
 MOST_DEFLATION = 1032
 #: The longest header of an array that is read, in bytes.
@@ -71,7 +73,8 @@ def from_npz(path: str | PathLike[str], *, gamma: float = 1.0) -> FiniteMDP:
 
     Args:
         path: the file. It holds `P`, `R` and whatever else `FiniteMDP.from_arrays` takes, or the
-            fields of a `FiniteMDP` (`pair_offsets`, `successors` …).
+            fields of a `FiniteMDP` (`pair_offsets`, `successors` …), and the label NAME as an array
+            `labels/NAME`, bool[S].
         gamma: γ, where the file has no `gamma`.
 
     Raises:
@@ -84,20 +87,25 @@ def from_npz(path: str | PathLike[str], *, gamma: float = 1.0) -> FiniteMDP:
     given = as_numbers("gamma", arrays.pop("gamma", gamma), np.float64)
     if given.ndim:
         raise MDPError(f"{path} has {given.size} numbers for gamma; one is needed")
-    fields = {f.name: f for f in dataclasses.fields(FiniteMDP) if f.init and f.name != "storage"}
-    labels = {"start", "observations", "state_names", "action_names", "layout"}
+    sets = {name: arrays.pop(name) for name in [*arrays] if name.startswith(LABEL)}
+    labels = {"start", "observations", "state_names", "action_names", "layout", "terminal"}
     if "P" in arrays:
-        needed, known = {"P", "R"}, labels | {"P", "R", "terminal", "available"}
+        needed, known = {"P", "R"}, labels | {"P", "R", "available", "actions_first"}
     else:
-        needed = fields.keys() - labels - {"gamma"}
-        known = needed | labels
+        fields = {f.name for f in dataclasses.fields(FiniteMDP) if f.default is dataclasses.MISSING}
+        needed, known = fields - {"gamma"}, fields | labels
     if missing := sorted(needed - arrays.keys()):
         raise MDPError(
             f"{path} has no {', '.join(missing)}; an MDP is P [S, A, S'] and R, or the fields of a "
             "FiniteMDP"
         )
     if unknown := sorted(arrays.keys() - known):
-        raise MDPError(f"{path} has an array {unknown[0]!r} that means nothing here")
+        raise MDPError(
+            f"{path} has an array {unknown[0]!r} that means nothing here; known are "
+            f"{', '.join(sorted(known | {'gamma'}))} and {LABEL}NAME, bool[S], for labels"
+        )
+    labels_read = {name.removeprefix(LABEL): mask for name, mask in sets.items()}
+    told: dict[str, Any] = {"gamma": float(given), "labels": labels_read}
     if "P" in arrays:
-        return FiniteMDP.from_arrays(arrays.pop("P"), arrays.pop("R"), gamma=float(given), **arrays)
-    return FiniteMDP(gamma=float(given), **arrays)
+        return FiniteMDP.from_arrays(arrays.pop("P"), arrays.pop("R"), **told, **arrays)
+    return FiniteMDP(**told, **arrays)

@@ -1,22 +1,21 @@
 """Tables of outcomes, as Gymnasium's toy-text environments carry them in `P`."""
 
+import reprlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from logtrick.errors import MDPError, UnknownEnvError
+from logtrick.errors import ConfigError, MDPError, UnknownEnvError
 from logtrick.mdp import FiniteMDP
-from logtrick.validation import start_field
+from logtrick.validation import checked_flag, checked_number, start_field
 
 if TYPE_CHECKING:
     from gymnasium import Env
 
 
-def from_outcomes(
-    outcomes: Mapping[int, Any] | Sequence[Any], *, gamma: float, start: Any = None, **labels: Any
-) -> FiniteMDP:
+def from_outcomes(outcomes: Any, *, gamma: float, start: Any = None, **fields: Any) -> FiniteMDP:
     """See `FiniteMDP.from_outcomes`."""
     pair_counts, actions, outcome_counts = [], [], []
     rows: list[tuple[float, int, float, bool]] = []
@@ -38,38 +37,73 @@ def from_outcomes(
         terminated=np.array(terminated, np.bool_),
         gamma=gamma,
         **start_field(start, len(pair_counts)),
-        **labels,
+        **fields,
     )
 
 
-def _in_order(table: Mapping[int, Any] | Sequence[Any], what: str) -> list[Any]:
+def _in_order(table: Any, what: str) -> list[Any]:
     """The entries 0, 1, 2 ... of a list or a dictionary."""
     if not isinstance(table, Mapping):
-        return list(table)
+        return _listed(table, what, "a list or a dictionary of states")
+    _check_keys(table, what)
     missing = sorted(set(range(len(table))) - table.keys())
     if missing:
         raise MDPError(f"{what} has {len(table)} entries, but not number {missing[0]}")
     return [table[number] for number in range(len(table))]
 
 
+def _listed(given: Any, where: str, what: str) -> list[Any]:
+    """A list, an array or another iterable, but no text, as a list."""
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise MDPError(f"{where} is {reprlib.repr(given)}; {what} is needed")
+    try:
+        return list(given)
+    except TypeError as error:  # an array without axes
+        raise MDPError(f"{where} is {reprlib.repr(given)}; {what} is needed") from error
+
+
+def _check_keys(table: Mapping[Any, Any], where: str) -> None:
+    for key in table:
+        if isinstance(key, bool) or not isinstance(key, int | np.integer):
+            raise MDPError(f"{where}: {key!r} is not a number")
+        if not 0 <= key < 2**31:
+            raise MDPError(f"{where}: {key} is not a number from 0 to 2^31 − 1")
+
+
 def _by_action(choices: Any, state: int) -> list[tuple[int, list[Any]]]:
+    where = f"state {state}"
     if isinstance(choices, Mapping):
-        for action in choices:
-            if not isinstance(action, int | np.integer):
-                raise MDPError(f"state {state}: the action {action!r} is not a number")
-        return sorted((int(action), list(listed)) for action, listed in choices.items())
-    return [(action, list(listed)) for action, listed in enumerate(choices)]
+        _check_keys(choices, f"{where}, its actions")
+        pairs = sorted((int(action), listed) for action, listed in choices.items())
+    else:
+        pairs = list(enumerate(_listed(choices, where, "a list or a dictionary of actions")))
+    return [
+        (action, _listed(listed, f"{where}, action {action}", "a list of outcomes"))
+        for action, listed in pairs
+    ]
+
+
+#: The types of most outcomes, which need no further look.
+_PLAIN = [float, int, float, bool]
 
 
 def _outcome(row: Any, state: int, action: int, number: int) -> tuple[float, int, float, bool]:
     try:
         probability, successor, reward, terminated = row
-        if successor != int(successor) or not 0 <= successor < 2**31:
+        if [*map(type, row)] == _PLAIN and 0 <= successor < 2**31:
+            return probability, successor, reward, terminated
+        place = checked_number("successor", successor)
+        if not (0 <= place < 2**31 and place == int(place)):
             raise ValueError(f"{successor} is no state")
-        return float(probability), int(successor), float(reward), bool(terminated)
+        return (
+            checked_number("probability", probability),
+            int(place),
+            checked_number("reward", reward),
+            checked_flag("flag terminated", terminated),
+        )
     except (TypeError, ValueError) as error:
         raise MDPError(
-            f"state {state}, action {action}, outcome {number} is {row!r}; "
+            f"state {state}, action {action}, outcome {number} is {reprlib.repr(row)}; "
             f"(probability, successor, reward, terminated) is needed: {error}"
         ) from error
 
@@ -80,30 +114,53 @@ def from_gymnasium(
     """See `FiniteMDP.from_gymnasium`."""
     import gymnasium
 
-    made: Any = env
-    if isinstance(env, str):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of an old version: the error says it
-                made = gymnasium.make(env, **kwargs)
-        except gymnasium.error.Error as error:
-            raise UnknownEnvError(f"gymnasium cannot make {env!r}: {error}") from error
+    if isinstance(env, gymnasium.Env):
+        if kwargs:
+            raise ConfigError(
+                f"{', '.join(kwargs)}: an environment that is made already takes no arguments; "
+                "give its id instead"
+            )
+        return _of_environment(str(env), env, gamma, start)
+    if not isinstance(env, str):
+        raise MDPError(f"{reprlib.repr(env)} is neither an id nor a Gymnasium environment")
+    made = _made(env, kwargs)
+    try:
+        return _of_environment(env, made, gamma, start)
+    finally:
+        made.close()
+
+
+def _made(name: str, kwargs: dict[str, Any]) -> Any:
+    import gymnasium
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an old version: the error says it
+            return gymnasium.make(name, **kwargs)
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        raise UnknownEnvError(f"gymnasium cannot make {name!r}: {error}") from error
+    except (TypeError, ValueError, KeyError, AssertionError) as error:
+        if not kwargs:
+            raise
+        raise ConfigError(f"gymnasium cannot make {name!r} with {kwargs}: {error}") from error
+
+
+def _of_environment(name: str, made: Any, gamma: float, start: Any) -> FiniteMDP:
     base: Any = made.unwrapped
     table = getattr(base, "P", None)
     if table is None:
         raise MDPError(
-            f"{env} has no transition table `P`; of Gymnasium's environments FrozenLake-v1, "
+            f"{name} has no transition table `P`; of Gymnasium's environments FrozenLake-v1, "
             "CliffWalking and Taxi have one"
         )
     if start is None:
         start = getattr(base, "initial_state_distrib", None)
-    layout = _layout(base, len(table))
-    mdp = from_outcomes(
-        table, gamma=gamma, start=start, layout=layout, state_names=_landmarks(base, layout)
-    )
-    if env is not made:
-        made.close()
-    return mdp
+    try:
+        layout = _layout(base, len(_in_order(table, "the table")))
+        names = _landmarks(base, layout)
+        return from_outcomes(table, gamma=gamma, start=start, layout=layout, state_names=names)
+    except MDPError as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 def _layout(base: Any, num_states: int) -> np.ndarray | None:

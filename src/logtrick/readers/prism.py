@@ -1,24 +1,41 @@
 """The explicit text files of PRISM and Storm."""
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from logtrick.errors import MDPError
 from logtrick.mdp import FiniteMDP
 from logtrick.readers.flat import Transitions, assemble
+from logtrick.readers.lines import Line, lines_of, number_in, parsed
+from logtrick.readers.prism_rewards import FORMATS, beside, read_rewards
+from logtrick.state_sets import Labels, mask_of
 from logtrick.validation import start_field
-
-Line = tuple[int, list[str]]
 
 #: "0 0 0 1" and its newline: no transition is shorter.
 BYTES_OF_A_TRANSITION = 8
+
+
+class _Model(NamedTuple):
+    """What a `.tra` says."""
+
+    rows: Transitions
+    actions: list[str] | None
+    num_states: int
+    has_choices: bool
+
+
+def from_prism_folder(
+    tra: Path, *, gamma: float, terminal: Any = None, reward: str | None = None
+) -> FiniteMDP:
+    """Read a `.tra` with all that lies beside it; see `prism_rewards.beside`."""
+    lab, rewards, states = beside(tra, reward)
+    names = {} if states is None else {"state_names": _read_states(states)}
+    return from_prism(tra, lab, rewards, gamma=gamma, terminal=terminal, **names)
 
 
 def from_prism(
@@ -27,45 +44,32 @@ def from_prism(
     rew: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     gamma: float,
-    terminal: str | None,
+    terminal: Any,
     start: Any = None,
+    labels: Any = None,
     **fields: Any,
 ) -> FiniteMDP:
     """See `FiniteMDP.from_prism`."""
-    rows, labels, num_states = _read_transitions(Path(tra))
+    model = _read_transitions(Path(tra))
+    rows, num_states = model.rows, model.num_states
     sets = _read_labels(Path(lab), num_states) if lab is not None else {}
+    known = Labels(sets | dict(labels or {}), num_states)
+    paid = rows.rewards
     for path in [rew] if isinstance(rew, str | PathLike) else rew:
-        rows = rows._replace(rewards=rows.rewards + _read_rewards(Path(path), rows, num_states))
-    stops = np.zeros(num_states, np.bool_)
-    if terminal is not None:
-        if terminal not in sets:
-            raise MDPError(f"{lab} has no label {terminal!r}; it has {sorted(sets)}")
-        stops[sets[terminal]] = True
+        paid = paid + read_rewards(Path(path), rows, num_states, has_choices=model.has_choices)
+    rows = rows._replace(rewards=paid)
+    stops = mask_of("terminal", terminal, num_states, known, str(lab or tra))
     if start is None:
         initial = sets.get("init", [0])
         if not initial:
             raise MDPError(f"{lab} declares the label init, but no state has it")
         start = np.bincount(initial, minlength=num_states) / len(initial)
-    fields |= start_field(start, num_states) | {"gamma": gamma}
-    return assemble(rows, stops=stops, labels=labels, source=str(tra), **fields)
+    fields |= start_field(start, num_states) | {"gamma": gamma, "labels": known}
+    return assemble(rows, stops=stops, actions=model.actions, source=str(tra), **fields)
 
 
-def _lines(path: Path) -> Iterator[Line]:
-    """Numbered lines as words; comments and empty lines are left out."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, text in enumerate(file, 1):
-                words = text.split()
-                if words and not words[0].startswith("//") and words[0] != "#":
-                    yield number, words
-    except UnicodeDecodeError as error:
-        raise MDPError(f"{path} is not a text file: {error}") from error
-    except OSError as error:
-        raise MDPError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _read_transitions(path: Path) -> tuple[Transitions, list[str] | None, int]:
-    lines = list(_lines(path))
+def _read_transitions(path: Path) -> _Model:
+    lines = list(lines_of(path))
     if not lines:
         raise MDPError(f"{path} is empty")
     claimed, has_choices = _read_header(path, lines)
@@ -77,27 +81,28 @@ def _read_transitions(path: Path) -> tuple[Transitions, list[str] | None, int]:
             raise MDPError(f"{path}, line {number}: {width} columns are needed: {' '.join(words)}")
         values = words[:width] if has_choices else [words[0], "0", *words[1:width]]
         for column, word in zip(columns[:3], values[:3], strict=True):
-            column.append(_parsed(int, word, path, number))
-        columns[3].append(_parsed(_number, values[3], path, number))
+            column.append(parsed(int, word, path, number))
+        columns[3].append(parsed(number_in, values[3], path, number))
         labels.append(words[width] if len(words) > width else "")
     num_states = _check_counts(path, columns, claimed, lines)
     states, choices, successors = (np.array(column, np.int64) for column in columns[:3])
     probabilities = np.array(columns[3], np.float64)
     rows = Transitions(states, choices, successors, probabilities, np.zeros(len(states)))
-    return rows, labels if all(labels) else None, num_states
+    return _Model(rows, labels if all(labels) else None, num_states, has_choices)
 
 
 def _read_header(path: Path, lines: list[Line]) -> tuple[list[int] | None, bool]:
     """PRISM: "states choices transitions"; without choices for a chain. Storm: "mdp", "dtmc"."""
     number, words = lines[0]
-    if words[0] in ("mdp", "dtmc"):
-        return None, words[0] == "mdp"
-    if len(words) not in (2, 3):
+    kind = words[0].lower()
+    if kind in FORMATS and len(words) == 1:
+        return None, kind == "mdp"
+    if len(words) not in (2, 3) or kind.isalpha():
         raise MDPError(
-            f"{path}, line {number}: a header of states, choices and transitions is needed, not "
-            f"{' '.join(words)}"
+            f"{path}, line {number}: a header of states, choices and transitions is needed (of a "
+            f"chain: states and transitions), or one of {', '.join(FORMATS)}, not {' '.join(words)}"
         )
-    claimed = [_parsed(int, word, path, number) for word in words]
+    claimed = [parsed(int, word, path, number) for word in words]
     room = path.stat().st_size // BYTES_OF_A_TRANSITION + 1
     if max(claimed) > room or claimed[0] < 1:
         raise MDPError(
@@ -138,8 +143,8 @@ def _read_labels(path: Path, num_states: int) -> dict[str, list[int]]:
     """Label -> states; PRISM's `0="init"` and Storm's `#DECLARATION` are both understood."""
     names: dict[str, str] = {}
     sets: dict[str, list[int]] = {}
-    for number, words in _lines(path):
-        if words[0] in ("#DECLARATION", "#END"):
+    for number, words in lines_of(path):
+        if words[0].upper() in ("#DECLARATION", "#END"):
             continue
         head = words[0].rstrip(":")
         if "=" in head:
@@ -148,7 +153,7 @@ def _read_labels(path: Path, num_states: int) -> dict[str, list[int]]:
         elif not head.isdigit():
             names |= {name: name for name in words}
         else:
-            state = _parsed(int, head, path, number)
+            state = parsed(int, head, path, number)
             if state >= num_states:
                 raise MDPError(f"{path}, line {number}: there is no state {state}")
             for word in words[1:]:
@@ -158,42 +163,12 @@ def _read_labels(path: Path, num_states: int) -> dict[str, list[int]]:
     return {name: sets.get(name, []) for name in names.values()}
 
 
-def _read_rewards(path: Path, rows: Transitions, num_states: int) -> np.ndarray:
-    """What each transition pays: "state reward" or "state choice successor reward"."""
-    pays = np.zeros(len(rows.states))
-    choices = int(rows.choices.max(initial=0)) + 1
-    keys = (rows.states * choices + rows.choices) * num_states + rows.successors
-    order = np.argsort(keys, kind="stable")
-    for number, words in _lines(path):
-        if words[0].startswith("#") or words[0] == str(num_states):
-            continue  # a header: no state has this number
-        *where, reward = [_parsed(_number, word, path, number) for word in words]
-        if len(where) == 1:
-            paying = rows.states == where[0]
-            if where[0] not in range(num_states) or (reward != 0 and not paying.any()):
-                raise MDPError(f"{path}, line {number}: there is no state {words[0]} that goes on")
-            pays[paying] += reward
-            continue
-        if len(where) != 3 or where[1] >= choices:
-            raise MDPError(f"{path}, line {number}: no reward of a state or a transition")
-        key = (where[0] * choices + where[1]) * num_states + where[2]
-        low, high = (np.searchsorted(keys[order], key, side) for side in ("left", "right"))
-        if low == high:
-            raise MDPError(f"{path}, line {number}: there is no transition {' '.join(words[:3])}")
-        pays[order[low:high]] += reward
-    return pays
-
-
-def _number(word: str) -> float:
-    """A decimal, or a fraction such as 1/3."""
-    value = float(Fraction(word)) if "/" in word else float(word)
-    if not math.isfinite(value):
-        raise ValueError(word)
-    return value
-
-
-def _parsed(parse: Callable[[str], Any], word: str, path: Path, number: int) -> Any:
-    try:
-        return parse(word)
-    except (ValueError, ZeroDivisionError) as error:
-        raise MDPError(f"{path}, line {number}: {word!r} is not a number") from error
+def _read_states(path: Path) -> list[str]:
+    """PRISM's names of states: "(x,y)", then "0:(1,2)"."""
+    names: list[str] = []
+    for number, words in list(lines_of(path))[1:]:
+        index, colon, values = "".join(words).partition(":")
+        if not colon or parsed(int, index, path, number) != len(names):
+            raise MDPError(f"{path}, line {number}: state {len(names)} and its values are needed")
+        names.append(values)
+    return names

@@ -17,6 +17,7 @@ import numpy as np
 from logtrick.errors import MDPError, MissingExtraError
 from logtrick.mdp import FiniteMDP
 from logtrick.readers.flat import Transitions, assemble
+from logtrick.state_sets import Labels, mask_of
 from logtrick.validation import start_field
 
 #: An archive that unpacks to more than this is refused.
@@ -28,8 +29,9 @@ def from_umb(
     *,
     gamma: float,
     reward: str | None,
-    terminal: str | None,
+    terminal: Any,
     start: Any = None,
+    labels: Any = None,
     **fields: Any,
 ) -> FiniteMDP:
     """See `FiniteMDP.from_umb`."""
@@ -45,9 +47,10 @@ def from_umb(
         probabilities=file.probabilities(),
         rewards=file.rewards(reward, choice_states, branch_choices),
     )
-    stops = np.zeros(system.num_states, np.bool_)
-    if terminal is not None:
-        stops = file.states_with(terminal)
+    known = Labels(file.propositions() | dict(labels or {}), system.num_states)
+    if isinstance(terminal, str) and terminal not in known:
+        raise MDPError(f"{path} has no {terminal!r}; it has {sorted(known)}")
+    stops = mask_of("terminal", terminal, system.num_states, known, str(path))
     if start is None and system.num_initial_states > 0:
         initial = file.bits("state-is-initial.bin", system.num_states)
         start = initial / max(initial.sum(), 1)
@@ -56,9 +59,9 @@ def from_umb(
             "observations/states/values.bin", system.num_states, system.num_observations
         )
         fields.setdefault("observations", seen.astype(np.int32))
-    labels = file.action_labels(branch_choices)
-    fields |= start_field(start, system.num_states) | {"gamma": gamma}
-    return assemble(rows, stops=stops, labels=labels, source=str(path), **fields)
+    actions = file.action_labels(branch_choices)
+    fields |= start_field(start, system.num_states) | {"gamma": gamma, "labels": known}
+    return assemble(rows, stops=stops, actions=actions, source=str(path), **fields)
 
 
 class _UmbFile:
@@ -111,6 +114,11 @@ class _UmbFile:
         kind = system.branch_probability_type
         if kind is not None and "interval" in str(kind.type):
             raise MDPError(f"{self.path} has intervals for probabilities, an MDP numbers")
+        if system.observations_apply_to == "branches" or system.observation_probability_type:
+            raise MDPError(
+                f"{self.path} has observations that branches or chance decide; here each state has "
+                "one observation"
+            )
 
     def _check_sizes(self, sizes: dict[str, int]) -> None:
         system = self.system
@@ -193,19 +201,26 @@ class _UmbFile:
             "choices": (branch_choices, self.system.num_choices),
             "branches": (np.arange(len(pays)), len(pays)),
         }
-        for level in named[name].applies_to:
+        annotation = named[name]
+        if not annotation.applies_to or annotation.probability_type:
+            raise MDPError(
+                f"{self.path}: the reward {name!r} is random, or of nothing; it must be one number "
+                "for each state, choice or branch"
+            )
+        for level in annotation.applies_to:
             owner, count = owners[level]
             path = f"annotations/rewards/{name}/{level}/values.bin"
-            pays += self.numbers(path, named[name].type, count)[owner]
+            pays += self.numbers(path, annotation.type, count)[owner]
         return pays
 
-    def states_with(self, proposition: str) -> np.ndarray:
-        """bool[S]: where an atomic proposition holds."""
+    def propositions(self) -> dict[str, np.ndarray]:
+        """Where each atomic proposition about states holds, bool[S]."""
         named = (self.index.annotations or {}).get("aps") or {}
-        if proposition not in named:
-            raise MDPError(f"{self.path} has no {proposition!r}; it has {sorted(named)}")
-        path = f"annotations/aps/{proposition}/states/values.bin"
-        return self.bits(path, self.system.num_states)
+        return {
+            name: self.bits(f"annotations/aps/{name}/states/values.bin", self.system.num_states)
+            for name, annotation in named.items()
+            if "states" in (annotation.applies_to or ["states"])
+        }
 
     def action_labels(self, branch_choices: np.ndarray) -> list[str] | None:
         """The action label of each branch's choice, where choices have labels."""
