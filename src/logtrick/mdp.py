@@ -48,7 +48,8 @@ class FiniteMDP(MDPArrays):
         pair_actions: the action of each pair, increasing within a state.
         outcome_offsets: outcomes of pair p are `outcome_offsets[p]:outcome_offsets[p + 1]`.
         successors: the state that each outcome really reaches, also where it terminates.
-        probabilities: of each outcome; they sum to one over a pair.
+        probabilities: of each outcome; they sum to one over a pair. A row that is off by more than
+            rounding (by 10⁻⁹ at most, or it is refused) is divided by its sum, and so is `start`.
         rewards: r_t of each outcome.
         terminated: True where the outcome ends the episode: no value follows.
         gamma: γ, 0 ≤ γ ≤ 1.
@@ -99,6 +100,7 @@ class FiniteMDP(MDPArrays):
         if self.layout is not None:
             set_(self, "layout", frozen(validation.as_numbers("layout", self.layout, np.int32)))
         validation.check_labels(self)
+        set_(self, "start", frozen(validation.normalised(self.start)))
 
     @cached_property
     def num_observations(self) -> int:
