@@ -62,38 +62,59 @@ REGISTRY: dict[str, Callable[..., FiniteMDP]] = {
 }
 
 
-def make(name: str, *, gamma: float | None = None) -> FiniteMDP:
+def make(
+    name: str,
+    *,
+    gamma: float | None = None,
+    terminal: str | None = None,
+    reward: str | None = None,
+) -> FiniteMDP:
     """Build an MDP from a name: a problem, a Gymnasium id, or a file.
 
     Args:
         name: "corridor", "random-walk(19)", "garnet:1000,4,seed=3", "FrozenLake-v1", "model.umb",
             "model.npz", "model.tra" (with "model.lab", "model.rew" beside it) …
         gamma: γ; the problem's own by default, .99 for a Gymnasium id, 1 for a file that has none.
+        terminal: of a `.tra` or `.umb` file, the label whose states end the episode.
+        reward: which rewards are paid: of a `.umb` file the name of an annotation, of a `.tra` file
+            the name of a reward file in its folder.
 
     Returns:
         The MDP.
 
     Raises:
         MDPError: nothing has this name; the nearest names are given.
-        ConfigError: arguments that the problem does not take.
+        ConfigError: arguments that the problem does not take; a label or a reward for what is no
+            file, or has none.
 
     Example:
         >>> make("random-walk(19)", gamma=0.5)
         FiniteMDP(19 states, 2 actions, 38 pairs, 38 outcomes, gamma=0.5)
     """
-    mdp = _make(name)
+    mdp = _make(name, terminal, reward)
     return mdp if gamma is None else mdp.replace(gamma=gamma)
 
 
-def _make(name: str) -> FiniteMDP:
+def _make(name: str, terminal: str | None, reward: str | None) -> FiniteMDP:
     path = Path(name)
     if path.suffix == ".umb":
-        return FiniteMDP.from_umb(path)
+        return FiniteMDP.from_umb(path, terminal=terminal, reward=reward)
     if path.suffix == ".tra":
         lab, rew = path.with_suffix(".lab"), path.with_suffix(".rew")
+        if terminal is not None and not lab.exists():
+            raise ConfigError(f"{name} has no labels, so none called {terminal!r}: {lab} is missing")
+        rewards = [rew] if rew.exists() else []
+        if reward is not None:
+            rewards = [_reward_file(path, reward)]
         return FiniteMDP.from_prism(
-            path, lab if lab.exists() else None, [rew] if rew.exists() else []
+            path, lab if lab.exists() else None, rewards, terminal=terminal
         )
+    for option, value in (("terminal", terminal), ("reward", reward)):
+        if value is not None:
+            raise ConfigError(
+                f"{option}={value!r} is for models in .tra or .umb files; {name} has no names to "
+                "choose from"
+            )
     if path.suffix == ".npz":
         from logtrick.readers.numpy_files import from_npz
 
@@ -113,6 +134,18 @@ def _make(name: str) -> FiniteMDP:
     if "-v" in bare:
         return FiniteMDP.from_gymnasium(bare, gamma=0.99, **keywords)
     raise MDPError(unknown_name("No problem is called", bare, REGISTRY))
+
+
+def _reward_file(tra: Path, reward: str) -> Path:
+    """The file of this name beside a `.tra` file: with its ending, or without."""
+    beside = [tra.parent / reward, *(tra.parent / f"{reward}{e}" for e in (".srew", ".trew", ".rew"))]
+    for path in beside:
+        if path.is_file():
+            return path
+    raise ConfigError(
+        f"reward={reward!r}: there is no such file in {tra.parent}, and none that ends in .srew, "
+        ".trew or .rew"
+    )
 
 
 def parse(name: str) -> tuple[str, list[Any], dict[str, Any]]:
