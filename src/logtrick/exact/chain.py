@@ -26,7 +26,7 @@ class Chain(abc.ABC):
     """The most numbers that are added up in a row of P_π."""
     slack: float
     """The relative error of an entry of P_π: what its rows lack to be distributions (policy and
-    MDP each), and the rounding of products of probabilities."""
+    MDP each). (The rounding of products of probabilities is counted with that of residuals.)"""
 
     @property
     @abc.abstractmethod
@@ -88,7 +88,7 @@ class FiniteChain(Chain):
         self.rewards = np.add.reduceat(paid, mdp.pair_offsets[:-1])
         self.terms = int(np.diff(mdp.outcome_offsets[mdp.pair_offsets]).max())
         self.reward_scale = float(np.abs(mdp.rewards).max())
-        self.slack = mdp.row_defect + policy_defect(probabilities) + EPS * (4 + self._merged())
+        self.slack = mdp.row_defect + policy_defect(probabilities) + EPS * self._merged()
 
     @property
     def arrivals(self) -> int:

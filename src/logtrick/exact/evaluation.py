@@ -162,9 +162,7 @@ def evaluate(
         return checked(found, mdp)
 
 
-def _valued(
-    mdp: AnyMDP, chain: Chain, table: np.ndarray, kind: Kind, gamma: float
-) -> Evaluation:
+def _valued(mdp: AnyMDP, chain: Chain, table: np.ndarray, kind: Kind, gamma: float) -> Evaluation:
     """V2, V3 and η."""
     resolvent = chain.resolvent(gamma)
     values = resolvent.values(chain.rewards, chain.reward_error)

@@ -133,7 +133,7 @@ class MatrixFreeChain(Chain):
         self.rewards = (probabilities * mdp.rewards).sum(axis=1)
         self.terms = mdp.terms * mdp.num_actions
         self.reward_scale = float(np.abs(mdp.rewards[mdp.available]).max())
-        self.slack = mdp.row_excess + policy_defect(probabilities) + EPS * (4 + mdp.terms)
+        self.slack = mdp.row_excess + policy_defect(probabilities)
 
     @property
     def arrivals(self) -> int:

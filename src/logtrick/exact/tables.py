@@ -103,7 +103,9 @@ def probabilities_over(model: AnyMDP, policy: Any, horizon: int) -> Float[np.nda
         return probabilities(model, policy)
     if len(array) != horizon:
         raise ShapeError(f"the policy has {len(array)} steps, the horizon {horizon}")
-    return np.array([_checked_table(model, step) for step in array]).reshape(horizon, *stationary)
+    return np.array([_checked_table(model, array[t]) for t in range(horizon)]).reshape(
+        horizon, *stationary
+    )
 
 
 def traced_probabilities(model: AnyMDP, policy: Any) -> Float[Array, "S A"]:

@@ -24,9 +24,9 @@ from logtrick.exact.resolvent import Certified
 from logtrick.exact.rounding import require_finite
 from logtrick.exact.traced import TracedChain
 
-#: The error that is allowed as a share of max(1, size of the numbers): of the largest value; of the
-#: sum, for visits and gradients. Below one it is absolute: where all values are 10⁻⁹, it allows more
-#: than they are, and only a smaller `tol` says otherwise.
+#: The error that is allowed as a share of max(1, size of the numbers): of the largest value; of
+#: the sum, for visits and gradients. Below one it is absolute: where all values are 10⁻⁹, it allows
+#: more than they are, and only a smaller `tol` says otherwise.
 TOLERANCE = 1e-8
 
 
@@ -185,7 +185,8 @@ def visitation(
         mdp: a `FiniteMDP` or `MatrixFreeMDP`.
         policy: as in `state_values`.
         normalised: return the distribution d_γ.
-        tol: error that is allowed in their sum: at most tol · max(1, Σ η); of the distribution, tol.
+        tol: error that is allowed, summed over states: at most tol · max(1, Σ η), and of the
+            distribution `tol`.
 
     Returns:
         float64[S].
@@ -200,12 +201,11 @@ def visitation(
     """
     if tables.is_traced(policy):
         refuse_tolerance(tol)
-        visits = TracedChain(mdp, policy).visits(mdp.gamma)
-        return visits / visits.sum() if normalised else visits
+        traced = TracedChain(mdp, policy).visits(mdp.gamma)
+        return traced / traced.sum() if normalised else traced
     chain = chain_of(mdp, tables.probabilities(mdp, policy))
     visits = chain.resolvent(mdp.gamma).visits(mdp.start, start_defect(mdp.start))
-    if normalised:
-        visits = shares(visits)
+    visits = shares(visits) if normalised else visits
     within(tol, "the visits", visits.bound, float(visits.array.sum()))
     return visits.array
 

@@ -8,8 +8,9 @@ and with or without fused multiplication, it is computed to within
 where u = 2⁻⁵³, η = 2⁻¹⁰⁷⁴ and m is the greatest mass that goes on (Higham 2002, section 3.1): n for
 the sum, which covers the expected rewards too, 2 for γ and the last addition, 2 for p and γ that
 are themselves rounded, so that the bound also holds for the MDP whose decimals were meant, 1 for
-T v − v, and 1 for adding this bound to it. d is what the probabilities of a pair lack to sum to one, so that the bound also holds
-for the MDP with every row divided by its sum. A product that underflows errs by η/2.
+T v − v, and 1 for adding this bound to it. d is what the probabilities of a pair lack to sum to
+one, so that the bound also holds for the MDP with every row divided by its sum. A product that
+underflows errs by η/2.
 """
 
 import math
@@ -139,8 +140,10 @@ def average_floor(backup: Backup, rounding: Rounding) -> float:
     return average(Backup(-noise, noise, backup.size, 0), rounding).width
 
 
-def below_the_floor(tol: float, floor: float, size: float, where: str = "at best here") -> Exception:
-    """The error where float64 does not allow tol · max(1, size), with a tolerance that it allows."""
+def below_the_floor(
+    tol: float, floor: float, size: float, where: str = "at best here"
+) -> Exception:
+    """The error where float64 does not allow tol · max(1, size), and a tolerance that it does."""
     if not math.isfinite(floor):
         return ConvergenceError(
             f"tol={tol:g} is below the rounding floor: float64 certifies no bound here, for values "

@@ -47,11 +47,11 @@ class Solution:
 
     Attributes:
         values: V_* [S]; with a horizon H, V_t [H + 1, S] where values[0] is with H steps to go and
-            values[H] are the terminal values; for the average, the bias h with h(0) = 0, which with `gain` solves
-            h + r̄ = max_a R + P h to within `error_bound` in each state.
+            values[H] are the terminal values; for the average, the bias h with h(0) = 0, which with
+            `gain` solves h + r̄ = max_a R + P h to within `error_bound` in each state.
         policy: the action in each state [S]; with a horizon [H, S].
-        error_bound: proved, rounding included, and absolute, in units of reward: |values − V_*| and V_* − V_π are at most this in
-            every state; for the average, |gain − r̄_*| and r̄_* − r̄_π.
+        error_bound: proved, rounding included, and absolute, in units of reward: |values − V_*| and
+            V_* − V_π are at most this in every state; for the average, |gain − r̄_*| and r̄_* − r̄_π.
         iterations: backups of all states and actions.
         method: what was run.
         kind: "discounted", "total" or "average".

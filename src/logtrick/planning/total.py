@@ -94,9 +94,9 @@ def search(
     first = np.zeros(quotient.operator.num_states)
     first[quotient.states] = values
     merged = _describing(quotient, describe)
-    found = _Search(
-        quotient.operator, quotient.ends, to_end, tol, report, merged, minimise
-    ).run(method, first)
+    found = _Search(quotient.operator, quotient.ends, to_end, tol, report, merged, minimise).run(
+        method, first
+    )
     return _lifted(found, operator, quotient, free.internal)
 
 

@@ -102,13 +102,13 @@ def _make(name: str, terminal: str | None, reward: str | None) -> FiniteMDP:
     if path.suffix == ".tra":
         lab, rew = path.with_suffix(".lab"), path.with_suffix(".rew")
         if terminal is not None and not lab.exists():
-            raise ConfigError(f"{name} has no labels, so none called {terminal!r}: {lab} is missing")
+            raise ConfigError(
+                f"{name} has no labels, so none called {terminal!r}: {lab} is missing"
+            )
         rewards = [rew] if rew.exists() else []
         if reward is not None:
             rewards = [_reward_file(path, reward)]
-        return FiniteMDP.from_prism(
-            path, lab if lab.exists() else None, rewards, terminal=terminal
-        )
+        return FiniteMDP.from_prism(path, lab if lab.exists() else None, rewards, terminal=terminal)
     for option, value in (("terminal", terminal), ("reward", reward)):
         if value is not None:
             raise ConfigError(
@@ -138,7 +138,10 @@ def _make(name: str, terminal: str | None, reward: str | None) -> FiniteMDP:
 
 def _reward_file(tra: Path, reward: str) -> Path:
     """The file of this name beside a `.tra` file: with its ending, or without."""
-    beside = [tra.parent / reward, *(tra.parent / f"{reward}{e}" for e in (".srew", ".trew", ".rew"))]
+    beside = [
+        tra.parent / reward,
+        *(tra.parent / f"{reward}{e}" for e in (".srew", ".trew", ".rew")),
+    ]
     for path in beside:
         if path.is_file():
             return path
