@@ -90,9 +90,9 @@ class SparseSide(IterativeSide):
     def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compensated, so that the rounding is a small multiple of the scale.
 
-        The sum errs by 2u, γ times it, b − x and their sum by 1u each, and an entry of P by 5u (a
-        product, and two rows that were divided by their sums): 10u at most of γP|x|, which is no
-        more than half of the scale where x is nearly right.
+        With u = EPS/2, a product, their sum and γ err by 1u each, and an entry of P by 5u (a
+        product of probabilities, and two rows that were divided by their sums): 8u of γP|x|. The
+        other two operations err by 2u of |b| + |x|.
         """
         missing, scale = np.empty_like(b), np.empty_like(b)
         self._run(kernels.residual, b, x, missing, scale)
