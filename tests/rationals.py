@@ -90,9 +90,7 @@ class Rational:
         return np.array(self.visits(), object)[:, None] * self.action_values()
 
     def objective(self):
-        return sum(
-            Fraction(p) * v for p, v in zip(self.mdp.start, self.values(), strict=True)
-        )
+        return sum(Fraction(p) * v for p, v in zip(self.mdp.start, self.values(), strict=True))
 
     def over(self, horizon, last):
         """V_t and Q_t for t = 0 ... H from V_H, and γ^t Pr(s_t = s)."""
@@ -103,9 +101,13 @@ class Rational:
                 following = 0 if ends else self.gamma * values[0][successor]
                 table[state, action] += chance * (reward + following)
             action_values.insert(0, table)
-            values.insert(0, [sum(p * q for p, q in zip(*rows, strict=True)) for rows in zip(
-                self.policy, table, strict=True
-            )])
+            values.insert(
+                0,
+                [
+                    sum(p * q for p, q in zip(*rows, strict=True))
+                    for rows in zip(self.policy, table, strict=True)
+                ],
+            )
         visits = [[Fraction(p) for p in self.mdp.start]]
         for _ in range(horizon):
             arrived = [

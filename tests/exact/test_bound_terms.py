@@ -57,7 +57,7 @@ def test_what_is_missing_hidden_or_given(missing, hidden, given):
 
 
 def test_the_weights_of_a_long_chain_cover_their_own_residual():
-    """W is solved for where the constant would be large; w − γ P w ≥ 1 exactly, however it lies."""
+    """W is solved for where the constant would be large; w − γ P w ≥ 1, however the side lies."""
 
     class Long(Side):
         def solve(self, b):
@@ -73,7 +73,7 @@ def test_the_weights_of_a_long_chain_cover_their_own_residual():
 
 
 def test_the_constant_weight_covers_row_sums_that_are_rounded():
-    """½ and many numbers too small to be added to it: the computed sum is less than the true one."""
+    """½ and many numbers too small to be added to it: the computed sum is too small."""
     tiny = 4000
     row = np.r_[0.5, np.full(tiny, 2.0**-54), 0.5]
     matrix = sparse.csr_array((row, np.zeros(tiny + 2, int), [0, tiny + 2]), (1, 1))
@@ -96,7 +96,7 @@ def absorbed(size):
 @pytest.mark.parametrize("make", [dense, iterative])
 @pytest.mark.parametrize("side", ["forward", "transposed"])
 def test_residuals_cover_the_rounding_of_their_sums(make, side):
-    """Rows and columns of 400 numbers, most of them lost: the error of a residual is in its bound."""
+    """Rows and columns of 400 numbers, most of them lost: the error is in the bound."""
     row, x = absorbed(400)
     size = len(row)
     matrix = np.zeros((size, size))
@@ -138,8 +138,10 @@ def test_residuals_cover_underflow(make):
     size = 40
     matrix = np.zeros((size, size))
     matrix[0] = 0.5
-    found = make(sparse.csr_array(matrix), 1.0, 0.0) if make is iterative else make(
-        sparse.csr_array(matrix), 0.9, 0.0
+    found = (
+        make(sparse.csr_array(matrix), 1.0, 0.0)
+        if make is iterative
+        else make(sparse.csr_array(matrix), 0.9, 0.0)
     )
     x = np.r_[0.0, np.full(size - 1, TINY)]
     missing, hidden = found.forward.residual(np.zeros(size), x)
@@ -194,7 +196,7 @@ def test_rewards_that_cancel_carry_the_rounding_of_what_they_were(size):
     outcomes = [(q, 0, size * sign, False) for q, sign in zip(p, signs, strict=True)]
     other = [(q, 1, 0.0, False) for q in p]
     for storage in ("dense", "sparse"):
-        mdp = FiniteMDP.from_outcomes([[outcomes], [other[:3] + [(0.4, 0, 0.0, False)]]],
+        mdp = FiniteMDP.from_outcomes([[outcomes], [[*other[:3], (0.4, 0, 0.0, False)]]],
                                       gamma=0.9, storage=storage)  # fmt: skip
         truth = sum(Fraction(q) * Fraction(size * s) for q, s in zip(p, signs, strict=True))
         total = truth / (1 - Fraction(0.9) * sum(map(Fraction, p)))
@@ -251,7 +253,7 @@ def swap(rewards):
 
 
 def test_the_gain_and_bias_have_their_drift_in_them(monkeypatch):
-    """r + P h − h that is not constant bounds the gain's error, and twice that, w times, the bias'."""
+    """r + P h − h that is not constant bounds the gain's error; twice that, w times, the bias'."""
     mdp, table = swap([1.0, 0.0]), np.ones((2, 1))
     chain = FiniteChain(mdp, table)
     honest = exact.evaluate(mdp, table, "average")

@@ -1,4 +1,4 @@
-"""What readers accept, and float64 can hold, is in the bounds: rows, start, policy, under- and overflow.
+"""What readers accept is in the bounds: rows, start and policy; and under- and overflow.
 
 The truth is rational: every row of the given numbers divided by its sum, exactly.
 """
@@ -86,14 +86,12 @@ def test_rows_start_and_policy_that_are_off_by_1e_9(storage, seed, large):
     for kind, gamma in (("discounted", mdp.gamma), ("total", 1.0)):
         check(exact.evaluate(mdp, policy, kind), Rational(truth_mdp, truth_policy, gamma))
     mdp, policy, truth_mdp, truth_policy = loosened(seed, ends=False, storage=storage, large=large)
-    check_average(
-        exact.evaluate(mdp, policy, "average"), Rational(truth_mdp, truth_policy, 1.0)
-    )
+    check_average(exact.evaluate(mdp, policy, "average"), Rational(truth_mdp, truth_policy, 1.0))
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_slack_of_a_function_is_carried(seed):
-    """A matrix-free MDP cannot be divided: its excess, and for averages its defect, are in the bounds."""
+    """A function cannot be divided: its excess, and for averages its defect, are in the bounds."""
     tight = random_mdp(seed, ends=False)
     table = random_table(tight, seed)
     truth = Rational(normalised(tight), [shares(row) for row in table], 1.0)
@@ -113,7 +111,7 @@ def test_the_slack_of_a_function_is_carried(seed):
 
 
 def test_the_average_of_the_chain_that_was_meant():
-    """Filed: −960784.31443 ± 2.3e-8 was said, and the chain with its rows normalised has this gain."""
+    """Filed: −960784.31443 ± 2.3e-8 was said; the chain with its rows normalised has this gain."""
     rows = [[[0.5, 0.5]], (np.array([[0.01, 0.99]]) * (1 + 8e-10)).tolist()]
     mdp = FiniteMDP.from_arrays(rows, np.array([[1e6], [-1e6]]), gamma=0.9)
     truth = Fraction(1, 51) * 10**6 - Fraction(50, 51) * 10**6  # d = (.01, .5)/.51

@@ -5,6 +5,7 @@ in rational arithmetic, move it by exactly that much in the worst direction, and
 the certificates conclude still holds. A term that is left out is then missed.
 """
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -231,7 +232,7 @@ def true_backup_of(mdp, values):
         for pair in range(mdp.num_pairs)
     ]
     offsets = mdp.pair_offsets.tolist()
-    return [max(q[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [max(q[a:b]) for a, b in itertools.pairwise(offsets)]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,6 +1,7 @@
 """What `tol`, `minimise` and the horizon of `solve` mean."""
 
 import inspect
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -135,7 +136,7 @@ def test_a_horizon_ends_in_its_terminal_values(minimise, table, horizon, data):
             for pair in range(mdp.num_pairs)
         ]
         offsets = mdp.pair_offsets.tolist()
-        values = [choose(q[a:b]) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        values = [choose(q[a:b]) for a, b in itertools.pairwise(offsets)]
         for s in range(mdp.num_states):
             off = abs(values[s] - Fraction(float(solution.values[t, s])))
             assert off <= Fraction(solution.error_bound)
