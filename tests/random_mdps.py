@@ -46,6 +46,24 @@ def random_mdp(seed, *, ends=True, gamma=None, storage="auto", features=False, s
     return FiniteMDP.from_outcomes(table, gamma=gamma, **labels)
 
 
+def with_large_rewards(mdp, seed):
+    """Rewards from 10³ to 10¹³, which cancel in every other pair: what is left is rounding's size.
+
+    A pair that has two outcomes or more is paid what its first outcome pays, with the other sign
+    and weighted, in its last one.
+    """
+    rng = np.random.default_rng([seed, 1])
+    size = 10.0 ** rng.integers(3, 14)
+    rewards = size * rng.uniform(-1, 1, mdp.num_outcomes)
+    for pair in range(0, mdp.num_pairs, 2):
+        first, last = mdp.outcome_offsets[pair], mdp.outcome_offsets[pair + 1] - 1
+        if first < last:
+            share = mdp.probabilities[first] / max(mdp.probabilities[last], 1e-3)
+            rewards[first : last + 1] = 0.0
+            rewards[first], rewards[last] = size, -size * share
+    return mdp.replace(rewards=rewards)
+
+
 def random_policy(mdp, kind, seed):
     """A policy with random parameters of size one."""
     build = {"table": SoftmaxTable, "linear": LinearPolicy, "mlp": small_network}[kind]

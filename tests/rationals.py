@@ -1,5 +1,7 @@
 """Policy evaluation in rational arithmetic: the float64 inputs are taken as they are."""
 
+import copy
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -27,11 +29,27 @@ def outcomes(mdp):
             yield (
                 int(mdp.pair_states[pair]),
                 int(mdp.pair_actions[pair]),
-                Fraction(float(mdp.probabilities[k])),
+                Fraction(mdp.probabilities[k]),
                 int(mdp.successors[k]),
                 Fraction(float(mdp.rewards[k])),
                 bool(mdp.terminated[k]),
             )
+
+
+def shares(row):
+    """A row divided by its sum, exactly."""
+    row = [Fraction(float(p)) for p in row]
+    return [p / sum(row) for p in row]
+
+
+def normalised(mdp):
+    """The same outcomes with every row of probabilities, and the start, divided by their sums."""
+    new = copy.copy(mdp)
+    offsets = mdp.outcome_offsets
+    rows = [shares(mdp.probabilities[a:b]) for a, b in itertools.pairwise(offsets)]
+    object.__setattr__(new, "probabilities", [p for row in rows for p in row])
+    object.__setattr__(new, "start", shares(mdp.start))
+    return new
 
 
 class Rational:
@@ -40,7 +58,7 @@ class Rational:
     def __init__(self, mdp, table, gamma):
         size = mdp.num_states
         self.mdp, self.gamma = mdp, Fraction(gamma)
-        self.policy = [[Fraction(float(p)) for p in row] for row in table]
+        self.policy = [[Fraction(p) for p in row] for row in table]
         self.rewards = [Fraction(0)] * size
         self.chain = [[Fraction(0)] * size for _ in range(size)]
         for state, action, chance, successor, reward, ends in outcomes(mdp):
@@ -58,7 +76,7 @@ class Rational:
         return solve(self._matrix(False), self.rewards)
 
     def visits(self):
-        return solve(self._matrix(True), [Fraction(float(p)) for p in self.mdp.start])
+        return solve(self._matrix(True), [Fraction(p) for p in self.mdp.start])
 
     def action_values(self):
         values = self.values()
@@ -72,9 +90,42 @@ class Rational:
         return np.array(self.visits(), object)[:, None] * self.action_values()
 
     def objective(self):
-        return sum(
-            Fraction(float(p)) * v for p, v in zip(self.mdp.start, self.values(), strict=True)
-        )
+        return sum(Fraction(p) * v for p, v in zip(self.mdp.start, self.values(), strict=True))
+
+    def over(self, horizon, last):
+        """V_t and Q_t for t = 0 ... H from V_H, and γ^t Pr(s_t = s)."""
+        values, action_values = [[Fraction(v) for v in last]], []
+        for _ in range(horizon):
+            table = np.zeros(self.mdp.available.shape, object)
+            for state, action, chance, successor, reward, ends in outcomes(self.mdp):
+                following = 0 if ends else self.gamma * values[0][successor]
+                table[state, action] += chance * (reward + following)
+            action_values.insert(0, table)
+            values.insert(
+                0,
+                [
+                    sum(p * q for p, q in zip(*rows, strict=True))
+                    for rows in zip(self.policy, table, strict=True)
+                ],
+            )
+        visits = [[Fraction(p) for p in self.mdp.start]]
+        for _ in range(horizon):
+            arrived = [
+                self.gamma * sum(v * row[s] for v, row in zip(visits[-1], self.chain, strict=True))
+                for s in range(len(self.rewards))
+            ]
+            visits.append(arrived)
+        return values, action_values, visits
+
+    def bias(self):
+        """h with d·h = 0."""
+        gain, distribution = self.average()
+        size = len(self.rewards)
+        matrix = [
+            [(i == j) - self.chain[i][j] + distribution[j] for j in range(size)]
+            for i in range(size)
+        ]
+        return solve(matrix, [r - gain for r in self.rewards])
 
     def average(self):
         """The gain, and the stationary distribution."""

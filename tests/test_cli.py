@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import logtrick as lt
@@ -194,6 +195,15 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
         (["solve", "corridor", "--policy", "best"], "is not known"),
         (["solve", "corridor", "--out", "x.pdf"], "must end in"),
         (["solve", "two_state_loop", "--gamma", "1"], "no policy is proper"),
+        (["solve", "corridor", "--tol", "0"], "a bound is a positive number"),
+        (["solve", "corridor", "--tol", "1e-30"], "ask for tol="),
+        (["solve", "corridor", "--policy", "uniform", "--tol", "1e-30"], "tol=1e-30 cannot be met"),
+        (["solve", "corridor", "--policy", "uniform", "--minimise"], "it has no effect"),
+        (["solve", "corridor", "--horizon", "0"], "horizon=0; it must be a whole number"),
+        (["solve", "forest", "--horizon", "3", "--kind", "average"], "a horizon is solved by"),
+        (["solve", "forest", "--gamma", "0.5", "--kind", "average"], "--gamma 0.5 has no effect"),
+        (["solve", "corridor", "--terminal", "goal"], "is for models in .tra or .umb files"),
+        (["solve", "corridor", "--reward", "steps"], "is for models in .tra or .umb files"),
         (["derive", "corridor", "--reading", "average"], "--restarting"),
         (["derive", "two_state_loop", "--policy", "optimal"], "no parameters"),
         (["derive", "two_state_loop", "--gamma", "1"], "never ends"),
@@ -267,6 +277,39 @@ def test_solve_prints_writes_and_reads_again(capfd, tmp_path):
     assert numbers["gamma"] == 0.9
     assert len(numbers["values"]) == 16
     assert not err
+
+
+@pytest.mark.parametrize("name", ["garnet:100,4", "forest:1000"])
+def test_far_sighted_problems_just_work(capfd, name):
+    code, out, _ = run(capfd, "solve", name, "--gamma", "0.9999", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert 0 < found["optimality_gap"] <= 1e-8 * max(found["values"])
+
+
+def test_solve_over_a_horizon(capfd, tmp_path):
+    """The forest's three steps, greatest and least; its policy is read and drawn again."""
+    path = tmp_path / "steps.npz"
+    code, out, _ = run(capfd, "solve", "forest", "--horizon", "3", "--kind", "total", "--out", path)
+    assert code == 0
+    assert "γ = 1, 3 steps" in out
+    arguments = ["solve", "forest", "--horizon", "3", "--kind", "total", "--json"]
+    code, out, _ = run(capfd, *arguments, "--policy", path)
+    found = json.loads(out)
+    assert code == 0
+    assert np.round(found["values"], 9).tolist() == [
+        [3.33, 6.93, 10.93], [0.9, 3.6, 7.6], [0, 1, 4], [0, 0, 0],
+    ]  # fmt: skip
+    assert found["horizon"] == 3
+    assert np.shape(found["policy"]) == (3, 3)
+    code, out, _ = run(capfd, *arguments, "--minimise")
+    assert json.loads(out)["values"][0][0] == 0
+    for name, ending in (("frozen_lake", "html"), ("frozen_lake", "png"), ("forest", "html")):
+        page = tmp_path / f"page.{ending}"
+        code, out, _ = run(capfd, "solve", name, "--horizon", "9", "--out", page)
+        assert code == 0
+        assert page.stat().st_size > 1000
+    assert "logtrick solve forest --horizon 9" in page.read_text()
 
 
 def test_solve_evaluates_a_run(capfd, tmp_path):

@@ -88,7 +88,7 @@ def _figure(
 
 def _values(axes: "Axes", solved: Solved, grid: Gridworld) -> None:
     written = max(grid.layout.shape) <= MOST_WRITTEN
-    _shade(axes, grid, solved.evaluation.values, "line", 0.13 if written else 0.0)
+    _shade(axes, grid, solved.values, "line", 0.13 if written else 0.0)
     if max(grid.layout.shape) <= MOST_ARROWS:
         _arrows(axes, solved, grid, 0.22 if written else 0.0)
 
@@ -145,7 +145,7 @@ def _arrows(axes: "Axes", solved: Solved, grid: Gridworld, lowered: float) -> No
     for row, column, state in _places(grid):
         if state < 0 or grid.idle[state]:
             continue
-        table = solved.evaluation.probabilities[state]
+        table = solved.probabilities[state]
         sure = table.max() > 0.95
         for action in np.flatnonzero((table > 0.05 * table.max()) & grid.directions.any(axis=1)):
             way = grid.directions[action] / np.hypot(*grid.directions[action])

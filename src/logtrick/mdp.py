@@ -57,7 +57,8 @@ class FiniteMDP(MDPArrays):
         pair_actions: the action of each pair, increasing within a state.
         outcome_offsets: outcomes of pair p are `outcome_offsets[p]:outcome_offsets[p + 1]`.
         successors: the state that each outcome really reaches, also where it terminates.
-        probabilities: of each outcome; they sum to one over a pair.
+        probabilities: of each outcome; they sum to one over a pair. A row that is off by more than
+            rounding (by 10⁻⁹ at most, or it is refused) is divided by its sum, and so is `start`.
         rewards: r_t of each outcome.
         terminated: True where the outcome ends the episode: no value follows.
         terminal: bool[S]: the states that end the episode by their own nature. Those that are
@@ -133,6 +134,7 @@ class FiniteMDP(MDPArrays):
             given = getattr(self, names)
             set_(self, names, None if given is None else tuple(map(str, given)))
         validation.check_labels(self)
+        set_(self, "start", frozen(validation.normalised(self.start)))
 
     def _ends_as(self, other: "FiniteMDP", stated: Bool[np.ndarray, " S"]) -> bool:
         """True where another MDP, of the same transitions, was told the same about ends."""

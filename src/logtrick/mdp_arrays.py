@@ -79,6 +79,8 @@ class MDPArrays:
         for name, dtype in _KINDS.items():
             object.__setattr__(self, name, owned(name, getattr(self, name), dtype))
         validation.check_structure(self)
+        rows = validation.normalised_rows(self.outcome_offsets, self.probabilities)
+        object.__setattr__(self, "probabilities", frozen(rows))
 
     def _end_in(self, stated: Bool[np.ndarray, " S"], like: "MDPArrays | None") -> None:
         """Fill in where episodes end: in `stated` states, and where nobody leaves or is paid.
@@ -158,6 +160,13 @@ class MDPArrays:
         """Which pairs have an outcome that ends the episode."""
         ends = self.terminated & (self.probabilities > 0)
         return frozen(np.logical_or.reduceat(ends, self.outcome_offsets[:-1]))
+
+    @cached_property
+    def row_defect(self) -> float:
+        """How far the probabilities of a pair may be from summing to one: rounding only."""
+        sums = np.add.reduceat(self.probabilities, self.outcome_offsets[:-1])
+        longest = int(np.diff(self.outcome_offsets).max())
+        return float(np.abs(sums - 1).max()) + longest * validation.EPS / 2
 
     @cached_property
     def continuation(self) -> sparse.csr_array:

@@ -25,7 +25,7 @@ class NamedPolicy(NamedTuple):
     source: str
 
 
-def read_policy(mdp: FiniteMDP, name: str) -> NamedPolicy:
+def read_policy(mdp: FiniteMDP, name: str, horizon: int | None = None) -> NamedPolicy:
     """Find a policy for an MDP.
 
     Args:
@@ -33,6 +33,7 @@ def read_policy(mdp: FiniteMDP, name: str) -> NamedPolicy:
         name: "uniform"; a run folder, of which it is the first seed's policy; or a file of
             probabilities [S, A] or actions [S]: a `.npy`, or the array `policy` of a `.npz` or a
             `.json` (which may also be nothing but the list).
+        horizon: H, where a file may also hold a policy for each step: [H, S, A] or [H, S].
 
     Returns:
         The policy, checked against the MDP.
@@ -60,7 +61,10 @@ def read_policy(mdp: FiniteMDP, name: str) -> NamedPolicy:
         )
     found = readers[path.suffix](path)
     try:
-        tables.probabilities(mdp, found)
+        if horizon is None:
+            tables.probabilities(mdp, found)
+        else:
+            tables.probabilities_over(mdp, found, horizon)
     except LogtrickError as error:
         raise type(error)(f"{path}: {error}") from error
     return NamedPolicy(found, str(path))

@@ -30,11 +30,13 @@ def facts(solved: Solved) -> dict[str, str]:
     average = found.kind == "average"
     size = f"{mdp.num_states:,} states, {mdp.num_actions} actions, {mdp.num_outcomes:,} outcomes"
     gamma = "per step" if average else f"γ = {found.gamma:g}"
+    if found.horizon is not None:
+        gamma += f", {found.horizon:,} step" + "s" * (found.horizon > 1)
     return {
         "mdp": f"{solved.name}: {size}, {gamma}",
         "policy": _policy(solved),
         "r̄" if average else "J": with_error(found.objective, found.objective_error),
-        "values": f"{_range(found.values)}, each ± {found.error_bound:.0e}"
+        "values": f"{_range(solved.values)}, each ± {found.error_bound:.0e}"
         + (", less the average (bias)" if average else ""),
         "visits": f"{with_error(float(found.visitation.sum()), found.visitation_error)}, "
         f"the sum of {_visits(solved)}",
@@ -54,7 +56,8 @@ def _policy(solved: Solved) -> str:
         return solved.source
     s = solved.solution
     method = s.method.replace("_", " ")
-    return f"optimal to within {s.error_bound:.0e} ({method}, {s.iterations:,} backups)"
+    best = "optimal (least)" if s.minimised else "optimal"
+    return f"{best} to within {s.error_bound:.0e} ({method}, {s.iterations:,} backups)"
 
 
 def with_error(value: float, error: float | None) -> str:
@@ -82,7 +85,7 @@ def policy_in_words(solved: Solved, state: int) -> str:
         >>> policy_in_words(solving.solve("chain", problems.chain(), "uniform"), 0)
         'forward .50, back .50'
     """
-    row = solved.evaluation.probabilities[state]
+    row = solved.probabilities[state]
     likely = np.argsort(-row, kind="stable")[:4].tolist()
     if row[likely[0]] == 1:
         return solved.action_name(likely[0])
@@ -100,7 +103,7 @@ def state_rows(solved: Solved, limit: int) -> list[tuple[str, str, str, str]]:
     return [
         (
             f"{s} {names[s]}".strip() if names else str(s),
-            f"{found.values[s]:.6g}",
+            f"{solved.values[s]:.6g}",
             f"{found.visitation[s]:.4g}",
             policy_in_words(solved, s),
         )

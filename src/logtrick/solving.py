@@ -11,11 +11,15 @@ import jax
 import numpy as np
 
 from logtrick import exact, planning
+from logtrick.errors import ConfigError
 from logtrick.exact import Evaluation, Kind, tables
+from logtrick.exact.gradient import cotangent
+from logtrick.exact.values import TOLERANCE, within
 from logtrick.mdp import FiniteMDP
 from logtrick.planning import Progress, Solution
 from logtrick.policies import SoftmaxTable
 from logtrick.policy_files import NamedPolicy, read_policy
+from logtrick.validation import checked_tolerance, checked_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +50,21 @@ class Solved:
 
     @property
     def actions(self) -> np.ndarray | None:
-        """int[S] where the policy is deterministic, else None."""
+        """int[S] (or [H, S]) where the policy is deterministic, else None."""
         table = self.evaluation.probabilities
-        return table.argmax(axis=1) if ((table == 0) | (table == 1)).all() else None
+        return table.argmax(axis=-1) if ((table == 0) | (table == 1)).all() else None
+
+    @property
+    def values(self) -> np.ndarray:
+        """V [S]; with a horizon, before its first step."""
+        found = self.evaluation
+        return found.values if found.horizon is None else found.values[0]
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """π [S, A]; with a horizon, at its first step."""
+        table = self.evaluation.probabilities
+        return table if table.ndim == 2 else table[0]
 
     def action_name(self, action: int) -> str:
         """The action's name, or its number."""
@@ -64,6 +80,8 @@ class Solved:
             "actions": self.mdp.num_actions,
             "kind": e.kind,
             "gamma": e.gamma,
+            "horizon": e.horizon,
+            "minimised": None if solution is None else solution.minimised,
             "policy_source": self.source,
             "objective": e.objective,
             "objective_error": e.objective_error,
@@ -89,6 +107,9 @@ def solve(
     policy: str = "optimal",
     kind: Kind = "discounted",
     *,
+    horizon: int | None = None,
+    minimise: bool = False,
+    tol: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Solved:
     """Find or read a policy, and evaluate it.
@@ -98,9 +119,15 @@ def solve(
         mdp: the MDP.
         policy: "optimal", or what `read_policy` takes.
         kind: "discounted", "total" or "average".
+        horizon: H ≥ 1, to stop after so many steps; None for ever.
+        minimise: the optimal policy is the one with the least values.
+        tol: the optimal values, or those of the policy, err by tol · max(1, size of the values) at
+            most; 1e-8 for an optimum where not given, and no limit for a policy.
         progress: called now and then while an optimal policy is searched.
 
     Raises:
+        ConfigError: `minimise` with a policy that is given.
+        ConvergenceError: `tol` is not met.
         LogtrickError: as `planning.solve`, `read_policy` and `exact.evaluate` do.
 
     Example:
@@ -110,13 +137,31 @@ def solve(
         (26.244, [0, 0, 0])
     """
     begin = time.perf_counter()
+    if horizon is not None:
+        horizon = checked_whole("horizon", horizon, 1)
     solution = None
     if policy == "optimal":
-        solution = planning.solve(mdp, kind, progress=progress)
+        solution = planning.solve(
+            mdp,
+            kind,
+            horizon,
+            tol=TOLERANCE if tol is None else tol,
+            minimise=minimise,
+            progress=progress,
+        )
         found = NamedPolicy(solution.policy, "optimal")
     else:
-        found = read_policy(mdp, policy)
-    evaluation = exact.evaluate(mdp, found.policy, kind)
+        if minimise:
+            raise ConfigError(
+                f"minimise says which policy is optimal; with the policy {policy} it has no effect"
+            )
+        found = read_policy(mdp, policy, horizon)
+    evaluation = exact.evaluate(mdp, found.policy, kind, horizon=horizon)
+    if solution is None and tol is not None:
+        average = evaluation.kind == "average"
+        bound = evaluation.objective_error if average else evaluation.error_bound
+        size = abs(evaluation.objective) if average else float(np.abs(evaluation.values).max())
+        within(checked_tolerance(tol), "the gain" if average else "the values", bound, size)
     slope = _slope(mdp, found.policy, evaluation)
     seconds = time.perf_counter() - begin
     return Solved(name, mdp, found.source, evaluation, solution, slope, seconds)
@@ -130,9 +175,11 @@ def _slope(mdp: FiniteMDP, policy: Any, evaluation: Evaluation) -> Slope:
     """
     if tables.is_array(policy):
         gradient: Any = evaluation.logit_gradient
-        words = f"{mdp.num_pairs:,} logits (state × action)"
+        steps = len(gradient) if gradient.ndim == 3 else 1
+        by = "state × action" if gradient.ndim == 2 else "step × state × action"
+        words = f"{steps * mdp.num_pairs:,} logits ({by})"
     else:
-        gradient = exact.policy_gradient(mdp, policy, evaluation.kind, tol=math.inf)
+        gradient = tables.pull(mdp, policy, cotangent(policy, evaluation))
         count = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(policy, eqx.is_inexact_array)))
         words = f"{count:,} parameters"
     norm = math.hypot(*(float(np.linalg.norm(leaf)) for leaf in jax.tree.leaves(gradient)))

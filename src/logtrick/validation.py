@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 #: How far from one a distribution may sum. Beyond it the numbers are not float64 probabilities.
 ROW_SUM_TOLERANCE = 1e-9
 
+EPS = float(np.finfo(np.float64).eps)
+
 
 def checked_gamma(gamma: Any) -> float:
     """γ as a float, or an error."""
@@ -128,6 +130,35 @@ def _check_probabilities(mdp: "MDPArrays") -> None:
         )
 
 
+def normalised_rows(offsets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Rows divided by their sums, where these differ from one by more than rounding.
+
+    A row that sums to 1 + 10⁻⁹ was meant to sum to one. The MDP is the one with this row divided
+    by its sum, so that averages and long horizons do not multiply what is left over. A row that is
+    off by rounding only is kept as it is, bit for bit.
+
+    Args:
+        offsets: entries of row p are `offsets[p]:offsets[p + 1]`.
+        weights: the entries.
+
+    Example:
+        >>> normalised_rows(np.array([0, 2, 4]), np.array([0.5, 0.5, 0.25, 0.75 + 1e-10])).tolist()
+        [0.5, 0.5, 0.249999999975, 0.750000000025]
+    """
+    sums, lengths = np.add.reduceat(weights, offsets[:-1]), np.diff(offsets)
+    off = np.abs(sums - 1) > np.minimum(lengths + 2, 64) * EPS  # sums are pairwise
+    if not off.any():
+        return weights
+    return weights / np.repeat(np.where(off, sums, 1.0), lengths)
+
+
+def normalised(weights: np.ndarray) -> np.ndarray:
+    """Distributions over the last axis, as `normalised_rows` does it."""
+    rows = weights.reshape(-1)
+    size = weights.shape[-1]
+    return normalised_rows(np.arange(0, rows.size + 1, size), rows).reshape(weights.shape)
+
+
 def check_outcome_fields(mdp: "MDPArrays") -> None:
     """One finite reward and one flag for each outcome."""
     for name in ("rewards", "terminated"):
@@ -187,6 +218,57 @@ def _check_observations(observations: np.ndarray, num_states: int) -> None:
     if wrong.any():
         state = int(np.argwhere(wrong)[0][0])
         raise MDPError(f"state {state} has the observation {observations[state]}")
+
+
+def terminal_values(
+    values: Any, horizon: int | None, num_states: int, terminal: np.ndarray | None
+) -> np.ndarray:
+    """V_H as a vector of float64; zeros where none is given.
+
+    Args:
+        values: V_H [S], what each state is worth after the last step; or None.
+        horizon: H, or None.
+        num_states: S.
+        terminal: the terminal states, bool[S]; None where it is not known which they are.
+
+    Raises:
+        ConfigError: there is no horizon.
+        ShapeError: not one number for each state.
+        MDPError: a number that is not finite, or a terminal state that is worth something.
+    """
+    if values is None:
+        return np.zeros(num_states)
+    if horizon is None:
+        raise ConfigError(
+            "terminal_values are what states are worth after the last step of a horizon; give "
+            "horizon= too, or leave them out"
+        )
+    given = as_numbers("terminal_values", values, np.float64)
+    if given.shape != (num_states,):
+        raise ShapeError(
+            f"terminal_values has shape {given.shape}; it needs one number for each of the "
+            f"{num_states} states"
+        )
+    wrong = ~np.isfinite(given)
+    if wrong.any():
+        state = int(np.argmax(wrong))
+        raise MDPError(f"terminal_values gives state {state} the value {given[state]}")
+    wrong = np.zeros(num_states, np.bool_) if terminal is None else terminal & (given != 0)
+    if wrong.any():
+        state = int(np.argmax(wrong))
+        raise MDPError(
+            f"terminal_values gives state {state} the value {given[state]}, but it is terminal: "
+            "nothing is paid after an end, so its value is 0; pay on entering it instead"
+        )
+    return given.copy()
+
+
+def checked_tolerance(tol: Any) -> float:
+    """A tolerance as a float, or an error."""
+    number = isinstance(tol, int | float | np.number) and not isinstance(tol, bool)
+    if not (number and tol > 0):
+        raise ConfigError(f"tol={tol!r}; a bound is a positive number")
+    return float(tol)
 
 
 def uniform_start(terminal: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Sweeps and systems in machine code against NumPy on the whole matrix."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -104,10 +106,13 @@ def test_what_ends_has_no_weight(team, gamma):
     assert len(operator.successors) == (mdp.num_outcomes if gamma < 1 else (~mdp.terminated).sum())
     np.testing.assert_allclose(operator.rewards, mdp.pair_rewards, rtol=1e-14)
     masses = mdp.continuation.sum(axis=1)
-    assert operator.limits == pytest.approx(
-        (np.abs(mdp.rewards).max(), np.diff(mdp.outcome_offsets).max(), masses.min(), masses.max()),
+    sums = [math.fsum(row) - 1 for row in np.split(mdp.probabilities, mdp.outcome_offsets[1:-1])]
+    *limits, defect = operator.limits
+    assert limits == pytest.approx(
+        [np.abs(mdp.rewards).max(), np.diff(mdp.outcome_offsets).max(), masses.min(), masses.max()],
         rel=1e-14,
     )
+    assert defect == pytest.approx(max(map(abs, sums)), abs=2.0**-53)
     values = np.random.default_rng(1).normal(size=50)
     np.testing.assert_allclose(
         operator.action_values(values), action_values(mdp, values), rtol=1e-12, atol=1e-14

@@ -4,6 +4,7 @@ https://qcomp.org/benchmarks: consensus (N = 2) and ij; "Storm/exact" are their 
 A probability is the total of a reward for arriving; at γ = 1 residuals prove nothing.
 """
 
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import qvbs
 import rationals
 from logtrick import exact, planning
+from logtrick.cli import main
 from logtrick.mdp import FiniteMDP
 
 #: K: states, choices and branches; least chance that all decide 1; greatest of disagreement; steps.
@@ -43,9 +45,10 @@ def arriving(mdp, states):
 
 
 def best(mdp, rewards, sign):
-    """sup or inf of the total from the start, and the proved bound."""
-    solution = planning.solve(mdp.replace(rewards=sign * rewards), tol=1e-9)
-    return sign * float(mdp.start @ solution.values), solution
+    """Sup or inf of the total from the start, and the proved bound."""
+    solution = planning.solve(mdp.replace(rewards=rewards), tol=1e-9, minimise=sign < 0)
+    assert solution.error_bound <= 1e-9 * max(1.0, np.abs(solution.values).max())
+    return float(mdp.start @ solution.values), solution
 
 
 @pytest.mark.parametrize("bound", CONSENSUS)
@@ -66,9 +69,9 @@ def test_consensus(reader, bound, tmp_path):
         (mdp.rewards, -1, steps_least),
     ):
         value, solution = best(mdp, rewards, sign)
-        assert abs(value - truth) <= solution.error_bound <= 1e-9
+        assert abs(value - truth) <= solution.error_bound
         attained = exact.objective(mdp.replace(rewards=rewards), solution.policy)
-        assert attained == pytest.approx(float(truth), abs=3e-9)
+        assert attained == pytest.approx(float(truth), abs=solution.error_bound + 1e-9)
     certain, _ = best(mdp, arriving(mdp, over), -1)
     assert certain == pytest.approx(1, abs=1e-9)  # c1
 
@@ -110,9 +113,50 @@ def test_israeli_jalfon(reader, processes, tmp_path):
         truth = rational_policy_iteration(model, stable, sign)
         _, solution = best(mdp, mdp.rewards, sign)
         for state, steps in truth.items():
-            assert abs(Fraction(sign * float(solution.values[state])) - steps) <= Fraction(
+            assert abs(Fraction(float(solution.values[state])) - steps) <= Fraction(
                 solution.error_bound
             )
+
+
+@pytest.mark.parametrize("ending", ["tra", "umb"])
+def test_the_command_line_answers_their_questions(ending, tmp_path, capfd):
+    """Rmin and Rmax of consensus with K = 2, from either kind of file: 48 and 75 steps."""
+    model = qvbs.consensus(2, 2)
+    labels = {"finished": model.numbers(finished)}
+    rewards = [1] * len(model.states)
+    both_readers(model, labels, rewards, tmp_path)
+    name = {"tra": "model.srew", "umb": "steps"}[ending]
+    arguments = ["solve", str(tmp_path / f"model.{ending}"), "--terminal", "finished"]
+    arguments += ["--reward", name, "--tol", "1e-10", "--json"]
+
+    def asked(*words):
+        with pytest.raises(SystemExit) as status:
+            main(list(words))
+        return status.value.code, capfd.readouterr()
+
+    for more, truth in (([], 75), (["--minimise"], 48)):
+        code, shown = asked(*arguments, *more)
+        assert code == 0
+        found = json.loads(shown.out)
+        assert abs(found["objective"] - truth) <= found["optimality_gap"] <= 1e-10 * truth * 1.5
+        assert found["minimised"] == bool(more)
+    for words, word in (
+        ([*arguments[:2], "--terminal", "over"], "over"),
+        ([*arguments[:4], "--reward", "coins"], "coins"),
+    ):
+        code, shown = asked(*words)
+        assert code == 2
+        assert word in shown.err
+
+
+def test_where_proper_policies_only_differs():
+    """Pmin of a state that may wait for ever is 0; over policies that end it is 1."""
+    waits = [[[(1.0, 0, 0.0, False)], [(1.0, 1, 0.0, False)]], [[(1.0, 1, 0.0, False)]]]
+    mdp = FiniteMDP.from_outcomes(waits, gamma=1.0, start=0)
+    least = planning.solve(mdp.reaching([1]), minimise=True)
+    assert least.values[0] == pytest.approx(1)
+    for gamma in (0.5, 0.999):  # a policy may wait, and is paid nothing meanwhile
+        assert planning.solve(mdp.reaching([1]).replace(gamma=gamma), minimise=True).values[0] == 0
 
 
 @pytest.mark.slow

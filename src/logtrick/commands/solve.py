@@ -24,6 +24,17 @@ class Solve:
     actions [S]."""
     kind: Literal["discounted", "total", "average"] = "discounted"
     """What is maximised: discounted by γ, total (γ = 1), or the average per step."""
+    horizon: int | None = None
+    """H, to stop after so many steps; the policy may then differ from step to step."""
+    minimise: bool = False
+    """Look for the least values: rewards are costs."""
+    tol: float | None = None
+    """How exact the values must be, as a share of the largest (or of 1, where all are smaller);
+    1e-8 where not given."""
+    terminal: str | None = None
+    """Of a .tra or .umb file: the label whose states end the episode."""
+    reward: str | None = None
+    """Of a .umb file: the name of the rewards; of a .tra file: a reward file beside it."""
     restarting: bool = False
     """Send every end back to a start, so that there is an average."""
     out: str | None = None
@@ -38,19 +49,37 @@ def run(options: Solve) -> None:
     from logtrick.commands.inputs import read_mdp
     from logtrick.commands.output import print_json
     from logtrick.commands.solved_output import print_solved
+    from logtrick.errors import ConfigError
+    from logtrick.exact.values import TOLERANCE
     from logtrick.progress import BoundBar
     from logtrick.solution_report import check_output, write
 
     if options.out is not None:
         check_output(options.out)
+    if options.gamma is not None and options.gamma != 1 and options.kind != "discounted":
+        raise ConfigError(
+            f"--gamma {options.gamma} has no effect with --kind {options.kind}, which does not "
+            "discount; leave one of them out"
+        )
     mdp = read_mdp(
         options.mdp,
         options.gamma,
         restarting=options.restarting,
         needs_average=options.kind == "average",
+        terminal=options.terminal,
+        reward=options.reward,
     )
-    with BoundBar() as bar:
-        solved = solving.solve(options.mdp, mdp, options.policy, options.kind, progress=bar.show)
+    with BoundBar(TOLERANCE if options.tol is None else options.tol) as bar:
+        solved = solving.solve(
+            options.mdp,
+            mdp,
+            options.policy,
+            options.kind,
+            horizon=options.horizon,
+            minimise=options.minimise,
+            tol=options.tol,
+            progress=bar.show,
+        )
     if options.out is not None:
         write(solved, options.out, command=_command(options))
     if options.json:
@@ -64,6 +93,6 @@ def _command(options: Solve) -> str:
     words = ["logtrick", "solve", options.mdp]
     for field in fields(options):
         value = getattr(options, field.name)
-        if field.name in ("gamma", "policy", "kind", "restarting") and value != field.default:
+        if field.name not in ("mdp", "out", "json") and value != field.default:
             words += [f"--{field.name}"] + ([] if value is True else [str(value)])
     return shlex.join(words)

@@ -31,9 +31,9 @@ def pictures(solved: Solved, grid: Gridworld, console: Console) -> RenderableTyp
     if columns * ARROW > console.width:
         return Text(f"{columns} columns are more than fit here; --out grid.png draws them.", "dim")
     evaluation, states = solved.evaluation, solved.mdp.num_states
-    ways = arrows(grid, evaluation.probabilities, solved.mdp.action_names)
+    ways = arrows(grid, solved.probabilities, solved.mdp.action_names)
     colored = console.color_system in ("truecolor", "256") and not console.no_color
-    cells = _cells(grid, evaluation.values, ways, COLORS["line"])
+    cells = _cells(grid, solved.values, ways, COLORS["line"])
     visits = _cells(grid, evaluation.visitation, [""] * states, COLORS["mark"])
     room, lines = console.width // columns, _lines(cells, colored)
     left = _picture("Values and policy", cells, lines, room, colored)

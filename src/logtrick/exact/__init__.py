@@ -8,7 +8,12 @@ With P_π(s' | s) = Σ_a π(a | s) P(s' | s, a), terminated mass removed, and r_
     ∇J  = Σ_s η_γ(s) Σ_a Q_π(s, a) ∇π(a | s)           (G1)
 
 Called directly, a function promotes the policy's parameters and returns float64 NumPy, whatever
-JAX's settings, and raises where its error bound exceeds `tol`; `evaluate` returns the bounds.
+JAX's settings, and raises where its error bound exceeds tol · max(1, size of the numbers), as
+`planning.solve` does; `evaluate` returns the bounds, which are absolute. Where all numbers are
+smaller than one, `tol` is absolute too: with rewards of 10⁻⁹ the default 10⁻⁸ promises nothing.
+The bounds hold for the MDP and the policy with every row a distribution; rows that are off by
+rounding are read as if they were divided by their sums.
+
 Called inside the caller's `jit`, `grad` or `vmap`, it needs x64 (`with jax.enable_x64(True)`) and
 returns JAX arrays that can be differentiated again.
 

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from scipy import sparse
 
 from logtrick.errors import ImproperPolicyError, MDPError, MultichainError
-from logtrick.exact.resolvent import EPS, Resolvent, dense
+from logtrick.exact.resolvent import Resolvent, dense
+from logtrick.exact.rounding import EPS, hidden
 from logtrick.graphs import ancestors, closed_classes
 from logtrick.mdp import FiniteMDP
 
@@ -18,10 +19,34 @@ class Chain(abc.ABC):
 
     rewards: Float[np.ndarray, " S"]
     """r_π"""
-    reward_error: float
-    """How far rounding may have moved an entry of r_π."""
+    reward_scale: float
+    """The greatest |r| of any outcome: expected rewards carry its rounding, also where they
+    cancel."""
     terms: int
     """The most numbers that are added up in a row of P_π."""
+    slack: float
+    """The relative error of an entry of P_π: what its rows lack to be distributions (policy and
+    MDP each). (The rounding of products of probabilities is counted with that of residuals.)"""
+
+    @property
+    @abc.abstractmethod
+    def arrivals(self) -> int:
+        """The most numbers that are added up in a column of P_π."""
+
+    @property
+    def mass(self) -> float:
+        """What no row of P or P_π exceeds."""
+        return 1.0 + EPS * (self.terms + 8) + self.slack
+
+    def backup_error(self, size: float) -> float:
+        """How far rounding and `slack` may move R + γ P v, or r_π + γ P_π v, where |v| ≤ size."""
+        relative = EPS * (self.terms + 8) + self.slack
+        return float(hidden(relative, self.reward_scale + self.mass * size, self.terms))
+
+    @property
+    def reward_error(self) -> float:
+        """How far an entry of r_π may be from the truth."""
+        return self.backup_error(0.0)
 
     @abc.abstractmethod
     def resolvent(self, gamma: float) -> Resolvent:
@@ -62,7 +87,13 @@ class FiniteChain(Chain):
         paid = self.weights * mdp.pair_rewards
         self.rewards = np.add.reduceat(paid, mdp.pair_offsets[:-1])
         self.terms = int(np.diff(mdp.outcome_offsets[mdp.pair_offsets]).max())
-        self.reward_error = EPS * (self.terms + 2) * float(np.abs(mdp.rewards).max())
+        self.reward_scale = float(np.abs(mdp.rewards).max())
+        self.slack = mdp.row_defect + policy_defect(probabilities) + EPS * self._merged()
+
+    @property
+    def arrivals(self) -> int:
+        """Of all pairs, whatever the policy."""
+        return int(np.bincount(self.mdp.continuation.indices, minlength=1).max())
 
     @cached_property
     def transitions(self) -> sparse.csr_array:
@@ -107,12 +138,19 @@ class FiniteChain(Chain):
         table[self.mdp.pair_states, self.mdp.pair_actions] = self.mdp.continuation @ values
         return table
 
+    def _merged(self) -> int:
+        """Additions behind an entry of `continuation`: equal successors of a pair are merged."""
+        mdp = self.mdp
+        if mdp.continuation.nnz == np.count_nonzero(~mdp.terminated & (mdp.probabilities > 0)):
+            return 0
+        return int(np.diff(mdp.outcome_offsets).max())
+
     def _solver(self, transitions: sparse.csr_array, gamma: float) -> Resolvent:
         if self.mdp.is_dense:
-            return dense(transitions, gamma)
+            return dense(transitions, gamma, self.slack)
         from logtrick.exact.sparse_side import iterative  # numba, which small MDPs do not need
 
-        return iterative(transitions, gamma)
+        return iterative(transitions, gamma, self.slack)
 
     def _ends(self) -> np.ndarray:
         """bool[S]: the episode may end in a step from here."""
@@ -151,6 +189,12 @@ class FiniteChain(Chain):
         for _ in range(50):
             mass = (mass + self.transitions.T @ mass) / 2
         return int(np.argmax(mass))
+
+
+def policy_defect(probabilities: Float[np.ndarray, "S A"]) -> float:
+    """How far a policy's rows may be from summing to one."""
+    sums = probabilities.sum(axis=1)
+    return float(np.abs(sums - 1).max()) + probabilities.shape[1] * EPS / 2
 
 
 def _listed(states: np.ndarray, most: int = 8) -> str:

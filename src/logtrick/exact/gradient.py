@@ -12,7 +12,7 @@ from logtrick.exact.chain import Chain
 from logtrick.exact.evaluation import Evaluation, Kind, chain_of, evaluate
 from logtrick.exact.matrix_free import AnyMDP
 from logtrick.exact.traced import TracedChain
-from logtrick.exact.values import TOLERANCE, within
+from logtrick.exact.values import TOLERANCE, refuse_tolerance, within
 
 
 def policy_gradient(
@@ -30,7 +30,7 @@ def policy_gradient(
             one), whose entries are then free: the gradient is η·Q. A table's average-reward
             gradient is defined up to a constant in each state; Q̃ = R − r̄ + P h fixes it.
         kind: "discounted", "total" or "average".
-        tol: error that is allowed in Σ_{s,a} |∂J/∂π(a | s)|, relative to that sum.
+        tol: error that is allowed in size = Σ_{s,a} |∂J/∂π(a | s)|: at most tol · max(1, size).
 
     Returns:
         A pytree shaped like the policy's parameters (None where a leaf is none), float64 NumPy.
@@ -48,11 +48,11 @@ def policy_gradient(
     Source: Sutton et al. (1999), theorem 1; Sutton & Barto (2018), equation 13.5.
     """
     if tables.is_traced(policy):
+        refuse_tolerance(tol)
         return _traced_gradient(mdp, policy, kind)
     result = evaluate(mdp, policy, kind)
-    size = float(np.abs(result.table_gradient).sum())
-    within(tol, "the gradient", result.gradient_error, size)
-    return tables.pull(mdp, policy, _cotangent(policy, result))
+    check_gradient(result, tol)
+    return tables.pull(mdp, policy, cotangent(policy, result))
 
 
 def hessian_vector_product(
@@ -85,10 +85,10 @@ def hessian_vector_product(
         -96.0
     """
     if tables.is_traced(policy, vector):
+        refuse_tolerance(tol)
         return _traced_hessian_product(mdp, policy, vector, kind)
     result = evaluate(mdp, policy, kind)
-    size = float(np.abs(result.table_gradient).sum())
-    within(tol, "the gradient", result.gradient_error, size)
+    check_gradient(result, tol)
     moved = tables.push(mdp, policy, vector)
     chain = chain_of(mdp, result.probabilities)
     respond = _average_response if kind == "average" else _discounted_response
@@ -104,12 +104,21 @@ def hessian_vector_product(
     return tables.pull_derivative(mdp, policy, cotangent, vector, change)
 
 
-def _cotangent(policy: Any, result: Evaluation) -> Float[np.ndarray, "S A"]:
+def check_gradient(result: Evaluation, tol: float) -> None:
+    """Refuse a gradient whose error exceeds the tolerance.
+
+    Raises:
+        ConvergenceError: as `within`.
+    """
+    size = float(np.abs(result.table_gradient).sum())
+    within(tol, "the gradient", result.gradient_error, size)
+
+
+def cotangent(policy: Any, result: Evaluation) -> Float[np.ndarray, "..."]:
     """η·Q for a table. For parameters η·A is the same, since Σ_a ∇π = 0, and rounds less."""
     if tables.is_array(policy):
         return result.table_gradient
-    advantages = np.where(np.isfinite(result.action_values), result.advantages, 0.0)
-    return result.visitation[:, None] * advantages
+    return result.visited(np.where(np.isfinite(result.action_values), result.advantages, 0.0))
 
 
 def _discounted_response(

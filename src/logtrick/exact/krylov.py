@@ -40,8 +40,14 @@ class IterativeSide(Side):
     def solve(self, b: np.ndarray) -> np.ndarray:
         """Corrections by a preconditioned Krylov method, and sweeps where it does not help.
 
-        Sweeps cannot fail: P is non-negative and the series Σ γ^t P^t converges.
+        Sweeps cannot fail: P is non-negative and the series Σ γ^t P^t converges. The method squares
+        its numbers, so b is first brought to a size of one, by a power of two: nothing is rounded.
         """
+        exponent = int(np.frexp(np.abs(b).max(initial=0.0))[1])
+        return np.ldexp(self._solve(np.ldexp(b, -exponent)), exponent)
+
+    def _solve(self, b: np.ndarray) -> np.ndarray:
+        """The same for numbers of about one."""
         x = self.first_guess(b)
         missing, rounding = self.residual(b, x)
         sweeps = 16

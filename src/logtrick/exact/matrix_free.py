@@ -1,7 +1,7 @@
 """MDPs too large to write down: transitions as a function on values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import jax
@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Shaped
 
 from logtrick.errors import ConfigError, MDPError, ShapeError
-from logtrick.exact.chain import Chain
+from logtrick.exact.chain import Chain, policy_defect
 from logtrick.exact.krylov import IterativeSide
-from logtrick.exact.resolvent import EPS, Resolvent
+from logtrick.exact.resolvent import Resolvent
+from logtrick.exact.rounding import EPS, hidden
 from logtrick.mdp import FiniteMDP
-from logtrick.validation import check_distribution, checked_gamma
+from logtrick.validation import ROW_SUM_TOLERANCE, check_distribution, checked_gamma, normalised
 
 Expectation = Callable[[Float[Array, " S"]], Float[Array, "S A"]]
 
@@ -58,6 +59,8 @@ class MatrixFreeMDP:
     observations: Shaped[np.ndarray, "S ..."] = None  # type: ignore[assignment]  # filled in
 
     is_dense = False
+    row_excess: float = field(init=False)
+    """Derived: by how much the mass of a pair exceeds one, 10⁻⁹ at most; part of every bound."""
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -67,6 +70,7 @@ class MatrixFreeMDP:
         set_(self, "rewards", rewards)
         set_(self, "gamma", checked_gamma(self.gamma))
         check_distribution("start", self.start, len(rewards))
+        set_(self, "start", normalised(np.asarray(self.start, np.float64)))
         available = np.ones(rewards.shape, np.bool_) if self.available is None else self.available
         set_(self, "available", np.asarray(available, np.bool_))
         if self.available.shape != rewards.shape or not self.available.any(axis=1).all():
@@ -77,7 +81,7 @@ class MatrixFreeMDP:
             raise ShapeError(f"{len(self.observations)} observations for {len(rewards)} states")
         if self.terms < 1:
             raise ConfigError(f"terms is {self.terms}; a pair has at least one successor")
-        _check_mass(self)
+        set_(self, "row_excess", _checked_excess(self))
 
     @property
     def num_states(self) -> int:
@@ -107,7 +111,7 @@ class MatrixFreeMDP:
 AnyMDP = FiniteMDP | MatrixFreeMDP
 
 
-def _check_mass(mdp: MatrixFreeMDP) -> None:
+def _checked_excess(mdp: MatrixFreeMDP) -> float:
     with jax.enable_x64(True):
         mass = np.asarray(mdp.expect(jnp.ones(mdp.num_states)))
     if mass.shape != mdp.rewards.shape:
@@ -118,6 +122,7 @@ def _check_mass(mdp: MatrixFreeMDP) -> None:
         raise MDPError(
             f"the probabilities of state {state}, action {action} sum to {mass[state, action]:.12g}"
         )
+    return max(float((mass - 1)[mdp.available].max()), 0.0)
 
 
 class MatrixFreeChain(Chain):
@@ -127,7 +132,13 @@ class MatrixFreeChain(Chain):
         self.mdp, self.table = mdp, probabilities
         self.rewards = (probabilities * mdp.rewards).sum(axis=1)
         self.terms = mdp.terms * mdp.num_actions
-        self.reward_error = EPS * (mdp.num_actions + 2) * float(np.abs(mdp.rewards).max())
+        self.reward_scale = float(np.abs(mdp.rewards[mdp.available]).max())
+        self.slack = mdp.row_excess + policy_defect(probabilities)
+
+    @property
+    def arrivals(self) -> int:
+        """As many as there are pairs may meet in a state."""
+        return self.mdp.num_states * self.mdp.num_actions
 
     def resolvent(self, gamma: float) -> Resolvent:
         """(I − γP_π)^{-1}; that γ = 1 is allowed is proved by the certificate alone."""
@@ -135,8 +146,10 @@ class MatrixFreeChain(Chain):
 
     def anchored(self) -> tuple[int, Resolvent]:
         """The state with the most mass after a few steps, and the resolvent cut at it."""
-        if not np.allclose(self.step(np.ones(self.mdp.num_states)), 1.0, rtol=0, atol=1e-9):
+        missing = float(np.abs(1.0 - self.step(np.ones(self.mdp.num_states))).max())
+        if not missing <= ROW_SUM_TOLERANCE:
             raise MDPError("episodes end, so there is no average reward")
+        self.slack += missing  # rows are read as if they summed to one
         mass = np.full(self.mdp.num_states, 1 / self.mdp.num_states)
         for _ in range(200):
             mass = (mass + self.step_transposed(mass)) / 2
@@ -162,12 +175,13 @@ class MatrixFreeChain(Chain):
             return np.where(self.mdp.available, self.mdp.products[0](values), 0.0)
 
     def _solver(self, gamma: float, anchor: int | None) -> Resolvent:
-        row_sums = self.step(np.ones(self.mdp.num_states)) * (1 + EPS * (self.terms + 8))
+        row_sums = self.step(np.ones(self.mdp.num_states))
         return Resolvent(
             lambda: _Side(self, gamma, anchor),
             lambda: _TransposedSide(self, gamma, anchor),
             row_sums,
             gamma,
+            EPS * (self.terms + 8) + self.slack,
         )
 
 
@@ -191,7 +205,12 @@ class _Side(IterativeSide):
 
     def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scale = np.abs(b) + np.abs(x) + self.moved(np.abs(x))
-        return (b - x) + self.moved(x), EPS * (self.chain.terms + 8) * scale
+        relative = EPS * (self.terms + 8) + self.chain.slack
+        return (b - x) + self.moved(x), hidden(relative, scale, self.terms)
+
+    @property
+    def terms(self) -> int:
+        return self.chain.terms
 
 
 class _TransposedSide(_Side):
@@ -200,6 +219,6 @@ class _TransposedSide(_Side):
     def moved(self, x: np.ndarray) -> np.ndarray:
         return self.gamma * self.kept * self.chain.step_transposed(x)
 
-    def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        missing, rounding = super().residual(b, x)
-        return missing, rounding * (self.chain.mdp.num_states / self.chain.mdp.terms)
+    @property
+    def terms(self) -> int:
+        return self.chain.arrivals

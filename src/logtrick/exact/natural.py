@@ -13,10 +13,11 @@ from scipy.sparse.linalg import LinearOperator, lsmr
 from logtrick.errors import ConfigError, ConvergenceError
 from logtrick.exact import tables
 from logtrick.exact.evaluation import Evaluation, Kind, evaluate
+from logtrick.exact.gradient import check_gradient
 from logtrick.exact.matrix_free import AnyMDP
-from logtrick.exact.resolvent import EPS
+from logtrick.exact.rounding import EPS
 from logtrick.exact.traced import TracedChain
-from logtrick.exact.values import TOLERANCE, within
+from logtrick.exact.values import TOLERANCE, refuse_tolerance, within
 
 #: Entries of the score matrix [S·A, parameters] up to which it is made and decomposed.
 DENSE_ENTRIES = 4_000_000
@@ -42,7 +43,7 @@ def fisher_vector_product(
         vector: u, shaped like the policy's parameters.
         kind: the weights: η_γ ("discounted"), η_1 ("total") or d_π ("average").
         normalised: divide F by Σ_s η(s).
-        tol: error that is allowed in the visits, relative to their sum.
+        tol: error that is allowed in the visits: at most tol · max(1, Σ η).
 
     Returns:
         A pytree shaped like the policy's parameters.
@@ -56,6 +57,7 @@ def fisher_vector_product(
     """
     _refuse_tables(policy)
     if tables.is_traced(policy, vector):
+        refuse_tolerance(tol)
         return _traced_product(mdp, policy, vector, kind, normalised)
     result = evaluate(mdp, policy, kind)
     visits = float(result.visitation.sum())
@@ -98,10 +100,10 @@ def natural_gradient(
     """
     _refuse_tables(policy)
     if tables.is_traced(policy):
+        refuse_tolerance(tol)
         return _traced_natural_gradient(mdp, policy, kind, normalised)
     result = evaluate(mdp, policy, kind)
-    size = float(np.abs(result.table_gradient).sum())
-    within(tol, "the gradient", result.gradient_error, size)
+    check_gradient(result, tol)
     scores = _Scores(mdp, policy, result)
     x, norm = scores.solve()
     missed = float(np.linalg.norm(scores.transposed(scores.forward(x) - scores.target)))

@@ -7,9 +7,12 @@ an approximation x,
     |x − (I − γP)^{-1} b|   ≤ w · max|r|     state by state     (V6; V5 where w is constant)
     ‖x − (I − γP)^{-T} b‖₁  ≤ wᵀ|r|
 
-Residuals are computed in float64; what their own rounding may hide is added to |r|.
+Residuals are computed in float64; what their own rounding may hide is added to |r|, and so is what
+a relative error of `slack` in each entry of P changes: the bounds hold for every such P. (Rows are
+distributions up to rounding, and products of probabilities are rounded.)
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from functools import cached_property
@@ -20,8 +23,7 @@ from scipy import linalg, sparse
 
 from logtrick.errors import ConvergenceError
 from logtrick.exact.krylov import Side
-
-EPS = float(np.finfo(np.float64).eps)
+from logtrick.exact.rounding import EPS, hidden, require_finite
 
 #: Nearer to one than this, w is solved for: the constant would be large, and often needlessly.
 CONTRACTION = 1 - 1e-5
@@ -41,8 +43,9 @@ class Resolvent:
     Args:
         forward: makes the side I − γP when it is first needed.
         transposed: makes its transpose.
-        row_sums: of P, or more.
+        row_sums: of P, as computed.
         gamma: γ.
+        excess: how far the true sums may exceed these, as a share of them.
     """
 
     def __init__(
@@ -51,9 +54,11 @@ class Resolvent:
         transposed: Callable[[], Side],
         row_sums: np.ndarray,
         gamma: float,
+        excess: float,
     ) -> None:
         self._make_forward, self._make_transposed = forward, transposed
-        self.weights = self._weights(float(row_sums.max()) * gamma, len(row_sums))
+        most = float(row_sums.max()) * (1 + excess)
+        self.weights = self._weights(most * gamma * (1 + 4 * EPS), len(row_sums))
 
     @cached_property
     def forward(self) -> Side:
@@ -69,7 +74,7 @@ class Resolvent:
         """W of the certificate."""
         ones = np.ones(num_states)
         if contraction < CONTRACTION:
-            return ones * ((1 + 1e-9) / (1 - contraction))
+            return ones * ((1 + 1e-9) / (1 - contraction))  # 1 − c is rounded by EPS/10⁻⁵ at most
         with np.errstate(all="ignore"):
             weights = self.forward.solve(ones)
             missing, rounding = self.forward.residual(ones, weights)
@@ -82,21 +87,36 @@ class Resolvent:
         return weights / least
 
     def values(self, b: np.ndarray, error: float = 0.0) -> Certified:
-        """(I − γP)^{-1} b, where each entry of b is known up to `error`."""
-        x = self.forward.solve(b)
-        missing, rounding = self.forward.residual(b, x)
-        largest = float((np.abs(missing) + rounding).max()) + error
-        return Certified(x, float(self.weights.max()) * largest)
+        """(I − γP)^{-1} b, where each entry of b is known up to `error`.
 
-    def visits(self, b: np.ndarray) -> Certified:
-        """(I − γP)^{-T} b."""
-        x = self.transposed.solve(b)
-        missing, rounding = self.transposed.residual(b, x)
-        return Certified(x, float(self.weights @ (np.abs(missing) + rounding)))
+        Raises:
+            ConvergenceError: the numbers are too large for float64.
+        """
+        with np.errstate(all="ignore"):
+            x = self.forward.solve(b)
+            missing, rounding = self.forward.residual(b, x)
+            largest = float((np.abs(missing) + rounding).max()) + error
+            bound = float(self.weights.max()) * largest * (1 + 4 * EPS)
+        require_finite(x, bound)
+        return Certified(x, bound)
+
+    def visits(self, b: np.ndarray, error: float = 0.0) -> Certified:
+        """(I − γP)^{-T} b, where each entry of b is known up to `error` times its size.
+
+        Raises:
+            ConvergenceError: the numbers are too large for float64.
+        """
+        with np.errstate(all="ignore"):
+            x = self.transposed.solve(b)
+            missing, rounding = self.transposed.residual(b, x)
+            errors = np.abs(missing) + rounding + error * np.abs(b)
+            bound = math.fsum((self.weights * errors).tolist()) * (1 + 4 * EPS)
+        require_finite(x, bound)
+        return Certified(x, bound)
 
 
-def dense(transitions: sparse.csr_array, gamma: float) -> Resolvent:
-    """From LU factors of the whole matrix."""
+def dense(transitions: sparse.csr_array, gamma: float, slack: float) -> Resolvent:
+    """From LU factors of the whole matrix, whose entries are known up to `slack`."""
     matrix = np.eye(transitions.shape[0]) - gamma * transitions.toarray()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", linalg.LinAlgWarning)  # the certificate finds it out
@@ -104,10 +124,11 @@ def dense(transitions: sparse.csr_array, gamma: float) -> Resolvent:
     per_row = np.diff(transitions.indptr).max(initial=0)
     per_column = np.bincount(transitions.indices, minlength=transitions.shape[1])
     return Resolvent(
-        lambda: _DenseSide(factors, 0, transitions, per_row, gamma),
-        lambda: _DenseSide(factors, 1, transitions.T, per_column, gamma),
+        lambda: _DenseSide(factors, 0, transitions, per_row, gamma, slack),
+        lambda: _DenseSide(factors, 1, transitions.T, per_column, gamma, slack),
         transitions.sum(axis=1),
         gamma,
+        EPS * per_row + slack,
     )
 
 
@@ -121,9 +142,11 @@ class _DenseSide(Side):
         matrix: Any,
         terms: Any,
         gamma: float,
+        slack: float,
     ) -> None:
         self.factors, self.trans, self.gamma = factors, trans, gamma
-        self.matrix, self.rounding = matrix, EPS * (np.asarray(terms) + 8)
+        self.matrix, self.terms = matrix, np.asarray(terms)
+        self.relative = EPS * (self.terms + 8) + slack
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         x = linalg.lu_solve(self.factors, b, trans=self.trans, check_finite=False)
@@ -132,4 +155,4 @@ class _DenseSide(Side):
 
     def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scale = np.abs(b) + np.abs(x) + self.gamma * (self.matrix @ np.abs(x))
-        return (b - x) + self.gamma * (self.matrix @ x), self.rounding * scale
+        return (b - x) + self.gamma * (self.matrix @ x), hidden(self.relative, scale, self.terms)

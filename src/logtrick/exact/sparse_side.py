@@ -9,7 +9,8 @@ from scipy import sparse
 
 from logtrick.exact import kernels
 from logtrick.exact.krylov import IterativeSide
-from logtrick.exact.resolvent import EPS, Resolvent
+from logtrick.exact.resolvent import Resolvent
+from logtrick.exact.rounding import EPS, hidden
 from logtrick.mdp_arrays import frozen
 from logtrick.planning import krylov
 from logtrick.planning.chains import Chain
@@ -24,8 +25,11 @@ FIRST_PRODUCTS = 400
 ONE_SIDED = 0.5
 
 
-def iterative(transitions: sparse.csr_array, gamma: float) -> Resolvent:
-    """(I − γP)^{-1} from products with the rows as they are stored, and with the transpose's."""
+def iterative(transitions: sparse.csr_array, gamma: float, slack: float) -> Resolvent:
+    """(I − γP)^{-1} from products with the rows as they are stored, and with the transpose's.
+
+    The entries are known up to `slack`.
+    """
     chain = Chain(
         frozen(transitions.indptr.astype(np.uint64)),
         frozen(transitions.indices.astype(np.uint32, copy=False)),
@@ -33,18 +37,19 @@ def iterative(transitions: sparse.csr_array, gamma: float) -> Resolvent:
         Team(),
     )
     return Resolvent(
-        lambda: SparseSide(chain, gamma),
-        lambda: SparseSide(chain.transposed(), gamma),
+        lambda: SparseSide(chain, gamma, slack),
+        lambda: SparseSide(chain.transposed(), gamma, slack),
         transitions.sum(axis=1),
         gamma,
+        EPS * chain.longest_row + slack,
     )
 
 
 class SparseSide(IterativeSide):
     """I − γP by rows."""
 
-    def __init__(self, chain: Chain, gamma: float) -> None:
-        self.chain, self.gamma = chain, gamma
+    def __init__(self, chain: Chain, gamma: float, slack: float) -> None:
+        self.chain, self.gamma, self.relative = chain, gamma, 4 * EPS + slack
         lean = np.empty(chain.rows)
         self._run(kernels.lean, lean)
         self.one_sided = abs(lean.sum()) > ONE_SIDED * chain.probabilities.sum()
@@ -83,10 +88,15 @@ class SparseSide(IterativeSide):
         return self.chain.gauss_seidel(self.gamma, b)
 
     def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Compensated, so that the rounding is a small multiple of the scale."""
+        """Compensated, so that the rounding is a small multiple of the scale.
+
+        With u = EPS/2, a product, their sum and γ err by 1u each, and an entry of P by 5u (a
+        product of probabilities, and two rows that were divided by their sums): 8u of γP|x|. The
+        other two operations err by 2u of |b| + |x|.
+        """
         missing, scale = np.empty_like(b), np.empty_like(b)
         self._run(kernels.residual, b, x, missing, scale)
-        return missing, 4 * EPS * scale
+        return missing, hidden(self.relative, scale, self.chain.longest_row)
 
     def _run(self, kernel: Callable[..., Any], *arrays: np.ndarray) -> None:
         chain = self.chain

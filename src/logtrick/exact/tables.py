@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, PyTree, Shaped
 
 from logtrick.errors import ConfigError, MDPError, PrecisionError, ShapeError
 from logtrick.exact.matrix_free import AnyMDP
-from logtrick.validation import ROW_SUM_TOLERANCE
+from logtrick.validation import ROW_SUM_TOLERANCE, normalised
 
 #: Observations that a policy is called on at once; beyond it memory, not speed, would grow.
 CHUNK = 65536
@@ -58,7 +58,8 @@ def probabilities(model: AnyMDP, policy: Any) -> Float[np.ndarray, "S A"]:
         policy: probabilities [S, A], actions int[S], or a pytree.
 
     Returns:
-        A float64 table; 0 at actions that a state does not have.
+        A float64 table; 0 at actions that a state does not have. Rows of an array that are off by
+        more than rounding (by 10⁻⁹ at most) are divided by their sums.
 
     Raises:
         ShapeError: the policy does not fit the MDP.
@@ -74,6 +75,37 @@ def probabilities(model: AnyMDP, policy: Any) -> Float[np.ndarray, "S A"]:
         table = np.asarray(_table(params, static, *_inputs(model)))
     _check_table(model, table)
     return table
+
+
+def probabilities_over(model: AnyMDP, policy: Any, horizon: int) -> Float[np.ndarray, "..."]:
+    """π_t(a | s) of a policy over H steps: [S, A] where it is the same at every step, or [H, S, A].
+
+    Args:
+        model: the MDP.
+        policy: as in `probabilities`, for every step; or one for each step, as probabilities
+            [H, S, A] or actions int[H, S] (what `planning.solve` returns for a horizon).
+        horizon: H.
+
+    Raises:
+        ConfigError: an array that could be read either way.
+        ShapeError, MDPError, ConfigError: as in `probabilities`.
+    """
+    _check_model(model)
+    array = np.asarray(policy) if is_array(policy) else np.empty(0)
+    stationary, actions = (model.num_states, model.num_actions), (horizon, model.num_states)
+    whole = np.issubdtype(array.dtype, np.integer) and array.ndim == 2
+    if whole and array.shape == actions == stationary:
+        raise ConfigError(
+            f"a policy of whole numbers {array.shape} may be actions [H, S] or probabilities "
+            "[S, A]; pass probabilities as floats, or actions as probabilities [H, S, A]"
+        )
+    if not (array.ndim == 3 or (whole and array.shape == actions)):
+        return probabilities(model, policy)
+    if len(array) != horizon:
+        raise ShapeError(f"the policy has {len(array)} steps, the horizon {horizon}")
+    return np.array([_checked_table(model, array[t]) for t in range(horizon)]).reshape(
+        horizon, *stationary
+    )
 
 
 def traced_probabilities(model: AnyMDP, policy: Any) -> Float[Array, "S A"]:
@@ -267,7 +299,7 @@ def _checked_table(model: AnyMDP, policy: np.ndarray) -> np.ndarray:
         raise ShapeError(_misfit(model, policy.shape))
     table = policy.astype(np.float64)
     _check_table(model, table)
-    return table
+    return normalised(table)
 
 
 def _check_table(model: AnyMDP, table: np.ndarray) -> None:

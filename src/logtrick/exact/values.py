@@ -5,15 +5,28 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
-from logtrick.errors import ConvergenceError
+from logtrick.errors import ConfigError, ConvergenceError
 from logtrick.exact import tables
 from logtrick.exact.chain import Chain
-from logtrick.exact.evaluation import Kind, action_values_of, chain_of, evaluate, gamma_of, mean
+from logtrick.exact.evaluation import (
+    Kind,
+    action_values_error,
+    action_values_of,
+    chain_of,
+    evaluate,
+    gamma_of,
+    objective_of,
+    shares,
+    start_defect,
+)
 from logtrick.exact.matrix_free import AnyMDP
+from logtrick.exact.resolvent import Certified
+from logtrick.exact.rounding import require_finite
 from logtrick.exact.traced import TracedChain
 
-#: The error that is allowed, as a share of the largest number (of their sum, for visits), or
-#: of one if that is more.
+#: The error that is allowed as a share of max(1, size of the numbers): of the largest value; of
+#: the sum, for visits and gradients. Below one it is absolute: where all values are 10⁻⁹, it allows
+#: more than they are, and only a smaller `tol` says otherwise.
 TOLERANCE = 1e-8
 
 
@@ -27,16 +40,32 @@ class GainAndBias(NamedTuple):
 
 
 def within(tol: float, what: str, bound: float, size: float) -> None:
-    """Refuse a number whose error bound exceeds the tolerance.
+    """Refuse a number whose error bound exceeds tol · max(1, size).
 
     Raises:
         ConvergenceError: naming the bound that was reached.
+        ConfigError: the tolerance is none.
     """
-    if not bound <= tol * max(1.0, size):
+    if isinstance(tol, bool) or not isinstance(tol, int | float | np.number):
+        raise ConfigError(f"tol={tol!r}; a tolerance is a number")
+    if not (np.isfinite(bound) and bound <= tol * max(1.0, size)):
         raise ConvergenceError(
             f"the error of {what} is at most {bound:.1e}, of numbers up to {size:.3g}; that is "
             f"what float64 reaches here, so tol={tol:.0e} cannot be met (tol is relative; pass a "
             "larger one, or use evaluate(), which returns the bounds)"
+        )
+
+
+def refuse_tolerance(tol: float) -> None:
+    """Inside a transform no bound is computed, so that a tolerance would be ignored.
+
+    Raises:
+        ConfigError: one is given.
+    """
+    if tol != TOLERANCE:
+        raise ConfigError(
+            f"tol={tol!r} inside jit, grad or vmap: no bound is computed there, so it would have "
+            "no effect; leave it out, or call the function outside of the transform"
         )
 
 
@@ -48,7 +77,7 @@ def state_values(
     Args:
         mdp: a `FiniteMDP` or `MatrixFreeMDP`.
         policy: probabilities [S, A], actions int[S], or a pytree called on one observation.
-        tol: relative error that is allowed.
+        tol: error that is allowed: at most tol · max(1, the largest |V(s)|).
 
     Returns:
         float64[S], as NumPy; a JAX array inside a transform.
@@ -66,8 +95,11 @@ def state_values(
     Source: Sutton & Barto (2018), equation 4.4.
     """
     if tables.is_traced(policy):
+        refuse_tolerance(tol)
         return TracedChain(mdp, policy).values(mdp.gamma)
-    return _valued(mdp, policy, tol)[1]
+    values = _valued(mdp, policy, mdp.gamma)[1]
+    within(tol, "the state values", values.bound, float(np.abs(values.array).max()))
+    return values.array
 
 
 def action_values(
@@ -78,7 +110,7 @@ def action_values(
     Args:
         mdp: a `FiniteMDP` or `MatrixFreeMDP`.
         policy: as in `state_values`.
-        tol: relative error that is allowed.
+        tol: error that is allowed: at most tol · max(1, the largest |V(s)|).
 
     Returns:
         float64[S, A]; −∞ at actions that a state does not have.
@@ -104,7 +136,7 @@ def advantages(
     Args:
         mdp: a `FiniteMDP` or `MatrixFreeMDP`.
         policy: as in `state_values`.
-        tol: relative error that is allowed.
+        tol: error that is allowed: at most tol · max(1, the largest |V(s)|).
 
     Returns:
         float64[S, A]; −∞ at actions that a state does not have.
@@ -121,20 +153,24 @@ def advantages(
     return following - values[:, None]
 
 
-def _valued(mdp: AnyMDP, policy: Any, tol: float) -> tuple[Chain, Float[np.ndarray, " S"]]:
+def _valued(mdp: AnyMDP, policy: Any, gamma: float) -> tuple[Chain, Certified]:
     """The chain and V_π (V2)."""
     chain = chain_of(mdp, tables.probabilities(mdp, policy))
-    values, bound = chain.resolvent(mdp.gamma).values(chain.rewards, chain.reward_error)
-    within(tol, "the state values", bound, float(np.abs(values).max()))
-    return chain, values
+    return chain, chain.resolvent(gamma).values(chain.rewards, chain.reward_error)
 
 
 def _critic(mdp: AnyMDP, policy: Any, tol: float) -> tuple[Any, Any]:
     """V_π (V2) and Q_π (V3), by one solve."""
     if tables.is_traced(policy):
+        refuse_tolerance(tol)
         return TracedChain(mdp, policy).critic("discounted")
-    chain, values = _valued(mdp, policy, tol)
-    return values, action_values_of(mdp, mdp.gamma * chain.expect(values))
+    chain, values = _valued(mdp, policy, mdp.gamma)
+    with np.errstate(all="ignore"):
+        following = action_values_of(mdp, mdp.gamma * chain.expect(values.array))
+        require_finite(np.where(mdp.available, following - values.array[:, None], 0.0))
+    error = values.bound + action_values_error(chain, mdp.gamma, values)
+    within(tol, "the action values", error, float(np.abs(values.array).max()))
+    return values.array, following
 
 
 def visitation(
@@ -149,7 +185,8 @@ def visitation(
         mdp: a `FiniteMDP` or `MatrixFreeMDP`.
         policy: as in `state_values`.
         normalised: return the distribution d_γ.
-        tol: relative error that is allowed.
+        tol: error that is allowed, summed over states: at most tol · max(1, Σ η), and of the
+            distribution `tol`.
 
     Returns:
         float64[S].
@@ -163,13 +200,14 @@ def visitation(
         array([6., 4., 2.])
     """
     if tables.is_traced(policy):
-        visits = TracedChain(mdp, policy).visits(mdp.gamma)
-        return visits / visits.sum() if normalised else visits
+        refuse_tolerance(tol)
+        traced = TracedChain(mdp, policy).visits(mdp.gamma)
+        return traced / traced.sum() if normalised else traced
     chain = chain_of(mdp, tables.probabilities(mdp, policy))
-    counts, bound = chain.resolvent(mdp.gamma).visits(mdp.start)
-    total = float(counts.sum())
-    within(tol, "the visits", bound, total)
-    return counts / total if normalised else counts
+    visits = chain.resolvent(mdp.gamma).visits(mdp.start, start_defect(mdp.start))
+    visits = shares(visits) if normalised else visits
+    within(tol, "the visits", visits.bound, float(visits.array.sum()))
+    return visits.array
 
 
 def stationary_distribution(
@@ -196,6 +234,7 @@ def stationary_distribution(
         array([0.666667, 0.333333])
     """
     if tables.is_traced(policy):
+        refuse_tolerance(tol)
         return TracedChain(mdp, policy).average()[2]
     result = evaluate(mdp, policy, "average")
     within(tol, "the stationary distribution", result.visitation_error, 1.0)
@@ -208,7 +247,7 @@ def gain_and_bias(mdp: AnyMDP, policy: Any, *, tol: float = TOLERANCE) -> GainAn
     Args:
         mdp: a `FiniteMDP` or `MatrixFreeMDP` that does not end (see `FiniteMDP.restarting`).
         policy: as in `state_values`.
-        tol: relative error that is allowed.
+        tol: error that is allowed: at most tol · max(1, |r̄|) and tol · max(1, the largest |h(s)|).
 
     Returns:
         `GainAndBias(gain, bias)`.
@@ -227,6 +266,7 @@ def gain_and_bias(mdp: AnyMDP, policy: Any, *, tol: float = TOLERANCE) -> GainAn
     Source: Puterman (1994), section 8.2.
     """
     if tables.is_traced(policy):
+        refuse_tolerance(tol)
         gain, bias, _ = TracedChain(mdp, policy).average()
         return GainAndBias(gain, bias)
     result = evaluate(mdp, policy, "average")
@@ -244,7 +284,7 @@ def objective(
         mdp: a `FiniteMDP` or `MatrixFreeMDP`.
         policy: as in `state_values`.
         kind: "discounted" with the MDP's γ, "total", or "average".
-        tol: relative error that is allowed.
+        tol: error that is allowed: at most tol · max(1, the largest |V(s)|), or tol · max(1, |r̄|).
 
     Returns:
         A float; a JAX scalar inside a transform, where it can be differentiated at any order.
@@ -259,12 +299,14 @@ def objective(
         -12.0
     """
     if tables.is_traced(policy):
+        refuse_tolerance(tol)
         return TracedChain(mdp, policy).objective(kind)
     if kind == "average":
-        return gain_and_bias(mdp, policy, tol=tol).gain
-    chain = chain_of(mdp, tables.probabilities(mdp, policy))
-    gamma = gamma_of(mdp, kind)
-    values, bound = chain.resolvent(gamma).values(chain.rewards, chain.reward_error)
-    total, rounding = mean(mdp.start, values)
-    within(tol, "the objective", bound + rounding, abs(total))
+        result = evaluate(mdp, policy, kind)
+        within(tol, "the gain", result.objective_error, abs(result.objective))
+        return result.objective
+    values = _valued(mdp, policy, gamma_of(mdp, kind))[1]
+    total, bound = objective_of(mdp.start, values)
+    require_finite(total)
+    within(tol, "the objective", bound, float(np.abs(values.array).max()))
     return total

@@ -33,7 +33,7 @@ def approximate(
     Args:
         operator: T.
         criterion: how the residual is read, and the damping.
-        tol: the width that is wanted.
+        tol: the width that is wanted, as a share of max(1, size of what it bounds).
         values: the first v.
         report: called after each chunk of 64 sweeps, with a bound that is not yet proved.
 
@@ -48,9 +48,10 @@ def approximate(
             v, low, high, size = chunk(v)
             sweeps += CHUNK
             backup = Backup(float(low), float(high), float(size), 0)
-            last, bound = bound, criterion.interval(backup, rounding).width
+            interval = criterion.interval(backup, rounding)
+            last, bound = bound, interval.width
             report(sweeps, bound)
-            if bound <= tol or not bound < last:
+            if bound <= criterion.goal(backup, interval, tol) or not bound < last:
                 return np.array(v)
 
 

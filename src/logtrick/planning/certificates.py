@@ -1,21 +1,29 @@
 """Bounds that hold for the exact numbers, computed in float64 with its rounding included.
 
 A backup T v(s) is a maximum of sums R + γ Σ p v with at most n outcomes. In any order of summation
-and with or without fused multiplication, it is computed to within (n + 5) u (|R|max + γ m |v|max),
-where u = 2⁻⁵³ and m is the greatest mass that goes on (Higham 2002, section 3.1): n for the sum,
-which covers the expected rewards too, 2 for γ and the last addition, 2 for p and γ that are
-themselves rounded, so that the bound also holds for the MDP whose decimals were meant, and 1 for
-T v − v.
+and with or without fused multiplication, it is computed to within
+
+    ((n + 6) u + d) (|r|max + γ m |v|max) + (n + 6) η
+
+where u = 2⁻⁵³, η = 2⁻¹⁰⁷⁴ and m is the greatest mass that goes on (Higham 2002, section 3.1): n for
+the sum, which covers the expected rewards too, 2 for γ and the last addition, 2 for p and γ that
+are themselves rounded, so that the bound also holds for the MDP whose decimals were meant, 1 for
+T v − v, and 1 for adding this bound to it. d is what the probabilities of a pair lack to sum to
+one, so that the bound also holds for the MDP with every row divided by its sum. A product that
+underflows errs by η/2.
 """
 
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from logtrick.errors import ConvergenceError
 from logtrick.planning.operators import Backup, Operator
 
 #: Half the distance from 1 to the next float64.
 UNIT_ROUNDOFF = 2.0**-53
+#: The smallest float64, η.
+TINY = 2.0**-1074
 
 
 class Interval(NamedTuple):
@@ -26,8 +34,8 @@ class Interval(NamedTuple):
 
     @property
     def width(self) -> float:
-        """How far apart they are."""
-        return self.high - self.low
+        """How far apart they are, rounded up."""
+        return (self.high - self.low) * (1 + 2 * UNIT_ROUNDOFF)
 
     @property
     def middle(self) -> float:
@@ -40,7 +48,8 @@ class Rounding:
     """What is known about the error of one backup.
 
     Attributes:
-        terms: n + 5.
+        terms: n + 6.
+        defect: d, with the rounding of its own sum.
         reward_scale: greatest |r|.
         gamma: γ.
         least_mass: the least probability of going on, rounded down.
@@ -48,6 +57,7 @@ class Rounding:
     """
 
     terms: int
+    defect: float
     reward_scale: float
     gamma: float
     least_mass: float
@@ -56,10 +66,12 @@ class Rounding:
     @classmethod
     def of(cls, operator: Operator) -> "Rounding":
         """The model for this operator."""
-        limits, terms = operator.limits, operator.limits.outcomes + 5
-        slack = terms * UNIT_ROUNDOFF
+        limits, terms = operator.limits, operator.limits.outcomes + 6
+        defect = limits.defect + 2 * UNIT_ROUNDOFF
+        slack = terms * UNIT_ROUNDOFF + defect
         return cls(
             terms,
+            defect,
             limits.reward,
             operator.gamma,
             max(limits.least_mass * (1 - slack), 0.0),
@@ -69,7 +81,8 @@ class Rounding:
     def backup_error(self, size: float) -> float:
         """Bound on |computed T v − T v| in any state, where |v| ≤ size."""
         magnitude = self.reward_scale + self.gamma * self.most_mass * size
-        return 1.01 * self.terms * UNIT_ROUNDOFF * magnitude
+        relative = 1.01 * (self.terms * UNIT_ROUNDOFF + self.defect)
+        return relative * magnitude + self.terms * TINY
 
     def residual(self, backup: Backup) -> tuple[Interval, float]:
         """Where the exact T v − v lies in every state, and the error of T v itself."""
@@ -109,22 +122,36 @@ def _discounted_sum(bound: float, rounding: Rounding) -> float:
     ratio = rounding.gamma * mass
     if ratio >= 1:
         return math.inf
-    slack = 4 * UNIT_ROUNDOFF / (1 - ratio)
-    return bound * ratio / (1 - ratio) + abs(bound) * ratio / (1 - ratio) * slack
+    factor, slack = ratio / (1 - ratio), 8 * UNIT_ROUNDOFF / (1 - ratio)
+    return bound * factor + abs(bound) * factor * slack + TINY
 
 
 def average(backup: Backup, rounding: Rounding) -> Interval:
     """V7: min (T v − v) ≤ r̄_π ≤ r̄_* ≤ max (T v − v) for the greedy policy π.
 
-    Rows that do not sum to one exactly are read as if they did.
+    Rows that do not sum to one exactly are read as if they did: the error of a backup covers it.
     """
-    difference, _ = rounding.residual(backup)
-    size = backup.size + max(abs(backup.low), abs(backup.high))
-    defect = max(rounding.most_mass - 1, 1 - rounding.least_mass) * size
-    return Interval(difference.low - defect, difference.high + defect)
+    return rounding.residual(backup)[0]
 
 
 def average_floor(backup: Backup, rounding: Rounding) -> float:
     """The least width that V7 can reach at values of this size."""
     noise = UNIT_ROUNDOFF * backup.size
     return average(Backup(-noise, noise, backup.size, 0), rounding).width
+
+
+def below_the_floor(
+    tol: float, floor: float, size: float, where: str = "at best here"
+) -> Exception:
+    """The error where float64 does not allow tol · max(1, size), and a tolerance that it does."""
+    if not math.isfinite(floor):
+        return ConvergenceError(
+            f"tol={tol:g} is below the rounding floor: float64 certifies no bound here, for values "
+            f"up to {size:.3g}; divide the rewards by a constant if they are large, or use a "
+            "smaller gamma"
+        )
+    return ConvergenceError(
+        f"tol={tol:g} is below the rounding floor: float64 certifies {floor:.2g} {where}, for "
+        f"values up to {size:.3g}; ask for tol={2 * floor / max(1.0, size):.1g} or more (tol is "
+        "relative to values above 1)"
+    )

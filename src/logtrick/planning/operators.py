@@ -39,6 +39,8 @@ class Limits(NamedTuple):
     """the least probability with which a pair goes on"""
     most_mass: float
     """the greatest"""
+    defect: float
+    """how far the probabilities of a pair, ends included, are from summing to one"""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _read_pairs(mdp: FiniteMDP, team: Team) -> tuple[Float64[np.ndarray, " P"], 
     `mdp.pair_rewards` is the same but for rounding. One pass over the outcomes instead of eight, on
     all threads and without their memory, spares a quarter of the first solve at 10⁶ states.
     """
-    rewards, found = np.empty(mdp.num_pairs), np.empty((5, num_blocks(mdp.num_pairs)))
+    rewards, found = np.empty(mdp.num_pairs), np.empty((6, num_blocks(mdp.num_pairs)))
     team.run(
         row_kernels.read_pairs,
         mdp.num_pairs,
@@ -189,6 +191,12 @@ def _read_pairs(mdp: FiniteMDP, team: Team) -> tuple[Float64[np.ndarray, " P"], 
         rewards,
         *found,
     )
-    largest, longest, least, most, stops = found
-    limits = Limits(float(largest.max()), int(longest.max()), float(least.min()), float(most.max()))
+    largest, longest, least, most, uneven, stops = found
+    limits = Limits(
+        float(largest.max()),
+        int(longest.max()),
+        float(least.min()),
+        float(most.max()),
+        float(uneven.max()),
+    )
     return rewards, limits, not stops.any().item()

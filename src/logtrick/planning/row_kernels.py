@@ -23,6 +23,7 @@ def read_pairs(
     longest,
     least,
     most,
+    uneven,
     stops,
 ):
     """R(s, a) of each pair, and of each block what `Limits` names.
@@ -32,13 +33,18 @@ def read_pairs(
     pairs = np.uint64(outcome_offsets.size - 1)
     for b in range(np.uint64(first), np.uint64(last)):
         size, length, lightest, heaviest, stopping = 0.0, np.uint64(0), np.inf, 0.0, 0
+        furthest = 0.0
         begin = b * np.uint64(block)
         for pair in range(begin, min(begin + np.uint64(block), pairs)):
             start, end = outcome_offsets[pair], outcome_offsets[pair + _1]
-            total, mass = 0.0, 0.0
+            total, mass, whole, lost = 0.0, 0.0, 0.0, 0.0
             for k in range(start, end):
                 total += probabilities[k] * rewards[k]
                 mass += 0.0 if terminated[k] else probabilities[k]
+                new = whole + probabilities[k]  # with compensation: the defect is all rounding
+                back = new - whole
+                lost += (whole - (new - back)) + (probabilities[k] - back)
+                whole = new
                 magnitude = abs(rewards[k])
                 size = magnitude if magnitude > size else size
                 stopping += terminated[k] or probabilities[k] == 0.0
@@ -46,8 +52,10 @@ def read_pairs(
             length = max(length, end - start)
             lightest = mass if mass < lightest else lightest
             heaviest = mass if mass > heaviest else heaviest
+            defect = abs((whole - 1.0) + lost)
+            furthest = defect if defect > furthest else furthest
         largest[b], longest[b], stops[b] = size, length, stopping
-        least[b], most[b] = lightest, heaviest
+        least[b], most[b], uneven[b] = lightest, heaviest, furthest
 
 
 @kernel

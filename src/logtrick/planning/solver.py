@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,13 +10,15 @@ from jaxtyping import Float64, Int32
 
 from logtrick.errors import ConfigError, MDPError, MultichainError, ShapeError
 from logtrick.mdp import FiniteMDP
+from logtrick.mdp_arrays import frozen
 from logtrick.planning import components, spanning, total
 from logtrick.planning import horizon as finite
-from logtrick.planning.methods import METHODS, Method
+from logtrick.planning.methods import METHODS
 from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Found
 from logtrick.planning.threads import Team
-from logtrick.validation import as_numbers
+from logtrick.validation import as_numbers, checked_tolerance, checked_whole
+from logtrick.validation import terminal_values as checked_values
 
 KINDS = ("discounted", "total", "average")
 DEVICES = ("cpu", "accelerator")
@@ -44,16 +46,18 @@ class Solution:
     """Optimal values, a policy that attains them, and how exact both are.
 
     Attributes:
-        values: V_* [S]; with a horizon H, V_t [H + 1, S] where values[0] is with H steps to go;
-            for the average, the bias h with h(0) = 0, which with `gain` solves
-            h + r̄ = max_a R + P h to within `error_bound` in each state.
+        values: V_* [S]; with a horizon H, V_t [H + 1, S] where values[0] is with H steps to go and
+            values[H] are the terminal values; for the average, the bias h with h(0) = 0, which with
+            `gain` solves h + r̄ = max_a R + P h to within `error_bound` in each state.
         policy: the action in each state [S]; with a horizon [H, S].
-        error_bound: proved, rounding included: |values − V_*| and V_* − V_π are at most this in
-            every state; for the average, |gain − r̄_*| and r̄_* − r̄_π.
+        error_bound: proved, rounding included, and absolute, in units of reward: |values − V_*| and
+            V_* − V_π are at most this in every state; for the average, |gain − r̄_*| and r̄_* − r̄_π.
         iterations: backups of all states and actions.
         method: what was run.
         kind: "discounted", "total" or "average".
         gain: r̄_*, for the average; None otherwise.
+        minimised: True where the least values were asked for; V_* is then the least, and
+            V_π − V_* what the policy loses.
     """
 
     values: Float64[np.ndarray, "... S"]
@@ -63,6 +67,7 @@ class Solution:
     method: str
     kind: str
     gain: float | None = None
+    minimised: bool = False
 
 
 def solve(
@@ -72,6 +77,8 @@ def solve(
     method: str = "auto",
     tol: float = 1e-8,
     *,
+    minimise: bool = False,
+    terminal_values: Any = None,
     guess: Float64[np.ndarray, " S"] | None = None,
     device: str = "cpu",
     threads: int | None = None,
@@ -88,8 +95,14 @@ def solve(
             "policy_iteration" (factorised) or "inexact_policy_iteration" (Krylov). "auto" takes
             policy iteration up to 500 states and inexact policy iteration above. A horizon
             has one method, backward induction.
-        tol: for `error_bound`, absolute, in units of reward.
-        guess: values to start from; 0 by default. The answer does not depend on it.
+        tol: `error_bound` is at most tol · max(1, size of the values): the largest |V|, over all
+            steps of a horizon; |r̄| for the average. Below 1 it is absolute: with V = 0, or with
+            rewards of 10⁻⁹, the default proves no more than 10⁻⁸, and a smaller `tol` is needed.
+        minimise: look for the least values instead of the greatest; rewards are then costs.
+        terminal_values: V_H [S], what a state is worth when the horizon ends; 0 by default, and in
+            terminal states, where nothing follows.
+        guess: values to start from; 0 by default. The answer does not depend on it. A horizon
+            starts from its terminal values and takes none.
         device: "accelerator" makes the first sweeps with JAX on its default device; the rest and
             the proof follow on the CPU.
         threads: how many; all usable cores by default. It changes the time, not one bit.
@@ -97,14 +110,15 @@ def solve(
             a factorisation is silent.
 
     Returns:
-        A `Solution`; its `error_bound` is at most `tol`, proved by V5 at γ < 1, by V6 at γ = 1 and
-        by V7 for averages.
+        A `Solution`; its `error_bound` is proved by V5 at γ < 1, by V6 at γ = 1 and by V7 for
+        averages.
 
     Raises:
         ConvergenceError: `tol` is below the rounding floor, which is named. Nothing unconverged
             is ever returned.
         ImproperPolicyError: γ = 1, and from some states no policy ends.
-        MDPError: γ = 1, and a cycle has positive reward; or an average over episodes that end.
+        MDPError: γ = 1, and a cycle has positive reward (negative, to minimise); or an average over
+            episodes that end; or terminal values that are none.
         MultichainError: the average depends on where one starts.
         ConfigError: arguments that do not go together.
 
@@ -115,32 +129,52 @@ def solve(
         (array([26.244, 29.484, 33.484]), [0, 0, 0])
         >>> solution.error_bound < 1e-8
         True
+        >>> planning.solve(problems.forest(gamma=0.9), horizon=1, terminal_values=[9, 9, 9]).values
+        array([[ 8.1,  9.1, 12.1],
+               [ 9. ,  9. ,  9. ]])
 
     References:
         Puterman 1994, chapters 6 to 8; Bertsekas and Tsitsiklis 1991 for γ = 1.
     """
-    kind = _checked(mdp, kind, horizon, method, tol, device)
+    kind = _checked(mdp, kind, horizon, method, tol, device, guess, minimise)
+    last = checked_values(terminal_values, horizon, mdp.num_states, mdp.terminal)
     gamma = mdp.gamma if kind == "discounted" else 1.0
     reporter = _Reporter(progress)
-    report = reporter.backed_up
-    with Team(threads, reporter.tick) as team:
-        operator = Operator.from_mdp(mdp, gamma, team)
+    with Team(threads, reporter.tick) as team, np.errstate(over="ignore", invalid="ignore"):
+        operator, sign = Operator.from_mdp(mdp, gamma, team), -1.0 if minimise else 1.0
+        if minimise:
+            operator = replace(operator, rewards=frozen(-operator.rewards))
         if horizon is not None:
-            plan = finite.backward_induction(operator, horizon, tol, report)
-            policy = _actions(mdp, operator, plan.choices)
-            bound = plan.error_bound
-            return Solution(plan.values, policy, bound, horizon, "backward_induction", kind)
-        name = method if method != "auto" else _automatic(mdp.num_states)
-        values = _first_values(mdp, guess)
-        if device == "accelerator":
-            from logtrick.planning import accelerator
-
-            values = accelerator.approximate(operator, CRITERIA[kind], tol, values, report)
-        found = _search(mdp, kind, operator, METHODS[name](), tol, values, report)
-    policy = _actions(mdp, operator, found.choice)
+            found, name = _planned(operator, horizon, sign * last, tol, reporter.backed_up)
+        else:
+            name = method if method != "auto" else _automatic(mdp.num_states)
+            values = sign * _first_values(mdp, guess)
+            found = _search(
+                mdp, kind, operator, name, tol, values, reporter.backed_up, device, minimise
+            )
+    gain = None if found.gain is None else sign * found.gain
+    values = sign * found.values + 0.0  # −0 is no number to show
     return Solution(
-        found.values, policy, found.error_bound, found.iterations, name, kind, found.gain
+        values=values,
+        policy=_actions(mdp, operator, found.choice),
+        error_bound=found.error_bound,
+        iterations=found.iterations,
+        method=name,
+        kind=kind,
+        gain=gain,
+        minimised=minimise,
     )
+
+
+def _planned(
+    operator: Operator,
+    horizon: int,
+    last: Float64[np.ndarray, " S"],
+    tol: float,
+    report: spanning.Report,
+) -> tuple[Found, str]:
+    plan = finite.backward_induction(operator, horizon, last, tol, report)
+    return Found(plan.values, plan.choices, plan.error_bound, horizon), "backward_induction"
 
 
 def _automatic(num_states: int) -> str:
@@ -151,15 +185,25 @@ def _search(
     mdp: FiniteMDP,
     kind: str,
     operator: Operator,
-    method: Method,
+    name: str,
     tol: float,
     values: Float64[np.ndarray, " S"],
     report: spanning.Report,
+    device: str,
+    minimise: bool,
 ) -> Found:
     """Dispatch on what is optimised."""
+    method = METHODS[name]()
     if kind == "total":
         pays, ends = _pays_and_ends(mdp)
-        return total.search(operator, pays, ends, method, tol, values, report, _describing(mdp))
+        describe = _describing(mdp)
+        return total.search(
+            operator, pays, ends, method, tol, values, report, describe, minimise=minimise
+        )
+    if device == "accelerator":
+        from logtrick.planning import accelerator
+
+        values = accelerator.approximate(operator, CRITERIA[kind], tol, values, report)
 
     def stuck() -> None:
         if kind == "average":
@@ -179,7 +223,16 @@ def _first_values(
     return values.copy()
 
 
-def _checked(mdp: Any, kind: Any, horizon: Any, method: Any, tol: Any, device: Any) -> str:
+def _checked(
+    mdp: Any,
+    kind: Any,
+    horizon: Any,
+    method: Any,
+    tol: Any,
+    device: Any,
+    guess: Any,
+    minimise: Any,
+) -> str:
     """The kind that is meant, if the arguments go together."""
     if not isinstance(mdp, FiniteMDP):
         raise ConfigError(f"{type(mdp).__name__} is no MDP; see logtrick.FiniteMDP")
@@ -190,13 +243,18 @@ def _checked(mdp: Any, kind: Any, horizon: Any, method: Any, tol: Any, device: A
     ):
         if value not in known:
             raise ConfigError(f"{name}={value!r}; choose one of {', '.join(known)}")
-    if not (isinstance(tol, int | float | np.number) and tol > 0):
-        raise ConfigError(f"tol={tol!r}; a bound is a positive number")
+    checked_tolerance(tol)
+    if not isinstance(minimise, bool | np.bool_):
+        raise ConfigError(f"minimise={minimise!r}; it is True or False")
     if kind == "discounted" and mdp.gamma == 1:
         kind = "total"
     if horizon is not None:
-        if not isinstance(horizon, int | np.integer) or horizon < 0:
-            raise ConfigError(f"horizon={horizon!r}; it is a number of steps, 0 or more")
+        checked_whole("horizon", horizon, 0)
+        if guess is not None:
+            raise ConfigError(
+                "a horizon is solved backward from its end, so that a guess has no effect; what "
+                "states are worth at the end is terminal_values="
+            )
         if kind == "average" or method != "auto":
             raise ConfigError(
                 "a horizon is solved by backward induction, for discounted or total rewards: "

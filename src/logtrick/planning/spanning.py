@@ -10,7 +10,7 @@ from jaxtyping import Float64, UInt32
 
 from logtrick.errors import ConvergenceError
 from logtrick.planning import certificates
-from logtrick.planning.certificates import UNIT_ROUNDOFF, Interval, Rounding
+from logtrick.planning.certificates import Interval, Rounding, below_the_floor
 from logtrick.planning.iteration import Followed, Step
 from logtrick.planning.methods import Method
 from logtrick.planning.operators import Backup, Operator
@@ -49,12 +49,21 @@ class Criterion:
     damping: float = 1.0
     pinned: bool = False
 
-    def largest(self, rounding: Rounding, tol: float) -> float:
-        """The size of values at which the floor is half of `tol`; it grows with their size."""
+    def largest(self, rounding: Rounding, goal: float) -> float:
+        """The size of values at which the floor is half of `goal`; it grows with their size."""
         if not self.pinned:
             return np.inf
         least, more = (self.floor(Backup(0.0, 0.0, size, 0), rounding) for size in (0.0, 1.0))
-        return max(0.5 * tol - least, 0.0) / (more - least)
+        return max(0.5 * goal - least, 0.0) / (more - least)
+
+    def goal(self, backup: Backup, interval: Interval, tol: float) -> float:
+        """The bound that is good enough: tol · max(1, size of the gain, or of the values).
+
+        The values are T v and the middle of the interval; no more is known of them than the
+        greatest |T v|, which is why this is what their size is at least.
+        """
+        size = abs(interval.middle)
+        return tol * max(1.0, size if self.pinned else abs(backup.size - size))
 
 
 DISCOUNTED = Criterion(certificates.discounted, certificates.discounted_floor)
@@ -71,13 +80,17 @@ def search(
     report: Report,
     stuck: Callable[[], None] = lambda: None,
 ) -> Found:
-    """Iterate until the certificate's width is at most `tol`.
+    """Iterate until the certificate's width is at most tol · max(1, size of what it bounds).
+
+    The width bounds twice the error of T v plus the middle, and it is at least 12u times |T v|:
+    the rounding of that last addition is covered.
 
     Args:
         operator: T.
         criterion: discounted or average.
         method: what happens between two backups.
-        tol: for the width, which bounds both V_* − v and what the policy loses.
+        tol: for the width, which bounds both V_* − v and what the policy loses, as a share of
+            max(1, the largest |V|), or of max(1, |r̄|).
         values: the first v; it is overwritten.
         report: called after each backup.
         stuck: called now and then in a search that takes long; may raise an error that says why.
@@ -90,17 +103,16 @@ def search(
     """
     rounding = Rounding.of(operator)
     watch = _Watch(criterion, rounding, tol, stuck)
-    largest = criterion.largest(rounding, tol)
     choice = np.zeros(operator.num_states, np.uint32)
     spare, followed = np.empty_like(values), Followed(operator)
     for iteration in count(1):
         backup = operator.backup(values, spare, choice)
         interval = criterion.interval(backup, rounding)
-        bound = interval.width + 2 * UNIT_ROUNDOFF * backup.size
+        bound, goal = interval.width, criterion.goal(backup, interval, tol)
         report(iteration, bound)
-        if bound <= tol:
+        if bound <= goal:
             break
-        watch.look(iteration, backup, bound)
+        watch.look(iteration, backup, bound, goal)
         floating = not criterion.pinned and rounding.least_mass > 1 - 1e-6
         improved = method.improve(
             Step(
@@ -114,8 +126,8 @@ def search(
                 damping=criterion.damping,
                 pinned=criterion.pinned,
                 floating=floating,
-                largest=largest,
-                enough=tol / bound,
+                largest=criterion.largest(rounding, goal),
+                enough=goal / bound,
             )
         )
         spare, values = values if improved is spare else spare, improved
@@ -136,23 +148,22 @@ class _Watch:
     best: float = np.inf
     since: int = 0
 
-    def look(self, iteration: int, backup: Backup, bound: float) -> None:
+    def look(self, iteration: int, backup: Backup, bound: float, goal: float) -> None:
         """Raise an error if float64, or the MDP, allows no such bound."""
         self.best, self.since = (bound, 0) if bound < self.best else (self.best, self.since + 1)
         floor = self.criterion.floor(backup, self.rounding)
         known = bound < 0.2 * backup.size or iteration > PATIENCE  # else the floor will still grow
-        hopeless, waiting = floor > self.tol and known, self.since > PATIENCE
+        hopeless, waiting = floor > goal and known, self.since > PATIENCE
         if hopeless or waiting or iteration in (32, 128, 1024):
             self.stuck()
+        size = goal / self.tol
         if hopeless:
-            raise ConvergenceError(
-                f"tol={self.tol:g} is below the rounding floor: float64 certifies {floor:.2g} at "
-                f"best here; ask for tol={2 * floor:.1g} or more"
-            )
+            raise below_the_floor(self.tol, floor, size)
         if waiting and self.best < 10 * floor:
             raise ConvergenceError(
                 f"tol={self.tol:g} is too close to the rounding floor {floor:.2g}: the bound stays "
-                f"at {self.best:.2g}; ask for tol={2 * self.best:.1g} or more"
+                f"at {self.best:.2g}, for values up to {size:.3g}; ask for "
+                f"tol={2 * self.best / size:.1g} or more"
             )
 
 

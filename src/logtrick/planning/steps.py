@@ -70,7 +70,8 @@ def certify(
     backup = operator.backup(values, out, choice.copy())
     chain, rewards = operator.chain(choice)
     low, _ = chain.advance(rewards, 1.0, values, out)
-    error = rounding.backup_error(backup.size + max(backup.high, -backup.low))
+    present = backup.size + max(backup.high, -backup.low)  # |v| at most
+    error = rounding.backup_error(present)
     epsilon = 1.1 * (max(backup.high, -low) + 4 * error)
     narrowest = 8 * error + 2 * epsilon
     steps, cycle = _count_steps(operator, ends, values, choice, tol, narrowest)
@@ -82,7 +83,7 @@ def certify(
     floor = 10 * error * longest
     for factor in (1.0, 4.0):
         upper, lower = values + factor * epsilon * steps, values - factor * epsilon * steps
-        size = backup.size + factor * epsilon * longest
+        size = present + factor * epsilon * longest
         allowed = -rounding.backup_error(size)
         above = operator.backup(upper, out, choice.copy()).high <= allowed
         below = -chain.advance(rewards, 1.0, lower, out)[0] <= allowed
@@ -115,8 +116,8 @@ def no_telling(states: str) -> ConvergenceError:
     """The error where a cycle earns nothing in sum, but not step by step."""
     return ConvergenceError(
         f"going round {states} has a total reward that cannot be told from zero, so at gamma = 1 "
-        "no bound can be proved; make such rewards exactly zero, or add a small cost per step, or "
-        "use gamma < 1"
+        "no bound can be proved; make such rewards exactly zero, or make each step there a little "
+        "worse, or use gamma < 1"
     )
 
 

@@ -13,9 +13,9 @@ from itertools import count
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt32
 
-from logtrick.errors import ConvergenceError, ImproperPolicyError, MDPError
+from logtrick.errors import ImproperPolicyError, MDPError
 from logtrick.planning import krylov, steps
-from logtrick.planning.certificates import Interval, Rounding
+from logtrick.planning.certificates import Interval, Rounding, below_the_floor
 from logtrick.planning.chains import Chain, Vector
 from logtrick.planning.components import (
     Paths,
@@ -48,6 +48,8 @@ def search(
     values: Vector,
     report: Report,
     describe: Describe,
+    *,
+    minimise: bool = False,
 ) -> Found:
     """V_* at γ = 1 with a proper policy that attains it.
 
@@ -56,10 +58,12 @@ def search(
         pays: pairs with a reward that is not zero.
         ends: pairs that may end the episode.
         method: what happens between two backups.
-        tol: for the bound on V_* − v and on what the policy loses.
+        tol: for the bound on V_* − v and on what the policy loses, as a share of max(1, the
+            largest |V|).
         values: the first v.
         report: called after each backup.
         describe: names states in messages.
+        minimise: the rewards are the user's with the other sign; for messages.
 
     Returns:
         Values, policy and bound.
@@ -80,7 +84,8 @@ def search(
         )
     free = end_components(operator, ~pays & ~ends)
     if not free.internal.any():
-        return _Search(operator, ends, to_end, tol, report, describe).run(method, values)
+        search = _Search(operator, ends, to_end, tol, report, describe, minimise)
+        return search.run(method, values)
     quotient = collapse(operator, ends, free)
     every = np.zeros(quotient.operator.num_states, np.bool_)
     to_end = paths(
@@ -88,9 +93,10 @@ def search(
     )
     first = np.zeros(quotient.operator.num_states)
     first[quotient.states] = values
-    found = _Search(
-        quotient.operator, quotient.ends, to_end, tol, report, _describing(quotient, describe)
-    ).run(method, first)
+    merged = _describing(quotient, describe)
+    found = _Search(quotient.operator, quotient.ends, to_end, tol, report, merged, minimise).run(
+        method, first
+    )
     return _lifted(found, operator, quotient, free.internal)
 
 
@@ -123,33 +129,36 @@ class _Search:
     tol: float
     report: Report
     describe: Describe
+    minimise: bool
 
     def run(self, method: Method, values: Vector) -> Found:
         """Improve v and π until a proof holds."""
         operator, rounding = self.operator, Rounding.of(self.operator)
         spare, followed = np.empty_like(values), Followed(operator)
         choice = self._choice(self.to_end.rows)
-        target, bound, error = 0.1 * self.tol, np.inf, 0.0
+        target, bound, error = np.inf, np.inf, 0.0
         for iteration in count(1):
             backup = operator.backup(values, spare, choice, 2 * error)
             error = rounding.backup_error(backup.size)
             residual = max(backup.high, -backup.low)
+            size = max(1.0, backup.size - residual)  # of v, at least
+            goal = self.tol * size
             self.report(iteration, bound)
             floored, lost = residual <= 2 * error, iteration == MOST_POLICIES
-            near = floored or residual <= target
+            near = floored or residual <= min(target, 0.1 * goal)
             if near or method.follows_policy or iteration.bit_count() == 1:
                 self._make_proper(choice)
             if near:
                 proof = steps.certify(
-                    operator, self.ends, values, choice, rounding, self.tol, self.describe
+                    operator, self.ends, values, choice, rounding, goal, self.describe
                 )
                 bound = proof.bound
-                if bound <= self.tol:
+                if bound <= goal:
                     return Found(values, choice, bound, iteration)
                 lost |= floored and bound == np.inf
                 if not (lost and method.follows_policy):
-                    self._check_floor(proof, floored)
-                target = min(0.25 * residual, 0.2 * self.tol / proof.longest)
+                    self._check_floor(proof, floored, size)
+                target = min(0.25 * residual, 0.2 * goal / proof.longest)
             if lost and method.follows_policy:
                 method, values[:], error = ValueIteration(), 0.0, 0.0
                 continue
@@ -157,18 +166,11 @@ class _Search:
             spare, values = values if improved is spare else spare, improved
         raise AssertionError("count() never ends")
 
-    def _check_floor(self, proof: steps.Proof, floored: bool) -> None:
+    def _check_floor(self, proof: steps.Proof, floored: bool, size: float) -> None:
         floor = max(proof.floor, proof.bound if floored else 0.0)
-        if floor == np.inf:
-            raise ConvergenceError(
-                f"tol={self.tol:g} is below the rounding floor: float64 certifies no bound here"
-            )
-        if floor > self.tol:
-            raise ConvergenceError(
-                f"tol={self.tol:g} is below the rounding floor: float64 certifies {floor:.2g} at "
-                f"best here, with episodes of up to {proof.longest:.3g} expected steps; ask for "
-                f"tol={2 * floor:.1g} or more"
-            )
+        if floor > self.tol * size:
+            where = f"at best here, with episodes of up to {proof.longest:.3g} expected steps"
+            raise below_the_floor(self.tol, floor, size, where)
 
     def _choice(self, pairs: Int64[np.ndarray, " S"]) -> Choice:
         """Pairs as places among those of their states."""
@@ -190,9 +192,11 @@ class _Search:
 
     def _refuse_gain(self, members: np.ndarray, gain: Interval) -> None:
         if gain.low > 0:
+            below, least = (" below", "less") if self.minimise else ("", "more")
+            earns = -gain.low if self.minimise else gain.low
             raise MDPError(
-                f"the total reward is unbounded at gamma = 1: {self.describe(members)} can be "
-                f"kept going for ever at {gain.low:.3g} or more a step; use gamma < 1 or "
+                f"the total reward is unbounded{below} at gamma = 1: {self.describe(members)} can "
+                f"be kept going for ever at {earns:.3g} or {least} a step; use gamma < 1 or "
                 "kind='average'"
             )
         if gain.high >= 0 and gain.width < 1e-9 * self.operator.limits.reward:
