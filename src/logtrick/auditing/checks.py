@@ -9,11 +9,14 @@ from jaxtyping import Float64
 from logtrick.auditing.methods import Foreign, sampled_groups
 from logtrick.auditing.paths import Paths
 from logtrick.auditing.policies import Runner, ScoredPolicy
+from logtrick.auditing.repeatable import check_repeatable
 from logtrick.errors import EstimatorError
 from logtrick.rollouts import Trajectory
 
 BATCHES = 4
 """On which each check is made."""
+TRACED = 64
+"""Steps of the batch that is traced, loops of JAX step by step."""
 
 
 class Nature(NamedTuple):
@@ -43,13 +46,11 @@ def examine(
     paths = sampled_groups(actor, foreign, BATCHES, rng, horizon)
     batches = paths.trajectory(actor.probabilities)
     runner = foreign.runner
+    _check_code(estimator, foreign, policy, batches, horizon)
     first = runner(policy, batches)
     _check_finite(policy, first)
-    if not _same(runner, first, runner(policy, batches)):
-        raise EstimatorError(
-            "two calls on the same trajectories differ: the estimator draws random numbers of its "
-            "own. Fix its seed, and make it part of the estimator"
-        )
+    # What a compiled function draws while it runs, in a callback, is in no trace.
+    check_repeatable(estimator, lambda: [runner(policy, batches)], runner.resolution)
     longer = _longer(paths).trajectory(actor.probabilities)
     padded = runner(policy, longer)
     if not _same(runner, padded, runner(policy, _with_noise_in_padding(longer, rng))):
@@ -68,6 +69,28 @@ def examine(
         )
     is_mean = _is_mean(policy.runner(estimator), runner, policy, batches, first)
     return Nature(is_mean, sees_length=not _same(runner, first, padded))
+
+
+def _check_code(
+    estimator: Callable[..., Any],
+    foreign: Foreign,
+    policy: ScoredPolicy,
+    batches: Trajectory,
+    horizon: int | None,
+) -> None:
+    """Run the Python code itself twice, before anything is compiled, on a batch that is short."""
+    runner, batch = foreign.runner, Trajectory(*(x[0] for x in batches))
+    if horizon is None and batches.reward.shape[-1] > TRACED:
+        actor = foreign.actor or policy
+        rng = np.random.Generator(np.random.Philox(key=[0, 2]))
+        paths = sampled_groups(actor, foreign, 1, rng, TRACED)
+        batch = Trajectory(*(x[0] for x in paths.trajectory(actor.probabilities)))
+    check_repeatable(
+        estimator,
+        lambda: runner.once(policy, batch),
+        runner.resolution,
+        lambda: runner.numbers(policy, batch),
+    )
 
 
 def _check_finite(policy: ScoredPolicy, estimates: Float64[np.ndarray, "U N"]) -> None:

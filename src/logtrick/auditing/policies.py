@@ -41,6 +41,12 @@ class Runner(Protocol):
     ) -> Float64[np.ndarray, "U N"]:
         """One gradient for each of U batches; the arrays of `trajectories` are [U, B, T]."""
 
+    def once(self, policy: "ScoredPolicy", batch: Trajectory) -> list[Any]:
+        """What the Python code does in one call on one batch [B, T]: its trace, or its numbers."""
+
+    def numbers(self, policy: "ScoredPolicy", batch: Trajectory) -> list[Any]:
+        """The numbers of one call on one batch [B, T], nothing compiled."""
+
 
 class Actor(Protocol):
     """Who draws the trajectories, or is compared with: only its probabilities are looked at."""
