@@ -48,24 +48,13 @@ class Runner(Protocol):
         """The numbers of one call on one batch [B, T], nothing compiled."""
 
 
-class Actor(Protocol):
-    """Who draws the trajectories, or is compared with: only its probabilities are looked at."""
-
-    @property
-    def mdp(self) -> FiniteMDP:
-        """The MDP that it acts on."""
-
-    @property
-    def probabilities(self) -> Float64[np.ndarray, " P"]:
-        """π(a|s) of each pair, 0 where it never takes the action."""
-
-
 @dataclass(frozen=True)
 class Table:
-    """The probabilities of an actor."""
+    """The probabilities of a policy that is not estimated."""
 
     mdp: FiniteMDP
     probabilities: Float64[np.ndarray, " P"]
+    """π(a|s) of each pair, 0 where it never takes the action."""
 
 
 class ScoredPolicy(abc.ABC):
@@ -230,6 +219,10 @@ class TablePolicy(ScoredPolicy):
         firsts = self.mdp.pair_offsets[:-1]
         means = np.add.reduceat(by_pi * self.probabilities, firsts, axis=1)
         return (by_pi - means[:, states]) / self.sums
+
+
+Actor = Table | ScoredPolicy
+"""Who draws the trajectories, or is compared with: only its probabilities are looked at."""
 
 
 def read_policy(mdp: FiniteMDP, policy: Any) -> ScoredPolicy:
