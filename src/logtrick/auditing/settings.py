@@ -1,5 +1,7 @@
 """The numbers of an audit, checked once."""
 
+import math
+import numbers
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +11,7 @@ from jaxtyping import Float64
 from logtrick.errors import ConfigError, ShapeError
 from logtrick.histories import Histories
 from logtrick.mdp import FiniteMDP
+from logtrick.psi.arrays import RANGES
 
 WEIGHTINGS = ("discounted", "undiscounted")
 
@@ -36,7 +39,7 @@ class Settings:
     epsilon_low: float = 0.2
     epsilon_high: float = 0.2
     beta: float = 0.04
-    """β of the KL to `reference`, where the estimator has one."""
+    """β of the KL to `reference`."""
     max_length: int | None = None
     """L_max of Dr. GRPO; None is the length of the longest trajectory."""
     reference: Any = None
@@ -49,16 +52,14 @@ class Settings:
             raise ConfigError(
                 f"weighting = {self.weighting!r}; it is 'discounted' or 'undiscounted'"
             )
-        for name in ("gamma", "lambda_", "epsilon_low"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} = {getattr(self, name)!r} is outside [0, 1]")
-        for name in ("epsilon", "epsilon_high", "beta"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(f"{name} = {getattr(self, name)!r} is negative")
+        for name in ("gamma", "lambda_", "epsilon", "epsilon_low", "epsilon_high", "beta"):
+            object.__setattr__(self, name, _number(name, getattr(self, name)))
         for name in ("n", "horizon", "group_size", "max_length"):
-            value = getattr(self, name)
-            if value is not None and not (value >= 1 and value == int(value)):
-                raise ConfigError(f"{name} = {value!r}; it must be an integer, at least 1")
+            object.__setattr__(self, name, _whole(name, getattr(self, name)))
+        if self.ddof not in (0, 1):
+            raise ConfigError(
+                f"ddof = {self.ddof!r}; the std divides by N − ddof, and ddof is 0 or 1"
+            )
 
     def on(self, tree: Histories) -> "Settings":
         """The same on the tree of histories."""
@@ -75,13 +76,39 @@ class Settings:
         return self.gamma if self.weighting == "discounted" else 1.0
 
 
+def _number(name: str, value: Any) -> float:
+    """Python's number, or NumPy's, as Python's."""
+    low, high = RANGES[name]
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and low <= value <= high):
+        most = f"{high:g}]" if math.isfinite(high) else "∞)"
+        raise ConfigError(f"{name} = {value!r}; it must be a number in [{low:g}, {most}")
+    return float(value)
+
+
+def _whole(name: str, value: Any) -> int | None:
+    """The same for whole numbers; None where it may be left out."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if value is None:
+        return None
+    if not (whole and 1 <= value < 2**31):
+        raise ConfigError(f"{name} = {value!r}; it must be a whole number, at least 1")
+    return int(value)
+
+
 def state_values(mdp: FiniteMDP, values: Any) -> Float64[np.ndarray, " S"] | None:
     """A critic given as an array [S], or as a function of one observation."""
     if values is None:
         return None
-    if callable(values):
-        values = [float(values(observation)) for observation in mdp.observations]
-    array = np.asarray(values, np.float64)
+    try:
+        if callable(values):
+            values = [float(values(observation)) for observation in mdp.observations]
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(
+            f"values are no numbers ({error}): give an array of {mdp.num_states} numbers, or a "
+            "function that returns one number for one observation"
+        ) from error
     if array.shape != (mdp.num_states,):
         raise ShapeError(
             f"values has shape {array.shape}: one number for each of {mdp.num_states} states"
