@@ -21,6 +21,7 @@ from logtrick.runs.folder import (
     is_timing,
     model_template,
 )
+from logtrick.runs.latest import Latest, LatestEpisodes
 from logtrick.runs.logs import read_jsonl
 from logtrick.runs.tree_files import read_arrays
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from logtrick.filming import Film
 
 Which = Literal["latest", "best"]
-FINAL_EPISODES = 100
-"""Episodes at the end of training over which each seed's score is a mean, at least."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +163,15 @@ class Run:
         """float64[seeds]: each seed's mean training return over its last episodes.
 
         The last whole updates in which at least 100 episodes ended (fewer where the whole run had
-        fewer; NaN where none ended).
+        fewer). NaN where none ended, or none for so long that the mean is no score of the policy
+        as it is: `last_episodes` says how many they are, and since when.
         """
         return final_returns(self.metrics, self.config)
+
+    @property
+    def last_episodes(self) -> tuple[Latest, ...]:
+        """Each seed's last episodes: their mean return, how many they are, and how old."""
+        return LatestEpisodes(self.config, self.metrics).of_seeds()
 
     def evaluate(
         self,
@@ -288,12 +293,4 @@ def has_reached(last: list[dict[str, Any]], evaluation: Evaluation | None) -> bo
 
 def final_returns(rows: list[dict[str, Any]], config: RunConfig) -> np.ndarray:
     """See `Run.final_returns`."""
-    episodes = np.zeros(config.seeds)
-    total = np.zeros(config.seeds)
-    for row in reversed(rows):
-        s = row["seed"] - config.seed
-        if episodes[s] < FINAL_EPISODES and row["episodes"]:
-            episodes[s] += row["episodes"]
-            total[s] += row["episodes"] * row["episode_return"]
-    with np.errstate(invalid="ignore"):
-        return total / episodes
+    return np.array([latest.score for latest in LatestEpisodes(config, rows).of_seeds()])
