@@ -53,6 +53,9 @@ class Algorithm:
         memory_width: length of that memory.
         distribution: of Box actions: "normal" (clipped to the bounds on its way to the
             environment), "tanh_normal" (squashed into them) or "beta" (on the interval).
+        action_scale: of the Normal over Box actions: "box" starts in the middle of the bounds, at
+            their scale, where these are not −h and h with h from 0.1 to 10; "raw" starts at mean 0
+            and standard deviation 1, whatever the bounds.
         observations: "normalised" shifts and scales them by their running mean and standard
             deviation, which become part of the policy; "raw" leaves them.
         rewards: "normalised" divides them by the running standard deviation of the discounted
@@ -87,6 +90,7 @@ class Algorithm:
     memory: Literal["none", "gru", "lstm"] = "none"
     memory_width: int = 64
     distribution: Literal["normal", "tanh_normal", "beta"] = "normal"
+    action_scale: Literal["box", "raw"] = "box"
     observations: Literal["raw", "normalised"] = "raw"
     rewards: Literal["raw", "normalised"] = "raw"
     epochs: int = 1

@@ -61,7 +61,8 @@ def _networks(
         "activation": algorithm.activation,
         "images": algorithm.images,
     }
-    acting = {**common, "distribution": algorithm.distribution}
+    of_actions = {"distribution": algorithm.distribution, "action_scale": algorithm.action_scale}
+    acting = {**common, **of_actions}
     memory: dict[str, Any] = {"cell": algorithm.memory, "width": algorithm.memory_width}
     if algorithm.trunk == "shared":
         return SharedActorCritic(observation_space, action_space, **acting, **memory, key=seed)

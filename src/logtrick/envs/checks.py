@@ -1,5 +1,6 @@
 """`check_env`: does an environment keep the contract that training relies on?"""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,9 +17,13 @@ from logtrick.envs.registry import resolve
 from logtrick.envs.spaces import in_short, last_numbers, named_parts
 from logtrick.envs.spec import EnvSpec, trainable
 from logtrick.errors import EnvError, SpaceError
+from logtrick.policies.box_scale import where_it_starts
+from logtrick.policies.encoders import is_image
 from logtrick.validation import checked_whole
 
 _ROWS = 4
+LARGE_OBSERVATION, LARGE_REWARD = 100.0, 1000.0
+"""Beyond these `check_env` warns."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class EnvReport:
     """The checks that passed."""
     unseen: tuple[str, ...]
     """What this run could not show: nothing was found wrong, and nothing was proved."""
+    warnings: tuple[str, ...] = ()
+    """What breaks no contract, and may keep a policy from learning: units far from 1."""
 
 
 def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
@@ -55,7 +62,8 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
         steps: Steps to take, of all rows together.
 
     Returns:
-        The checks that passed, and those that these steps could not decide.
+        The checks that passed, those that these steps could not decide, and warnings: of actions,
+        observations and rewards in units from which a policy learns badly.
 
     Raises:
         EnvError: The first check that failed: what, where, and what to do.
@@ -91,7 +99,28 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     _check_time_limit(spec, rows, tally)
     episodes = int(rows.ended.sum())
     seen = int(rows.valid.sum())
-    return EnvReport(spec.id, spec.kind, seen, episodes, tuple(tally.passed), tuple(tally.unseen))
+    passed, unseen = tuple(tally.passed), tuple(tally.unseen)
+    return EnvReport(spec.id, spec.kind, seen, episodes, passed, unseen, tuple(_units(spec, rows)))
+
+
+def _units(spec: EnvSpec, rows: Rows) -> Iterator[str]:
+    """Warnings of numbers that are far from 1."""
+    for name, space, _ in named_parts(spec.action_space, spec.action_space):
+        if isinstance(space, spaces.Box) and (words := where_it_starts(space)):
+            yield f"actions{name}: {words}"
+    for name, space, obs in named_parts(spec.observation_space, rows.obs):
+        if not isinstance(space, spaces.Box) or is_image(space, "auto"):
+            continue
+        if (largest := np.abs(obs.astype(np.float64)).max(initial=0.0)) > LARGE_OBSERVATION:
+            yield (
+                f"observations{name}: there are entries of size {largest:.3g}, which saturate a "
+                "network's first layer. observations='normalised' brings them to a common scale."
+            )
+    if (largest := np.abs(rows.reward.astype(np.float64)).max(initial=0.0)) > LARGE_REWARD:
+        yield (
+            f"rewards: there are some of size {largest:.3g}, for which a value function that "
+            "starts near 0 takes long. rewards='normalised' brings them to a common scale."
+        )
 
 
 def _check_host(envs: HostEnvs, actions: PyTree, seed: int, tally: Tally) -> Rows:

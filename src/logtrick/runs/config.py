@@ -126,7 +126,8 @@ class RunConfig:
             raise RunError(f"format {found!r} is not {FORMAT}, the one that this version reads")
         fields["observation_space"] = space_from_dict(fields["observation_space"])
         fields["action_space"] = space_from_dict(fields["action_space"])
-        fields["algorithm"] = from_dict(fields["algorithm"])
+        # What a run that knows no such setting was trained with.
+        fields["algorithm"] = from_dict({"action_scale": "raw", **fields["algorithm"]})
         if fields.get("evaluation") is not None:
             fields["evaluation"] = Evaluation(**fields["evaluation"])
         for name, kind in _KINDS.items():

@@ -6,13 +6,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from gymnasium import spaces
+
 from logtrick import extras
 from logtrick.algorithms.base import Algorithm
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spaces import space_to_dict
+from logtrick.envs.spaces import named_parts, space_to_dict
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
 from logtrick.files import PathLike, lock_folder, write_json_atomic
+from logtrick.policies.box_scale import unscaled, where_it_starts
 from logtrick.presets import env_id, preset
 from logtrick.progress import Observer, ProgressBar
 from logtrick.runs.config import (
@@ -101,11 +104,12 @@ def train(
         evaluation=evaluation,
         policy=policy,
     )
+    watcher = observer(progress)
+    if policy is None:
+        _say_where_it_starts(config, watcher)
     if tensorboard:
         extras.load("tensorboardX", "log")  # before anything is made
-    with Session(
-        [config], spec, observer(progress), checkpoint_seconds, callbacks, policy
-    ) as session:
+    with Session([config], spec, watcher, checkpoint_seconds, callbacks, policy) as session:
         path = new_folder(out, folder_name(config))
         with lock_folder(path):
             write_json_atomic(path / CONFIG, config.to_dict())
@@ -150,6 +154,15 @@ def resume(
         ) as session,
     ):
         return finish(session.run([run.path]))[0]
+
+
+def _say_where_it_starts(config: RunConfig, watcher: Observer) -> None:
+    """Where actions have no bounds, their scale is a guess, and a wrong one keeps from learning."""
+    if config.algorithm.distribution != "normal":
+        return
+    for name, space, _ in named_parts(config.action_space, config.action_space):
+        if isinstance(space, spaces.Box) and unscaled(space).any():
+            watcher.note(f"{config.env}, actions{name}: {where_it_starts(space)}")
 
 
 def finish(trained: list[Run]) -> list[Run]:
