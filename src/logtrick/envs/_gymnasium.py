@@ -10,9 +10,11 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.envs import registration
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+from gymnasium.vector import SyncVectorEnv
 
 from logtrick.envs import _vector
-from logtrick.envs._vector import Factory, RowsFailed, Vector
+from logtrick.envs._rows import Factory, Fresh, refuse_shared
+from logtrick.envs._vector import RowsFailed, Vector
 from logtrick.envs._worker import in_new_worlds
 from logtrick.envs.host import VectorHostEnvs
 from logtrick.envs.spaces import SINGLE, over_leaves
@@ -53,6 +55,7 @@ def rows() -> list[EnvRow]:
 
 def from_factory(make: Factory, id: str, *, deterministic: bool = True) -> EnvSpec:
     """The environments that `make` makes, one a call."""
+    make = Fresh(make, id)
     probe = _probe(make, id)
     limit = _time_limit(probe)
     probe.close()
@@ -93,6 +96,8 @@ def from_instance(env: gymnasium.Env[Any, Any]) -> EnvSpec:
 def from_vector(vector: Vector) -> EnvSpec:
     """A vector environment that the caller made, and will close."""
     id = f"object:{type(vector.unwrapped).__name__}"
+    if isinstance(vector.unwrapped, SyncVectorEnv):
+        refuse_shared(vector.unwrapped.envs, id)
     # EnvPool's have a specification of another kind, which says nothing here.
     known = vector.spec if isinstance(vector.spec, registration.EnvSpec) else None
     limit = None if known is None else known.max_episode_steps

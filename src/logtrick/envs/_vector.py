@@ -6,14 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from logtrick.envs._alarm import CLOCK, TimedOut
+from logtrick.envs._rows import Factory
 from logtrick.envs._worker import FAILURE, TRACE, CheckedEnv, checked_in_worker
 
-Factory = Callable[[], gymnasium.Env[Any, Any]]
 Vector = VectorEnv[Any, Any, Any]
 
 

@@ -137,6 +137,8 @@ def _reward(reward: Any) -> float:
     if np.ndim(reward) != 0:
         raise _Fault(f"the reward has shape {np.shape(reward)} and is no number")
     try:
+        if isinstance(reward, str | bytes | bytearray) or np.asarray(reward).dtype.kind in "SUMm":
+            raise TypeError  # of which float() would read a number
         return float(reward)
     except (TypeError, ValueError):
         raise _Fault(f"the reward is {reward!r:.80} and no number") from None

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from jaxtyping import PyTree
 
 from logtrick.envs._device_checks import Tally, check_device
-from logtrick.envs._drive import Rows, drive_host, named_leaves, numbers, random_actions
+from logtrick.envs._drive import Rows, at, drive_host, named_leaves, numbers, random_actions
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.registry import resolve
 from logtrick.envs.spaces import in_short, last_numbers, named_parts
@@ -92,6 +92,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     else:
         try:
             rows = _check_host(built, actions, seed, tally)
+            _check_apart(spec, rows, actions, seed, tally)
         finally:
             if built is not env:
                 built.close()
@@ -133,20 +134,49 @@ def _check_host(envs: HostEnvs, actions: PyTree, seed: int, tally: Tally) -> Row
         tally.unseen.append(f"{check}: it cannot be seeded episode by episode")
         return rows
     again = drive_host(envs, actions, seed)
+    if (found := _first_difference(rows, again)) is not None:
+        name, t, row, was, now = found
+        raise EnvError(
+            f"{envs.id}, environment {row}, step {t}: {name} was {was}, and with the same seed and "
+            f"actions {now}. Draw all chance from self.np_random, call "
+            "super().reset(seed=seed) in reset, and keep nothing from one episode to the "
+            "next (NormalizeObservation and NormalizeReward do)."
+        )
+    tally.passed.append(check)
+    return rows
+
+
+def _check_apart(spec: EnvSpec, rows: Rows, actions: PyTree, seed: int, tally: Tally) -> None:
+    """Whether the first row sees the same without the others."""
+    if spec.num_envs is not None:
+        return
+    alone = spec.build(1)
+    assert isinstance(alone, HostEnvs)
+    with alone:
+        if not alone.replayable:
+            return
+        first = jax.tree.map(lambda x: x[:, :1], actions)
+        found = _first_difference(at(rows, slice(None), slice(1)), drive_host(alone, first, seed))
+    if found is not None:
+        name, t, _, was, now = found
+        raise EnvError(
+            f"{spec.id}, environment 0, step {t}: {name} was {was} beside other rows, and with the "
+            f"same seed and actions {now} alone. The rows share something that changes (an object, "
+            "an attribute of the class, a variable of the module): make it anew for each "
+            "environment."
+        )
+    tally.passed.append("a row sees the same beside others as alone")
+
+
+def _first_difference(rows: Rows, again: Rows) -> tuple[str, int, int, str, str] | None:
+    """(what, step, row, was, is now) of the first field in which two drives differ."""
     for name, first, second in zip(Rows._fields, rows, again, strict=True):
         for (part, was), (_, now) in zip(named_leaves(first), named_leaves(second), strict=True):
             differ = (numbers(was, 2) != numbers(now, 2)).any(axis=2)
             if differ.any():
-                t, row = np.argwhere(differ)[0]
-                raise EnvError(
-                    f"{envs.id}, environment {row}, step {t}: {name}{part} was "
-                    f"{in_short(was[t, row])}, and with the same seed and actions "
-                    f"{in_short(now[t, row])}. Draw all chance from self.np_random, call "
-                    "super().reset(seed=seed) in reset, and keep nothing from one episode to the "
-                    "next (NormalizeObservation and NormalizeReward do)."
-                )
-    tally.passed.append(check)
-    return rows
+                t, row = map(int, np.argwhere(differ)[0])
+                return f"{name}{part}", t, row, in_short(was[t, row]), in_short(now[t, row])
+    return None
 
 
 def _check_spaces(spec: EnvSpec, rows: Rows, tally: Tally) -> None:
