@@ -44,8 +44,16 @@ class Simulator:
         self.steps += 1
 
 
+class Outer(Count):
+    """An environment that has another one inside, and no wrapper."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+
 ONE, SHARED = Count(), Simulator()
-SAME = "the same (Count|Simulator) twice, so several rows would step one object"
+SAME = "the same (Count|Outer) twice, so several rows would step one object"
 
 
 def cached(room=[]):  # noqa: B006  # what is kept from one call to the next is the point
@@ -56,7 +64,7 @@ def cached(room=[]):  # noqa: B006  # what is kept from one call to the next is 
 ALIASES = {
     "one object": lambda: ONE,
     "in a wrapper of its own": lambda: gymnasium.wrappers.TimeLimit(ONE, 5),
-    "a simulator": lambda: Count(SHARED),
+    "inside of another": lambda: Outer(ONE),
     "kept after the first call": cached,
 }
 
@@ -93,9 +101,8 @@ def test_rows_of_a_vector_environment_are_apart(tmp_path):
         vector = SyncVectorEnv(rows)
         with pytest.raises(EnvError, match=r"its rows \d and \d step one and the same Count"):
             trained(vector, tmp_path, vector.num_envs)
-    shared = SyncVectorEnv([lambda: Count(SHARED)] * 2)
-    with pytest.raises(EnvError, match="rows 0 and 1 step one and the same Simulator"):
-        envs.resolve(shared)
+    with pytest.raises(EnvError, match="rows 0 and 1 step one and the same Count"):
+        envs.resolve(SyncVectorEnv([lambda: Outer(ONE)] * 2))
     assert trained(SyncVectorEnv([Count] * 2), tmp_path).metrics
 
 
@@ -132,8 +139,9 @@ class OfAll(Count):
 
 
 def test_check_env_sees_that_rows_share_what_no_object_shows():
-    with pytest.raises(EnvError, match="The rows share something that changes"):
-        lt.check_env(OfAll, steps=100)
+    for make in (OfAll, lambda: Count(SHARED)):
+        with pytest.raises(EnvError, match="The rows share something that changes"):
+            lt.check_env(make, steps=100)
     report = lt.check_env(Count, steps=100)
     assert "a row sees the same beside others as alone" in report.passed
 

@@ -8,11 +8,12 @@ program.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import tyro
 
-from logtrick.algorithms.checks import check_minibatches, check_ranges, check_types
+from logtrick.algorithms.checks import check_minibatches, check_names, check_ranges, check_types
+from logtrick.errors import ConfigError
 
 Psi = Literal[
     "total_return", "reward_to_go", "baselined_return", "td_residual", "n_step", "gae", "vtrace"
@@ -95,6 +96,16 @@ class Algorithm:
     rewards: Literal["raw", "normalised"] = "raw"
     epochs: int = 1
     minibatches: int = 1
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Refuse what is no setting, with the one that was meant."""
+        if args:
+            raise ConfigError(
+                f"{cls.__name__} takes its settings by name, such as {cls.__name__}(gamma=0.99); "
+                f"{args[0]!r:.80} has none."
+            )
+        check_names(cls, settings)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -56,7 +56,7 @@ class Train:
 
 
 def run(options: Train) -> None:
-    """Train, show progress, write the report, print the summary."""
+    """Train, show progress, print the summary."""
     from logtrick.commands.output import print_json, run_table
     from logtrick.progress import ProgressBar
     from logtrick.runs.summaries import run_summary
@@ -84,7 +84,6 @@ def run(options: Train) -> None:
             checkpoint_seconds=options.checkpoint_seconds,
             progress=progress,
         )
-    result.report()
     if options.json:
         print_json(run_summary(result))
     else:

@@ -14,7 +14,7 @@ from logtrick.errors import EnvError
 
 Factory = Callable[[], gymnasium.Env[Any, Any]]
 _DEPTH = 3
-"""How deep in an environment's attributes simulators are looked for."""
+"""How deep in an environment's attributes other environments are looked for."""
 
 
 class Fresh:
@@ -76,7 +76,11 @@ def refuse_shared(envs: Sequence[gymnasium.Env[Any, Any]], name: str) -> None:
 
 
 def _stepped(env: gymnasium.Env[Any, Any]) -> Iterator[Any]:
-    """The environment without its wrappers, and the simulators among its attributes."""
+    """The environment without its wrappers, and the environments among its attributes.
+
+    Other simulators may be shared: many are functions of a state that each row keeps for itself.
+    Whether one is, only their numbers tell: `check_env` compares them.
+    """
     seen: set[int] = set()
     level: list[Any] = [env.unwrapped]
     for _ in range(_DEPTH):
@@ -85,14 +89,7 @@ def _stepped(env: gymnasium.Env[Any, Any]) -> Iterator[Any]:
             if id(part) in seen:
                 continue
             seen.add(id(part))
-            if _is_stepped(part):
-                yield part
+            if isinstance(part, gymnasium.Env):
+                yield part.unwrapped
             following += getattr(part, "__dict__", {}).values()
         level = [x for x in following if not isinstance(x, type | types.ModuleType)]
-
-
-def _is_stepped(part: Any) -> bool:
-    """Whether it has a state that moves, as far as its methods tell; and can be remembered."""
-    methods = (getattr(type(part), name, None) for name in ("reset", "step"))
-    moves = isinstance(part, gymnasium.Env) or all(map(callable, methods))
-    return moves and hasattr(type(part), "__weakref__")

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from logtrick.distributions import Categorical, Distribution
 from logtrick.errors import SpaceError
-from logtrick.policies.encoders import action_mask
+from logtrick.policies.encoders import action_mask, check_one
 from logtrick.policies.heads import POLICY_GAIN, Head, head
 from logtrick.policies.networks import MLP
 
@@ -63,6 +63,7 @@ class SoftmaxTable(eqx.Module):
 
     def __call__(self, obs: Any) -> Categorical:
         """π(·|o) for one observation: an integer, or a row of `mdp.observations`."""
+        check_one(obs, () if self.rows is None else np.shape(self.rows)[1:])
         if self.rows is None:
             return Categorical(self.logits[obs])
         same = np.asarray(self.rows) == jnp.asarray(obs)[None]

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gymnasium import spaces
 
 from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.checks import check_names
 from logtrick.algorithms.configs import from_dict
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_from_dict, space_to_dict
@@ -62,6 +63,11 @@ class Evaluation:
     greedy: bool = True
     stop_at: float | None = None
     max_steps: int | None = None
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Refuse what is no setting, with the one that was meant."""
+        check_names(cls, settings)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name in ("every", "episodes"):
