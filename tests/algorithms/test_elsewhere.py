@@ -117,7 +117,7 @@ def other(library):
 @pytest.mark.parametrize(
     ("policy", "said"),
     [
-        (other("torch"), "policy=Mine belongs to torch, .* Equinox .* from_torch"),
+        (other("torch"), "policy=Mine belongs to torch, .* Equinox .*from_torch"),
         (other("flax"), "policy=Mine belongs to flax, .* Equinox"),
         (lambda o, a, s: other("torch"), "policy=Mine belongs to torch"),
         ("MlpPolicy", "policy='MlpPolicy' is a name, .* lt.PPO"),

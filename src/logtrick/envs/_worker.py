@@ -165,7 +165,8 @@ def _failure(error: BaseException) -> dict[str, str]:
     else:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{frame.filename}, line {frame.lineno}"
-        message = f"raised {type(error).__name__}: {error} ({place})"
+        said = f": {error}" if str(error).strip() else ""
+        message = f"raised {type(error).__name__}{said} ({place})"
     return {FAILURE: message, TRACE: "".join(traceback.format_exception(error))}
 
 

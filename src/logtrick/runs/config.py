@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from gymnasium import spaces
 
@@ -64,7 +64,7 @@ class Evaluation:
     stop_at: float | None = None
     max_steps: int | None = None
 
-    def __new__(cls, *args: Any, **settings: Any) -> Self:
+    def __new__(cls, *args: Any, **settings: Any) -> "Evaluation":
         """Refuse what is no setting, with the one that was meant."""
         check_names(cls, settings)
         return super().__new__(cls)

@@ -104,7 +104,8 @@ class Run:
         if self.config.policy is not None and self._policy is None:
             raise RunError(
                 f"{self.path} was trained with a policy of your own ({self.config.policy}), which "
-                "only Python can make: pass it again, logtrick.load(path, policy=…)."
+                "only Python can make: pass it again, lt.load(path, policy=…), or to go on "
+                "lt.resume(path, policy=…)."
             )
 
     def models_of(self, which: Which) -> tuple[Any, ...]:
@@ -259,15 +260,18 @@ class Run:
             )
         return spec
 
-    def report(self, *, video: bool = False) -> Path:
+    def report(self, *, video: bool = False, max_steps: int | None = None) -> Path:
         """Write `learning_curve.png` and `report.html`; the report's path.
 
         Args:
             video: play an episode and put its GIF into the report.
+            max_steps: where that episode is cut.
         """
         from logtrick.runs.presentation import write_run_report
 
-        return write_run_report(self, film=self.film() if video else None)
+        if max_steps is not None and not video:
+            raise ConfigError("max_steps is of the episode that is filmed: ask for video too.")
+        return write_run_report(self, film=self.film(max_steps=max_steps) if video else None)
 
 
 def load(path: PathLike, *, policy: Any = None) -> Run:
