@@ -15,6 +15,7 @@ import logtrick as lt
 import results
 from logtrick import presets
 from logtrick.presets import Preset, preset
+from logtrick.runs.latest import no_score
 from logtrick.runs.run import Run
 from logtrick.statistics import summarise
 
@@ -199,6 +200,8 @@ def trained(name: str, seeds: int, out: Path) -> Run:
 def row_of(name: str, run: Run) -> dict[str, object]:
     """One row of the table."""
     env, _, _, published = ROWS[name]
+    if why := no_score(run.last_episodes):
+        raise SystemExit(f"{name} has no score: {why}")
     final = run.final_returns
     score = summarise(final)
     compiling = sum(row.get("compile_seconds", 0.0) for row in run.timings)
@@ -230,8 +233,10 @@ def remember(run: Run) -> None:
         for row in json.loads(path.read_text())
         if (row["environment"], row["algorithm"]["name"]) != (config.env, config.algorithm.name)
     ]
-    score = summarise(run.final_returns)
+    score, latest = summarise(run.final_returns), run.last_episodes
     numbers = {"iqm": score.iqm, "low": score.low, "high": score.high}
+    numbers["episodes"] = min(x.episodes for x in latest)
+    numbers["since_step"] = min(x.since_step for x in latest)
     rows = [*others, {**told, "steps": config.steps, "seeds": config.seeds, **numbers}]
     rows.sort(key=lambda row: (row["environment"], row["algorithm"]["name"]))
     path.write_text(json.dumps(rows, indent=1) + "\n")

@@ -21,6 +21,16 @@ settings.register_profile("commit", derandomize=True)
 settings.register_profile("fresh")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "commit"))
 
+
+@pytest.fixture(autouse=True)
+def no_reports(request, monkeypatch):
+    """A report takes a second, which hundreds of small runs cannot wait for; mark `reports`."""
+    if "reports" not in request.keywords:
+        from logtrick.training import entry
+
+        monkeypatch.setattr(entry, "_write_report", lambda run, watcher: None)
+
+
 ENOUGH_BYTES = 3 * 2**30
 
 

@@ -20,6 +20,7 @@ import tyro
 from logtrick import __version__
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import ALGORITHMS
+from logtrick.algorithms.elsewhere import flag_meant
 from logtrick.commands.audit import Audit
 from logtrick.commands.derive import Derive
 from logtrick.commands.enjoy import Enjoy
@@ -32,7 +33,7 @@ from logtrick.commands.report import Report
 from logtrick.commands.solve import Solve
 from logtrick.commands.sweep import Sweep
 from logtrick.commands.train import Train
-from logtrick.errors import LogtrickError
+from logtrick.errors import ConfigError, LogtrickError
 from logtrick.presets import preset
 
 _COMMANDS: dict[str, tuple[type[Any], str]] = {
@@ -102,6 +103,7 @@ def _discard_output() -> None:
 def _parse(arguments: list[str]) -> Any:
     """Read the options; the preset of `train` depends on what else was said, for its help too."""
     default = preset("", _algorithm_name(arguments)).algorithm
+    _refuse_foreign_flags(arguments, default)
     told = arguments
     if arguments[:1] == ["train"]:
         told = [argument for argument in arguments if argument not in ("-h", "--help")]
@@ -117,6 +119,19 @@ def _parse(arguments: list[str]) -> Any:
             options = dataclasses.replace(options, steps=chosen.steps)
     checked = ALGORITHMS[options.algo](**_values(options.algorithm))
     return dataclasses.replace(options, algorithm=checked)
+
+
+def _refuse_foreign_flags(arguments: list[str], algorithm: Algorithm) -> None:
+    """Say which flag was meant by a name from elsewhere."""
+    commands: dict[str, Any] = {"train": Train, "sweep": Sweep}
+    if not arguments or (command := commands.get(arguments[0])) is None:
+        return
+    owners = (command, type(algorithm)) if command is Train else (command,)
+    known = [field.name for owner in owners for field in dataclasses.fields(owner)]
+    for argument in arguments[1:]:
+        name = argument.partition("=")[0].removeprefix("--")
+        if argument.startswith("--") and (hint := flag_meant(name, known)):
+            raise ConfigError(f"logtrick {arguments[0]} has no flag --{name}. {hint}")
 
 
 def _read(arguments: list[str], algorithm: Algorithm) -> Any:

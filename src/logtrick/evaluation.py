@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array
 
 from logtrick.acting import HostActor
-from logtrick.algorithms.loop import episode_steps
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import EnvSpec, Workers
+from logtrick.errors import ConfigError
 from logtrick.host_rollouts import HostRollout
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import initial_carry
@@ -133,7 +133,16 @@ class Evaluator:
 
 def step_limit(spec: EnvSpec, max_steps: int | None) -> int:
     """Steps after which an episode is cut: `max_steps` where it was given."""
-    return episode_steps(spec) if max_steps is None else checked_whole("max_steps", max_steps, 1)
+    if max_steps is not None:
+        return checked_whole("max_steps", max_steps, 1)
+    if spec.max_episode_steps is None:
+        raise ConfigError(
+            f"{spec.id} has no time limit that is known, so an episode may never end. Say where it "
+            "is cut: max_steps=1000 (at the command line --max-steps 1000), and for evaluations of "
+            "a training lt.Evaluation(every=…, max_steps=1000) (--eval-max-steps 1000); or give "
+            "the environment a limit (gymnasium.wrappers.TimeLimit)."
+        )
+    return spec.max_episode_steps
 
 
 def evaluate(

@@ -1,6 +1,7 @@
-"""What is said of a name that nothing has, and which was probably meant."""
+"""What is said of a name that nothing has, and of an error that says nothing itself."""
 
 import difflib
+import traceback
 from collections.abc import Callable, Collection, Iterable
 
 
@@ -36,6 +37,29 @@ def did_you_mean(name: str, known: Iterable[str], key: Callable[[str], str] = st
         meant.setdefault(_folded(key(other)), other)
     near = difflib.get_close_matches(_folded(name), meant, n=3)
     return f"Did you mean {' or '.join(meant[word] for word in near)}?" if near else ""
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in one line; where it says nothing, the line that raised it.
+
+    Example:
+        >>> reason(ValueError("no wheel"))
+        'ValueError: no wheel'
+        >>> try:
+        ...     raise NotImplementedError
+        ... except NotImplementedError as error:
+        ...     reason(error).partition(",")[0].partition(" in ")[0]
+        'NotImplementedError'
+    """
+    kind, text = type(error).__name__, str(error).strip()
+    if text:
+        return f"{kind}: {text}"
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return f"{kind}, which says nothing more"
+    last = frames[-1]
+    source = f": {last.line}" if last.line else ""
+    return f"{kind} in {last.filename}, line {last.lineno}{source}"
 
 
 def _folded(name: str) -> str:

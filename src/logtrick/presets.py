@@ -30,6 +30,10 @@ class Reached(NamedTuple):
     """Lower end of its 95 % bootstrap interval."""
     high: float
     """Upper end."""
+    episodes: int | None = None
+    """Over how many episodes each seed's return is a mean, at least; None: not written down."""
+    since_step: int | None = None
+    """After which step the first of them ended; None: not written down."""
 
 
 def preset(env: str, name: str) -> Preset:
@@ -114,7 +118,7 @@ def reached(env: str, chosen: Preset) -> Reached | None:
     for entry in _measured():
         told = Preset(from_dict(entry["algorithm"]), entry["steps"])
         if entry["environment"] == env and told == chosen:
-            return Reached(entry["seeds"], entry["iqm"], entry["low"], entry["high"])
+            return Reached(*(entry.get(name) for name in Reached._fields))
     return None
 
 

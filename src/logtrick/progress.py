@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from logtrick.runs.latest import LatestEpisodes, together
 from logtrick.runs.run import Run
 from logtrick.terminal import console, say
 
@@ -40,9 +41,11 @@ class Observer:
 
 
 class ProgressBar(Observer):
-    """A progress bar with steps per second, the latest return and the time left.
+    """A progress bar with steps per second, the return of the last episodes and the time left.
 
-    Where standard error is no terminal, ten lines over the whole run instead.
+    The return is that of `Run.final_returns`: it says over how many episodes, and since which
+    step, or since when none has ended. Where standard error is no terminal, ten lines over the
+    whole run instead.
     """
 
     def __init__(self) -> None:
@@ -56,7 +59,9 @@ class ProgressBar(Observer):
         self.total, self.first, self.lines = config.steps, steps_done, 0
         self.members = config.seeds * len(runs)
         self.start = time.perf_counter()
-        self.recent: dict[tuple[int, int], float] = {}
+        self.latest = [
+            LatestEpisodes(run.config, run.metrics if steps_done else ()) for run in runs
+        ]
         seeds = (
             f", seeds {config.seed}–{config.seed + config.seeds - 1}" if config.seeds > 1 else ""
         )
@@ -94,12 +99,10 @@ class ProgressBar(Observer):
 
     def visit(self, rows: Sequence[Rows], steps: int, seconds: float) -> None:
         """Move the bar."""
-        for place, of_run in enumerate(rows):
-            for row in of_run:
-                if row["episodes"]:
-                    self.recent[place, row["seed"]] = row["episode_return"]
-        values = [value for value in self.recent.values() if math.isfinite(value)]
-        score = f"{sum(values) / len(values):.1f}" if values else "–"
+        for latest, of_run in zip(self.latest, rows, strict=True):
+            latest.add(of_run)
+        value, of = together([x for latest in self.latest for x in latest.of_seeds()])
+        score = f"{value} ({of})" if of else value
         rate = (steps - self.first) * self.members / max(seconds, 1e-9)
         speed = f"{rate:,.0f} steps/s"
         if self.bar is not None:

@@ -107,6 +107,19 @@ def test_the_coefficient_adapts_to_the_divergence():
     assert found == [1.0, 2.0, 4.0]
 
 
+@pytest.mark.parametrize(
+    ("kl", "factor"),
+    [
+        (0.0, 0.5), (0.999, 0.5), (1.0, 1.0), (1.001, 1.0), (1.5, 1.0),
+        (2.249, 1.0), (2.25, 1.0), (2.251, 2.0), (100.0, 2.0),
+    ],
+)  # fmt: skip
+def test_the_penalty_adapts_at_the_edges_of_its_band(kl, factor):
+    """Halved below target/1.5, doubled above 1.5 target (the paper's section 4), else kept."""
+    settings = lt.PPO(**SMALL, surrogate="kl_penalty", target_kl=1.5)
+    assert float(adapted(settings, jnp.array(3.0), jnp.array(kl))) == 3.0 * factor
+
+
 def test_the_coefficient_comes_back_however_long_it_fell_or_rose():
     """128 halvings of float32 are 0, and twice 0 is 0; 128 doublings are infinite."""
     settings = lt.PPO(surrogate="kl_penalty", target_kl=0.01)

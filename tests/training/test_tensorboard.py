@@ -8,6 +8,7 @@ from tensorboardX.proto.event_pb2 import Event
 import logtrick as lt
 from logtrick import errors
 from logtrick.training.interruption import Interrupted
+from logtrick.training.tensorboard import EventFiles
 from small_runs import SMALL, interrupt_at
 
 
@@ -46,6 +47,21 @@ def test_every_number_once_with_an_interruption_between(tmp_path):
             found = scalars(run.path / "tensorboard" / f"seed-{seed}")
             assert sorted(found) == sorted(expected(now, seed), key=lambda x: x[:2])
     assert {tag for tag, _, _ in found} >= {"training/episode_return", "evaluation/return"}
+
+
+def test_an_update_in_which_no_episode_ended_has_no_return(tmp_path):
+    rows = [
+        {"update": u, "seed": 0, "steps": 100 * u, "episodes": n, "episode_return": value}
+        for u, n, value in [(1, 2, 5.0), (2, 0, None), (3, 0, float("nan"))]
+    ]
+    files = EventFiles(tmp_path)
+    files.write("training", rows)
+    files.close()
+    found = scalars(tmp_path / "seed-0")
+    assert [x for x in found if x[0] == "training/episode_return"] == [
+        ("training/episode_return", 100, 5.0)
+    ]
+    assert [x[1:] for x in found if x[0] == "training/episodes"] == [(100, 2), (200, 0), (300, 0)]
 
 
 def test_no_folder_no_files(tmp_path):

@@ -8,11 +8,12 @@ program.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import tyro
 
-from logtrick.algorithms.checks import check_minibatches, check_ranges, check_types
+from logtrick.algorithms.checks import check_minibatches, check_names, check_ranges, check_types
+from logtrick.errors import ConfigError
 
 Psi = Literal[
     "total_return", "reward_to_go", "baselined_return", "td_residual", "n_step", "gae", "vtrace"
@@ -53,6 +54,9 @@ class Algorithm:
         memory_width: length of that memory.
         distribution: of Box actions: "normal" (clipped to the bounds on its way to the
             environment), "tanh_normal" (squashed into them) or "beta" (on the interval).
+        action_scale: of the Normal over Box actions: "box" starts in the middle of the bounds, at
+            their scale, where these are not −h and h with h from 0.1 to 10; "raw" starts at mean 0
+            and standard deviation 1, whatever the bounds.
         observations: "normalised" shifts and scales them by their running mean and standard
             deviation, which become part of the policy; "raw" leaves them.
         rewards: "normalised" divides them by the running standard deviation of the discounted
@@ -87,10 +91,21 @@ class Algorithm:
     memory: Literal["none", "gru", "lstm"] = "none"
     memory_width: int = 64
     distribution: Literal["normal", "tanh_normal", "beta"] = "normal"
+    action_scale: Literal["box", "raw"] = "box"
     observations: Literal["raw", "normalised"] = "raw"
     rewards: Literal["raw", "normalised"] = "raw"
     epochs: int = 1
     minibatches: int = 1
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Refuse what is no setting, with the one that was meant."""
+        if args:
+            raise ConfigError(
+                f"{cls.__name__} takes its settings by name, such as {cls.__name__}(gamma=0.99); "
+                f"{args[0]!r:.80} has none."
+            )
+        check_names(cls, settings)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         check_types(self)

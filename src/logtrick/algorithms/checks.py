@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterable
 from typing import Any, get_args, get_type_hints
 
+from logtrick.algorithms.elsewhere import refuse_unknown
 from logtrick.errors import ConfigError
-from logtrick.names import unknown_name
 
 _POSITIVE = (
     "num_envs", "num_steps", "n", "epochs", "minibatches", "learning_rate", "optimizer_eps",
@@ -24,8 +24,7 @@ def check_names(algorithm: type[Any], names: Iterable[str]) -> None:
     known = [field.name for field in dataclasses.fields(algorithm)]
     for name in names:
         if name not in known:
-            saying = f"{algorithm.__name__} has no setting"
-            raise ConfigError(unknown_name(saying, name, known))
+            refuse_unknown(algorithm.__name__, name, known)
 
 
 def check_types(algorithm: Any) -> None:

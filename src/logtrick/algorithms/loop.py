@@ -14,6 +14,7 @@ from jaxtyping import Array, Key
 
 from logtrick.acting import HostActor
 from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.metrics import array_names
 from logtrick.algorithms.models import build_model
 from logtrick.algorithms.program import Program, TrainState
@@ -54,7 +55,8 @@ class Loop:
         policy: Any = None,
     ) -> None:
         self.algorithm, self.spec = algorithm, spec
-        num_steps = algorithm.num_steps or episode_steps(spec)
+        num_steps = algorithm.num_steps or _episode_steps(algorithm, spec)
+        _check_rows(algorithm, spec, num_seeds)
         models = [
             build_model(algorithm, spec.observation_space, spec.action_space, seed + s, policy)
             for s in range(num_seeds)
@@ -193,12 +195,28 @@ def _split(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], Key[Array, " S"]]:
     return both[:, 0], both[:, 1]
 
 
-def episode_steps(spec: EnvSpec) -> int:
+def _episode_steps(algorithm: Algorithm, spec: EnvSpec) -> int:
     """The time limit, where whole episodes are played."""
     if spec.max_episode_steps is None:
+        cut = "" if isinstance(algorithm, GroupAlgorithm) else "Set num_steps, or give "
         raise ConfigError(
-            f"{spec.id} has no time limit that is known, so a whole episode may never end; set "
-            "num_steps (max_steps to evaluate), or give the environment a limit "
-            "(gymnasium.wrappers.TimeLimit)."
+            f"{spec.id} has no time limit that is known, and {type(algorithm).__name__} plays "
+            f"whole episodes, which may never end. {cut or 'Give '}the environment a limit: pass a "
+            "function that makes it inside gymnasium.wrappers.TimeLimit(env, 1000)."
         )
     return spec.max_episode_steps
+
+
+def _check_rows(algorithm: Algorithm, spec: EnvSpec, num_seeds: int) -> None:
+    """A vector environment has as many rows as it has."""
+    rows, asked = spec.num_envs, num_seeds * algorithm.num_envs
+    if rows in (None, asked):
+        return
+    seeds = f"{num_seeds} seeds × " if num_seeds > 1 else ""
+    fits = rows is not None and rows % num_seeds == 0
+    raise ConfigError(
+        f"{spec.id} has {rows} row{'' if rows == 1 else 's'}, and {seeds}num_envs="
+        f"{algorithm.num_envs} asks for {asked}: "
+        + (f"set num_envs={rows // num_seeds}" if rows and fits else "train one seed at a time")
+        + ", or pass a function that makes one environment."
+    )

@@ -20,6 +20,9 @@ from logtrick.policies.actor_critic import ActorCritic, SharedActorCritic
 from logtrick.policies.memory import call, initial_carry
 from logtrick.policies.recurrent import RecurrentPolicy, RecurrentValue
 
+_OTHER_LIBRARIES = ("torch", "tensorflow", "keras", "flax", "haiku", "stable_baselines3")
+"""Whose modules are no Equinox modules, though they can be called."""
+
 
 def build_model(
     algorithm: Algorithm,
@@ -61,7 +64,8 @@ def _networks(
         "activation": algorithm.activation,
         "images": algorithm.images,
     }
-    acting = {**common, "distribution": algorithm.distribution}
+    of_actions = {"distribution": algorithm.distribution, "action_scale": algorithm.action_scale}
+    acting = {**common, **of_actions}
     memory: dict[str, Any] = {"cell": algorithm.memory, "width": algorithm.memory_width}
     if algorithm.trunk == "shared":
         return SharedActorCritic(observation_space, action_space, **acting, **memory, key=seed)
@@ -98,8 +102,17 @@ def _with_policy(
 ) -> Any:
     """A user's policy beside the algorithm's value function."""
     module = policy
-    if not isinstance(policy, eqx.Module) and callable(policy):
-        module = _made(policy, observation_space, action_space, seed)
+    if not isinstance(policy, eqx.Module):
+        _refuse_foreign(policy)
+        if callable(policy):
+            module = _made(policy, observation_space, action_space, seed)
+            _refuse_foreign(module)
+    if not callable(module):
+        raise ConfigError(
+            f"policy={module!r:.200} cannot be called on an observation. Pass an Equinox module "
+            "that returns a distribution, or a function (observation_space, action_space, seed) "
+            "that makes one."
+        )
     if not jax.tree.leaves(eqx.filter(module, eqx.is_inexact_array)):
         raise ConfigError(f"policy={module!r:.200} has no floating-point arrays to be trained.")
     if not hasattr(module, "state_value"):
@@ -126,6 +139,31 @@ def _with_policy(
             "made of whole sequences, one of each environment."
         )
     return module
+
+
+def _refuse_foreign(policy: Any) -> None:
+    """Refuse what other libraries take for a policy, and say what is taken here."""
+    asked = (
+        "Write it as an Equinox module that is called on one observation and returns a "
+        "distribution of logtrick.distributions (docs/train.md, Your own network)."
+    )
+    for cls in type(policy).__mro__:
+        library = cls.__module__.partition(".")[0]
+        if library in _OTHER_LIBRARIES:
+            audit = (
+                " To audit a loss of torch's: logtrick.auditing.torch_policy.from_torch."
+                if library == "torch"
+                else ""
+            )
+            raise ConfigError(
+                f"policy={type(policy).__name__} belongs to {library}, and training "
+                f"differentiates Equinox modules of JAX arrays. {asked}{audit}"
+            )
+    if isinstance(policy, str):
+        raise ConfigError(
+            f"policy={policy!r} is a name, and networks have none here: without policy= the "
+            "algorithm's settings make one, such as lt.PPO(hidden=(64, 64), memory='gru')."
+        )
 
 
 def _made(make: Callable[..., Any], *given: Any) -> Any:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from gymnasium import spaces
 from jaxtyping import Array, Bool, Float, Num
 
-from logtrick.policies.encoders import ACTION_MASK, is_image
+from logtrick.policies.encoders import ACTION_MASK, check_one, is_image
 from logtrick.policies.memory import initial_carry
 from logtrick.rollouts import Trajectory
 
@@ -173,6 +173,7 @@ def _standardised(moments: Any, obs: Any) -> Any:
             return {key: _standardised(part, obs[key]) for key, part in moments.items()}
         case tuple():
             return tuple(map(_standardised, moments, obs))
+    check_one(obs, moments.mean.shape)
     return moments.standardise(jnp.asarray(obs))
 
 

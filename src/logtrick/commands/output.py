@@ -12,8 +12,9 @@ from rich.table import Table
 
 from logtrick.derivation import Derivation
 from logtrick.runs.folder import going_on
+from logtrick.runs.latest import no_score, together
 from logtrick.runs.run import Run, Scores
-from logtrick.runs.summaries import run_summary
+from logtrick.runs.summaries import best_evaluations, run_summary
 from logtrick.runs.sweeps import Sweep
 from logtrick.statistics import summarise
 from logtrick.terminal import console, say
@@ -26,7 +27,7 @@ def print_json(value: Any) -> None:
 
 def run_table(run: Run) -> None:
     """Print what a run came to."""
-    summary = run_summary(run)
+    summary, latest = run_summary(run), run.last_episodes
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column()
@@ -35,17 +36,18 @@ def run_table(run: Run) -> None:
         state = f"stopped at its score, after {summary['steps_done']:,} steps"
     table.add_row("run", escape(f"{summary['run']} ({state})"))
     if (score := summary["score"]) is None:
-        table.add_row("return", "– (no episode has ended yet)")
+        table.add_row("return", f"– ({escape(no_score(latest))})")
     else:
         seeds = f"{summary['seeds']} seed{'s' if summary['seeds'] > 1 else ''}"
         table.add_row(
             "return",
-            f"[bold]{score['mean']:.1f}[/] mean of the last episodes, {seeds}",
+            f"[bold]{score['mean']:.1f}[/] mean of the last {together(latest)[1]}, {seeds}",
         )
         if score["n"] > 1:
             table.add_row("", _interval(score))
-    if (best := summary["best_evaluations"]) is not None:
-        table.add_row("evaluated", f"best {', '.join(f'{value:.1f}' for value in best)}")
+    if best := best_evaluations(run):
+        values = (f"{row['return']:.1f} at step {row['steps']:,}" for row in best)
+        table.add_row("evaluated", f"best {', '.join(values)}")
     speed = summary["steps_per_second"]
     if speed:
         table.add_row(
@@ -79,19 +81,19 @@ def sweep_table(found: Sweep) -> None:
     """Print a sweep's points, the best first."""
     rows, names = found.results, list(found.told["values"])
     table = Table(title=f"{escape(found.told['base']['env'])}, final returns")
-    for name in ("point", *names, "mean ± std", "IQM", "95 % interval"):
+    for name in ("point", *names, "mean ± std", "IQM", "95 % interval", "episodes"):
         table.add_column(name, justify="right")
     for row in rows:
         settings = (escape(str(row[name])) for name in names)
         if row["iqm"] is None:
-            why = "diverged" if row["diverged_or_unfinished"] else "no episode ended"
-            table.add_row(row["point"], *settings, why, "–", "–")
+            why = "diverged" if row["diverged_or_unfinished"] else row["no_score"]
+            table.add_row(row["point"], *settings, escape(why), "–", "–", "–")
             continue
         std = "" if row["std"] is None else f" ± {row['std']:.1f}"
         ends = "–" if row["low"] is None else f"[{row['low']:.1f}, {row['high']:.1f}]"
-        table.add_row(
-            row["point"], *settings, f"{row['mean']:.1f}{std}", f"{row['iqm']:.1f}", escape(ends)
-        )
+        scores = f"{row['mean']:.1f}{std}", f"{row['iqm']:.1f}", escape(ends)
+        of = f"{row['episodes']:,} since step {row['since_step']:,}"
+        table.add_row(row["point"], *settings, *scores, of)
     to = console()
     to.print(table)
     to.print(
@@ -145,7 +147,7 @@ def presets_table(rows: Sequence[Mapping[str, Any]], filter_: str) -> None:
         table.add_row(*map(escape, cells))
     to.print(table)
     to.print(
-        "\n[dim]Training returns over the last episodes; –: not measured.\n"
+        "\n[dim]Training returns over each seed's last 100 episodes or more; –: not measured.\n"
         "A short name is an id without prefix and version: logtrick train hopper.[/]",
         soft_wrap=True,
     )

@@ -17,6 +17,8 @@ class Report:
     """The run folder."""
     video: bool = False
     """Play an episode with the first seed's policy, and put its GIF into the report."""
+    max_steps: int | None = None
+    """Where that episode is cut; needed where the environment has no time limit that is known."""
     json: bool = False
     """Print the summary as JSON."""
 
@@ -28,7 +30,7 @@ def run(options: Report) -> None:
     from logtrick.runs.summaries import run_summary
 
     result = load(options.run)
-    result.report(video=options.video)
+    result.report(video=options.video, max_steps=options.max_steps)
     if options.json:
         print_json(run_summary(result))
     else:

@@ -44,6 +44,8 @@ class Train:
     """Episodes of an evaluation, for each seed."""
     eval_greedy: bool = True
     """Evaluate the most probable actions instead of sampled ones."""
+    eval_max_steps: int | None = None
+    """Where an episode of an evaluation is cut; needed where the environment has no time limit."""
     stop_at: float | None = None
     """Stop once every seed's evaluation reaches this mean return."""
     tensorboard: bool = False
@@ -56,7 +58,7 @@ class Train:
 
 
 def run(options: Train) -> None:
-    """Train, show progress, write the report, print the summary."""
+    """Train, show progress, print the summary."""
     from logtrick.commands.output import print_json, run_table
     from logtrick.progress import ProgressBar
     from logtrick.runs.summaries import run_summary
@@ -84,7 +86,6 @@ def run(options: Train) -> None:
             checkpoint_seconds=options.checkpoint_seconds,
             progress=progress,
         )
-    result.report()
     if options.json:
         print_json(run_summary(result))
     else:
@@ -96,12 +97,19 @@ def _evaluation(options: Train) -> Any:
     from logtrick.runs.config import Evaluation
 
     if options.eval_every is None and options.stop_at is None:
+        of_evaluations = ("eval_episodes", "eval_greedy", "eval_max_steps")
+        for name in of_evaluations:
+            if getattr(options, name) != getattr(Train(), name):
+                flag = "--" + name.replace("_", "-")
+                raise ConfigError(
+                    f"{flag} is of evaluations, and none were asked for: add --eval-every 10000."
+                )
         return None
     every = options.eval_every
     if every is None:
         every = max(1, (options.steps or 1) // EVALUATIONS)
     episodes, greedy = options.eval_episodes, options.eval_greedy
-    return Evaluation(every, episodes, greedy, options.stop_at)
+    return Evaluation(every, episodes, greedy, options.stop_at, options.eval_max_steps)
 
 
 def _refuse_settings(options: Train) -> None:

@@ -14,6 +14,7 @@ from logtrick.envs._masks import without_actions
 from logtrick.envs.protocol import DeviceEnv, Enumerable, Step
 from logtrick.envs.spaces import in_short, last_numbers, named_parts
 from logtrick.errors import EnvError
+from logtrick.names import reason
 
 
 @dataclass
@@ -105,9 +106,9 @@ def _traced(env: DeviceEnv, name: str, function: Any, *arguments: Any) -> Any:
     try:
         return jax.eval_shape(function, *arguments)
     except Exception as error:
-        text = str(error).partition("\n")[0]
+        text = reason(error).partition("\n")[0]
         raise EnvError(
-            f"{env.id}: {name} cannot be traced by jax: {type(error).__name__}: {text} Branch with "
+            f"{env.id}: {name} cannot be traced by jax: {text} Branch with "
             "jnp.where or jax.lax.cond, and keep numpy and Python numbers out of it."
         ) from error
 

@@ -119,19 +119,26 @@ def drive_device(env: DeviceEnv, actions: PyTree, key: PRNGKeyArray) -> tuple[Ro
 
 
 def drive_host(envs: HostEnvs, actions: PyTree, seed: int) -> Rows:
-    """The transitions; the same seed and actions give the same seeds to the same episodes."""
-    rng = np.random.default_rng(seed)
+    """The transitions; the same seed and actions give the same seeds to the same episodes.
+
+    What a row gets does not depend on how many rows there are.
+    """
+    episode = np.zeros(envs.num_envs, int)
     columns: list[Any] = []
     choose = jax.jit(jax.vmap(chooser(envs.observation_space, envs.action_space)))
+    fold = jax.jit(jax.vmap(jax.random.fold_in, (None, 0)))
 
     def reset(mask: np.ndarray) -> Any:
-        return envs.reset(rng.integers(2**32, size=envs.num_envs, dtype=np.uint32), mask)
+        episode[mask] += 1
+        entropy = [(seed, row, number) for row, number in enumerate(episode.tolist())]
+        drawn = [np.random.SeedSequence(x).generate_state(1)[0] for x in entropy]
+        return envs.reset(np.array(drawn, np.uint32), mask)
 
     obs = reset(np.ones(envs.num_envs, bool))
     for t in range(len(jax.tree.leaves(actions)[0])):
         action = at(actions, t)
         if action_mask(obs) is not None:
-            keys = jax.random.split(jax.random.key(t), envs.num_envs)
+            keys = fold(jax.random.key(t), np.arange(envs.num_envs))
             action = jax.tree.map(np.asarray, choose(keys, obs, action))
         step = envs.step(action)
         row = (obs, action, step.reward, step.obs, step.terminated, step.truncated, step.valid)

@@ -16,6 +16,7 @@ from logtrick.envs._vector import SeededVector
 from logtrick.envs.host import VectorHostEnvs
 from logtrick.envs.spec import EnvRow, EnvSpec, Workers
 from logtrick.errors import EnvError, SpaceError, UnknownEnvError
+from logtrick.names import reason
 
 _NO_LIMIT = 2**31 - 1
 """What EnvPool writes where a task has no time limit."""
@@ -43,7 +44,7 @@ def resolve(name: str) -> EnvSpec:
             spec = envpool.make_spec(name)
             inner, action = spec.gymnasium_observation_space, spec.gymnasium_action_space
     except Exception as error:
-        raise EnvError(f"{id} could not be made: {type(error).__name__}: {error}") from error
+        raise EnvError(f"{id} could not be made: {reason(error)}.") from error
     if spec.config.max_num_players > 1:
         raise SpaceError(f"{id}: it has {spec.config.max_num_players} players; one is served here.")
     observation, action = _joined_space(_mended(inner)), _mended(action)

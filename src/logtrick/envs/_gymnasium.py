@@ -3,6 +3,7 @@
 import functools
 import importlib.metadata
 import importlib.util
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,14 +11,17 @@ import gymnasium
 from gymnasium import spaces
 from gymnasium.envs import registration
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+from gymnasium.vector import SyncVectorEnv
 
 from logtrick.envs import _vector
-from logtrick.envs._vector import Factory, RowsFailed, Vector
+from logtrick.envs._rows import Factory, Fresh, refuse_shared
+from logtrick.envs._vector import RowsFailed, Vector
 from logtrick.envs._worker import in_new_worlds
 from logtrick.envs.host import VectorHostEnvs
-from logtrick.envs.spaces import SINGLE, over_leaves
+from logtrick.envs.spaces import SINGLE, named_parts
 from logtrick.envs.spec import EnvRow, EnvSpec, Workers, from_zero
 from logtrick.errors import EnvError, LogtrickError, MissingExtraError, SpaceError, UnknownEnvError
+from logtrick.names import reason
 
 _EXTRAS = {"box2d": "Box2D", "mujoco": "mujoco"}
 """Gymnasium's extras whose folder has the same name, and the module that each brings."""
@@ -53,6 +57,7 @@ def rows() -> list[EnvRow]:
 
 def from_factory(make: Factory, id: str, *, deterministic: bool = True) -> EnvSpec:
     """The environments that `make` makes, one a call."""
+    make = Fresh(make, id)
     probe = _probe(make, id)
     limit = _time_limit(probe)
     probe.close()
@@ -93,6 +98,8 @@ def from_instance(env: gymnasium.Env[Any, Any]) -> EnvSpec:
 def from_vector(vector: Vector) -> EnvSpec:
     """A vector environment that the caller made, and will close."""
     id = f"object:{type(vector.unwrapped).__name__}"
+    if isinstance(vector.unwrapped, SyncVectorEnv):
+        refuse_shared(vector.unwrapped.envs, id)
     # EnvPool's have a specification of another kind, which says nothing here.
     known = vector.spec if isinstance(vector.spec, registration.EnvSpec) else None
     limit = None if known is None else known.max_episode_steps
@@ -127,8 +134,8 @@ def _spec(
     build: Callable[[int, Workers, float], VectorHostEnvs],
     num_envs: int | None = None,
 ) -> EnvSpec:
-    for name, space in (("observation", observation_space), ("action", action_space)):
-        over_leaves(functools.partial(_refuse_unknown, id, name), space)
+    _refuse_unknown(id, "observation", observation_space)
+    _refuse_unknown(id, "action", action_space)
     return EnvSpec(
         id=id,
         kind="host",
@@ -141,12 +148,44 @@ def _spec(
 
 
 def _refuse_unknown(id: str, name: str, space: spaces.Space[Any]) -> None:
-    if not isinstance(space, SINGLE):
-        raise SpaceError(
-            f"{id}: its {name} space has the part {space}, and only Box, Discrete, MultiDiscrete, "
-            "MultiBinary and Dict and Tuple spaces of them can be served. Pass a function that "
-            "makes it inside a wrapper (gymnasium.wrappers.FlattenObservation, say)."
-        )
+    """Refuse a space with a part that no policy can serve, and name a wrapper that does help."""
+    unknown = [(where, part) for where, part, _ in _parts(space) if not isinstance(part, SINGLE)]
+    if not unknown:
+        return
+    where, part = unknown[0]
+    kind = f"{type(part).__name__}{where}"
+    raise SpaceError(
+        f"{id}: its {name} space has the part {part} ({kind}), and only Box, Discrete, "
+        "MultiDiscrete, MultiBinary and Dict and Tuple spaces of them can be served. Pass a "
+        f"function that makes it inside a wrapper: {_wrapper(name, space)}."
+    )
+
+
+def _parts(space: spaces.Space[Any]) -> list[tuple[str, spaces.Space[Any], Any]]:
+    return list(named_parts(space, _like(space)))
+
+
+def _like(space: Any) -> Any:
+    """Something of the structure of a space, for what walks through both."""
+    if isinstance(space, spaces.Dict):
+        return {key: _like(part) for key, part in space.items()}
+    return tuple(map(_like, space)) if isinstance(space, spaces.Tuple) else None
+
+
+def _wrapper(name: str, space: spaces.Space[Any]) -> str:
+    """The call of Gymnasium's wrapper after which the space can be served."""
+    if name == "action":
+        return "gymnasium.wrappers.TransformAction(env, function, action_space)"
+    served: list[str] = []
+    if isinstance(space, spaces.Dict):
+        served = [
+            key
+            for key, part in space.items()
+            if all(isinstance(leaf, SINGLE) for _, leaf, _ in _parts(part))
+        ]
+    if served:
+        return f"gymnasium.wrappers.FilterObservation(env, {served})"
+    return "gymnasium.wrappers.TransformObservation(env, function, observation_space)"
 
 
 def _registered(name: str) -> Any:
@@ -163,14 +202,23 @@ def _registered(name: str) -> Any:
         return gymnasium.spec(name)
     except gymnasium.error.DeprecatedEnv as error:
         raise UnknownEnvError(f"Gymnasium has withdrawn {name!r}: {error}") from None
-    except gymnasium.error.NamespaceNotFound as error:
-        raise UnknownEnvError(
-            f"No environment is called {name!r}: {error} What another package registers is "
-            "trained by a function that imports the package and makes it. Atari's games are "
-            "`atari:pong` …"
-        ) from None
     except gymnasium.error.Error:
-        raise UnknownEnvError(f"No environment is called {name!r}.") from None
+        raise UnknownEnvError(f"No environment is called {name!r}. {_elsewhere(name)}") from None
+
+
+_ATARI = re.compile(r"(?P<old>ALE/)?(?P<game>[A-Z]\w*?)(?P<kind>NoFrameskip|Deterministic)?-v\d+")
+
+
+def _elsewhere(name: str) -> str:
+    """Where an environment that Gymnasium does not have may be."""
+    found = _ATARI.fullmatch(name)
+    if found is not None and (found["old"] or found["kind"]):
+        game = re.sub(r"(?<!^)(?=[A-Z])", "_", found["game"]).lower()
+        return f"Atari's games are called otherwise here: `logtrick train atari:{game}`."
+    return (
+        "What another package registers is trained in Python, by a function that imports the "
+        f"package and makes it: `lt.train(lambda: gymnasium.make({name!r}))`."
+    )
 
 
 def _probe(make: Factory, id: str) -> gymnasium.Env[Any, Any]:
@@ -196,7 +244,7 @@ def _not_made(id: str, error: Exception) -> LogtrickError:
         return error
     if isinstance(error, gymnasium.error.DependencyNotInstalled | ImportError):
         return MissingExtraError(f"{id} needs something that is not installed: {error}")
-    return EnvError(f"{id} could not be made: {type(error).__name__}: {error}")
+    return EnvError(f"{id} could not be made: {reason(error)}.")
 
 
 def _time_limit(env: gymnasium.Env[Any, Any]) -> int | None:

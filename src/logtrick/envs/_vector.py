@@ -6,14 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from logtrick.envs._alarm import CLOCK, TimedOut
+from logtrick.envs._rows import Factory
 from logtrick.envs._worker import FAILURE, TRACE, CheckedEnv, checked_in_worker
+from logtrick.names import reason
 
-Factory = Callable[[], gymnasium.Env[Any, Any]]
 Vector = VectorEnv[Any, Any, Any]
 
 
@@ -123,7 +123,7 @@ def _guarded(vector: Vector, call: Callable[[], Any], values: int, timeout: floa
     except TimedOut as error:
         raise RowsFailed([], str(error)) from error
     except Exception as error:
-        raise RowsFailed([], f"raised {type(error).__name__}: {error}") from error
+        raise RowsFailed([], f"raised {reason(error)}") from error
     if not isinstance(result, tuple) or len(result) != values or not isinstance(result[-1], dict):
         raise RowsFailed([], f"did not return a tuple of {values} values, the last one a dict")
     return result

@@ -137,6 +137,8 @@ def _reward(reward: Any) -> float:
     if np.ndim(reward) != 0:
         raise _Fault(f"the reward has shape {np.shape(reward)} and is no number")
     try:
+        if isinstance(reward, str | bytes | bytearray) or np.asarray(reward).dtype.kind in "SUMm":
+            raise TypeError  # of which float() would read a number
         return float(reward)
     except (TypeError, ValueError):
         raise _Fault(f"the reward is {reward!r:.80} and no number") from None
@@ -163,7 +165,8 @@ def _failure(error: BaseException) -> dict[str, str]:
     else:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{frame.filename}, line {frame.lineno}"
-        message = f"raised {type(error).__name__}: {error} ({place})"
+        said = f": {error}" if str(error).strip() else ""
+        message = f"raised {type(error).__name__}{said} ({place})"
     return {FAILURE: message, TRACE: "".join(traceback.format_exception(error))}
 
 

@@ -1,5 +1,6 @@
 """`check_env`: does an environment keep the contract that training relies on?"""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,15 +11,19 @@ from gymnasium import spaces
 from jaxtyping import PyTree
 
 from logtrick.envs._device_checks import Tally, check_device
-from logtrick.envs._drive import Rows, drive_host, named_leaves, numbers, random_actions
+from logtrick.envs._drive import Rows, at, drive_host, named_leaves, numbers, random_actions
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.registry import resolve
 from logtrick.envs.spaces import in_short, last_numbers, named_parts
 from logtrick.envs.spec import EnvSpec, trainable
 from logtrick.errors import EnvError, SpaceError
+from logtrick.policies.box_scale import where_it_starts
+from logtrick.policies.encoders import is_image
 from logtrick.validation import checked_whole
 
 _ROWS = 4
+LARGE_OBSERVATION, LARGE_REWARD = 100.0, 1000.0
+"""Beyond these `check_env` warns."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class EnvReport:
     """The checks that passed."""
     unseen: tuple[str, ...]
     """What this run could not show: nothing was found wrong, and nothing was proved."""
+    warnings: tuple[str, ...] = ()
+    """What breaks no contract, and may keep a policy from learning: units far from 1."""
 
 
 def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
@@ -55,7 +62,8 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
         steps: Steps to take, of all rows together.
 
     Returns:
-        The checks that passed, and those that these steps could not decide.
+        The checks that passed, those that these steps could not decide, and warnings: of actions,
+        observations and rewards in units from which a policy learns badly.
 
     Raises:
         EnvError: The first check that failed: what, where, and what to do.
@@ -84,6 +92,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     else:
         try:
             rows = _check_host(built, actions, seed, tally)
+            _check_apart(spec, rows, actions, seed, tally)
         finally:
             if built is not env:
                 built.close()
@@ -91,7 +100,28 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
     _check_time_limit(spec, rows, tally)
     episodes = int(rows.ended.sum())
     seen = int(rows.valid.sum())
-    return EnvReport(spec.id, spec.kind, seen, episodes, tuple(tally.passed), tuple(tally.unseen))
+    passed, unseen = tuple(tally.passed), tuple(tally.unseen)
+    return EnvReport(spec.id, spec.kind, seen, episodes, passed, unseen, tuple(_units(spec, rows)))
+
+
+def _units(spec: EnvSpec, rows: Rows) -> Iterator[str]:
+    """Warnings of numbers that are far from 1."""
+    for name, space, _ in named_parts(spec.action_space, spec.action_space):
+        if isinstance(space, spaces.Box) and (words := where_it_starts(space)):
+            yield f"actions{name}: {words}"
+    for name, space, obs in named_parts(spec.observation_space, rows.obs):
+        if not isinstance(space, spaces.Box) or is_image(space, "auto"):
+            continue
+        if (largest := np.abs(obs.astype(np.float64)).max(initial=0.0)) > LARGE_OBSERVATION:
+            yield (
+                f"observations{name}: there are entries of size {largest:.3g}, which saturate a "
+                "network's first layer. observations='normalised' brings them to a common scale."
+            )
+    if (largest := np.abs(rows.reward.astype(np.float64)).max(initial=0.0)) > LARGE_REWARD:
+        yield (
+            f"rewards: there are some of size {largest:.3g}, for which a value function that "
+            "starts near 0 takes long. rewards='normalised' brings them to a common scale."
+        )
 
 
 def _check_host(envs: HostEnvs, actions: PyTree, seed: int, tally: Tally) -> Rows:
@@ -104,20 +134,49 @@ def _check_host(envs: HostEnvs, actions: PyTree, seed: int, tally: Tally) -> Row
         tally.unseen.append(f"{check}: it cannot be seeded episode by episode")
         return rows
     again = drive_host(envs, actions, seed)
+    if (found := _first_difference(rows, again)) is not None:
+        name, t, row, was, now = found
+        raise EnvError(
+            f"{envs.id}, environment {row}, step {t}: {name} was {was}, and with the same seed and "
+            f"actions {now}. Draw all chance from self.np_random, call "
+            "super().reset(seed=seed) in reset, and keep nothing from one episode to the "
+            "next (NormalizeObservation and NormalizeReward do)."
+        )
+    tally.passed.append(check)
+    return rows
+
+
+def _check_apart(spec: EnvSpec, rows: Rows, actions: PyTree, seed: int, tally: Tally) -> None:
+    """Whether the first row sees the same without the others."""
+    if spec.num_envs is not None:
+        return
+    alone = spec.build(1)
+    assert isinstance(alone, HostEnvs)
+    with alone:
+        if not alone.replayable:
+            return
+        first = jax.tree.map(lambda x: x[:, :1], actions)
+        found = _first_difference(at(rows, slice(None), slice(1)), drive_host(alone, first, seed))
+    if found is not None:
+        name, t, _, was, now = found
+        raise EnvError(
+            f"{spec.id}, environment 0, step {t}: {name} was {was} beside other rows, and with the "
+            f"same seed and actions {now} alone. The rows share something that changes (an object, "
+            "an attribute of the class, a variable of the module): make it anew for each "
+            "environment."
+        )
+    tally.passed.append("a row sees the same beside others as alone")
+
+
+def _first_difference(rows: Rows, again: Rows) -> tuple[str, int, int, str, str] | None:
+    """(what, step, row, was, is now) of the first field in which two drives differ."""
     for name, first, second in zip(Rows._fields, rows, again, strict=True):
         for (part, was), (_, now) in zip(named_leaves(first), named_leaves(second), strict=True):
             differ = (numbers(was, 2) != numbers(now, 2)).any(axis=2)
             if differ.any():
-                t, row = np.argwhere(differ)[0]
-                raise EnvError(
-                    f"{envs.id}, environment {row}, step {t}: {name}{part} was "
-                    f"{in_short(was[t, row])}, and with the same seed and actions "
-                    f"{in_short(now[t, row])}. Draw all chance from self.np_random, call "
-                    "super().reset(seed=seed) in reset, and keep nothing from one episode to the "
-                    "next (NormalizeObservation and NormalizeReward do)."
-                )
-    tally.passed.append(check)
-    return rows
+                t, row = map(int, np.argwhere(differ)[0])
+                return f"{name}{part}", t, row, in_short(was[t, row]), in_short(now[t, row])
+    return None
 
 
 def _check_spaces(spec: EnvSpec, rows: Rows, tally: Tally) -> None:

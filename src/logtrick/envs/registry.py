@@ -126,7 +126,10 @@ def _resolve_id(name: str) -> EnvSpec:
             return _spec_of(_core_env(core))
         prefix, rest = "gym", name
     if prefix == "object":
-        raise UnknownEnvError(f"{name!r} was given as a Python object: pass it again (env=…).")
+        raise UnknownEnvError(
+            f"{name!r} was given as a Python object, which only Python can "
+            "make again: lt.load(path).evaluate(env=…), lt.resume(path, env=…)."
+        )
     if prefix not in _ADAPTERS:
         known = ", ".join(f"{prefix}:" for prefix in _ADAPTERS)
         raise UnknownEnvError(

@@ -67,6 +67,7 @@ class SharedActorCritic(eqx.Module):
         cell: "none", or "gru" or "lstm" for a memory on top of them.
         width: length of the memory.
         distribution: over Box actions: "normal", "tanh_normal" or "beta".
+        action_scale: of a Normal over Box actions: "box" or "raw": see `heads.head`.
         images: "auto" puts convolutions below images; "flat" flattens them.
         key: an integer seed or a JAX key.
     """
@@ -86,13 +87,16 @@ class SharedActorCritic(eqx.Module):
         cell: str = "none",
         width: int = 64,
         distribution: str = "normal",
+        action_scale: str = "box",
         images: str = "auto",
         key: Any = 0,
     ) -> None:
         if not hidden:
             raise ConfigError("A shared trunk needs at least one hidden layer; hidden is empty.")
         rng = generator(key)
-        self.head = head(observations, actions, distribution=distribution)
+        self.head = head(
+            observations, actions, distribution=distribution, action_scale=action_scale
+        )
         common: dict[str, Any] = {
             "activation": activation,
             "images": images,

@@ -11,6 +11,7 @@
 
 import abc
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Float
 
-from logtrick.errors import ConfigError, SpaceError
+from logtrick.errors import ConfigError, ShapeError, SpaceError
 from logtrick.policies.initial import HIDDEN_GAIN, orthogonal
 
 ACTION_MASK = "action_mask"
@@ -45,13 +46,39 @@ class Encoder(eqx.Module):
         """The vector."""
 
 
+def check_one(obs: Any, shape: tuple[int, ...]) -> None:
+    """Refuse what is not one observation, or one part of it: a list, a batch.
+
+    Shapes are known while a program is traced, so this costs nothing when it runs.
+
+    Raises:
+        ShapeError: what was given, and what is asked for.
+    """
+    wanted = f"one observation here is an array of shape {shape}" if shape else "a single number"
+    if not (hasattr(obs, "shape") or isinstance(obs, numbers.Number)):
+        raise ShapeError(
+            f"A policy was given a {type(obs).__name__}, {obs!r:.60}, and {wanted}: "
+            "numpy.asarray makes one of a list of numbers."
+        )
+    given = np.shape(obs)
+    if given != shape:
+        batch = len(given) > len(shape) and given[len(given) - len(shape) :] == shape
+        hint = "jax.vmap(policy)(observations) takes a batch." if batch else "Was it reshaped?"
+        raise ShapeError(f"A policy was given an array of shape {given}, and {wanted}. {hint}")
+
+
 class Flat(Encoder):
     """The numbers themselves."""
 
+    shape: tuple[int, ...] = eqx.field(static=True)
     width: int = eqx.field(static=True)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape, self.width = shape, math.prod(shape)
 
     def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
         """All axes in one."""
+        check_one(obs, self.shape)
         return jnp.ravel(obs).astype(dtype)
 
 
@@ -59,15 +86,17 @@ class OneHot(Encoder):
     """Whole numbers, each as a vector with a single 1."""
 
     choices: tuple[int, ...] = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
     width: int = eqx.field(static=True)
 
-    def __init__(self, choices: tuple[int, ...]) -> None:
-        self.choices, self.width = choices, sum(choices)
+    def __init__(self, choices: tuple[int, ...], shape: tuple[int, ...]) -> None:
+        self.choices, self.shape, self.width = choices, shape, sum(choices)
 
     def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
         """One vector after the other."""
-        numbers = jnp.reshape(obs, (len(self.choices),))
-        vectors = [jax.nn.one_hot(numbers[i], n, dtype=dtype) for i, n in enumerate(self.choices)]
+        check_one(obs, self.shape)
+        which = jnp.reshape(obs, (len(self.choices),))
+        vectors = [jax.nn.one_hot(which[i], n, dtype=dtype) for i, n in enumerate(self.choices)]
         return jnp.concatenate(vectors)
 
 
@@ -120,12 +149,13 @@ class Image(Encoder):
     """Convolutions with ReLU, flattened; images of bytes are divided by 255."""
 
     convolutions: tuple[Convolution, ...]
+    shape: tuple[int, ...] = eqx.field(static=True)
     width: int = eqx.field(static=True)
     channels_last: bool = eqx.field(static=True)
     scale: float = eqx.field(static=True)
 
     def __init__(self, space: spaces.Box, rng: np.random.Generator) -> None:
-        shape = space.shape
+        shape = self.shape = space.shape
         self.channels_last = shape[2] <= shape[0]
         channels, *size = (shape[2], *shape[:2]) if self.channels_last else shape
         self.scale = 255.0 if space.dtype == np.uint8 else 1.0
@@ -137,6 +167,7 @@ class Image(Encoder):
 
     def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
         """The last convolution's output."""
+        check_one(obs, self.shape)
         x = jnp.asarray(obs).astype(dtype) / self.scale
         if not self.channels_last:
             x = jnp.moveaxis(x, 0, -1)
@@ -158,6 +189,12 @@ class Parts(Encoder):
 
     def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
         """Each part encoded by its own encoder."""
+        kind = tuple if isinstance(self.keys[0], int) else dict
+        if not isinstance(obs, kind):
+            raise ShapeError(
+                f"A policy was given a {type(obs).__name__}, {obs!r:.60}, and one observation here "
+                f"is a {kind.__name__} of the parts {', '.join(map(repr, self.keys))}."
+            )
         parts = [
             encoder(obs[key], dtype) for key, encoder in zip(self.keys, self.encoders, strict=True)
         ]
@@ -185,19 +222,19 @@ def encoder(observations: Any, rng: np.random.Generator, *, images: str = "auto"
     if hasattr(observations, "observations"):
         rows = np.asarray(observations.observations)
         if rows.ndim == 1 and np.issubdtype(rows.dtype, np.integer):
-            return OneHot((int(rows.max()) + 1,))
-        return Flat(int(np.prod(rows.shape[1:])))
+            return OneHot((int(rows.max()) + 1,), ())
+        return Flat(rows.shape[1:])
     match observations:
         case spaces.Discrete(n=n):
             _starts_at_0(observations)
-            return OneHot((int(n),))
+            return OneHot((int(n),), ())
         case spaces.MultiDiscrete():
             _starts_at_0(observations)
-            return OneHot(tuple(np.ravel(observations.nvec).tolist()))
+            return OneHot(tuple(np.ravel(observations.nvec).tolist()), observations.shape)
         case spaces.Box() if is_image(observations, images):
             return Image(observations, rng)
         case spaces.Box(shape=shape) | spaces.MultiBinary(shape=shape):
-            return Flat(math.prod(shape))
+            return Flat(shape)
         case spaces.Dict():
             return _parts(list(observations.items()), rng, images)
         case spaces.Tuple():

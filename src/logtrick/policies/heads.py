@@ -14,7 +14,7 @@ counted row after row.
 
 import abc
 import math
-from typing import Any
+from typing import Any, get_args
 
 import equinox as eqx
 import jax
@@ -36,6 +36,7 @@ from logtrick.distributions import (
     masked,
 )
 from logtrick.errors import ConfigError, SpaceError
+from logtrick.policies.box_scale import ActionScale, Place, place
 from logtrick.policies.encoders import ACTION_MASK
 
 POLICY_GAIN = 0.01
@@ -88,22 +89,28 @@ class MultiDiscreteHead(Head):
 class NormalHead(Head):
     """The outputs are the means; the standard deviation is a parameter, the same in every state.
 
-    With bounds the Normal is squashed into them.
+    With bounds the Normal is squashed into them. With a place the Normal is that of
+    (a − middle)/scale: see `box_scale`.
     """
 
     log_std: Float[Array, " D"]
     bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = eqx.field(static=True)
+    place: Place | None = eqx.field(static=True)
     width: int = eqx.field(static=True)
 
-    def __init__(self, width: int, bounds: Any = None) -> None:
+    def __init__(self, width: int, bounds: Any = None, place: Place | None = None) -> None:
         self.log_std = jnp.zeros(width, jnp.float32)
-        self.bounds, self.width = bounds, width
+        self.bounds, self.place, self.width = bounds, place, width
 
     def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Distribution:
         """A `Normal` or `TanhNormal`."""
-        if self.bounds is None:
+        if self.bounds is not None:
+            return TanhNormal(outputs, self.log_std, *self.bounds)
+        if self.place is None:
             return Normal(outputs, self.log_std)
-        return TanhNormal(outputs, self.log_std, *self.bounds)
+        middle, scale = (jnp.asarray(x, outputs.dtype) for x in self.place)
+        log_scale = jnp.asarray(np.log(self.place.scale), self.log_std.dtype)
+        return Normal(middle + scale * outputs, self.log_std + log_scale)
 
 
 class BetaHead(Head):
@@ -159,7 +166,11 @@ class ProductHead(Head):
 
 
 def head(
-    observations: Any, actions: spaces.Space[Any] | None, *, distribution: str = "normal"
+    observations: Any,
+    actions: spaces.Space[Any] | None,
+    *,
+    distribution: str = "normal",
+    action_scale: str = "box",
 ) -> Head:
     """The head for an action space, or for the actions of a `FiniteMDP`.
 
@@ -168,6 +179,8 @@ def head(
         actions: the action space; None with an MDP.
         distribution: over Box actions: "normal" (unbounded; clipped on its way to the
             environment), "tanh_normal" or "beta" (both need finite bounds).
+        action_scale: of a Normal: "box" starts in the middle of a Box, at its scale (see
+            `box_scale.place`); "raw" at mean 0 and standard deviation 1, whatever its bounds.
 
     Raises:
         SpaceError: for a space that cannot be served.
@@ -180,6 +193,8 @@ def head(
     if distribution not in BOX_DISTRIBUTIONS:
         known = ", ".join(BOX_DISTRIBUTIONS)
         raise ConfigError(f"distribution={distribution!r} is unknown; choose one of {known}.")
+    if action_scale not in get_args(ActionScale):
+        raise ConfigError(f"action_scale={action_scale!r}; it must be 'box' or 'raw'.")
     if actions is None and hasattr(observations, "num_actions"):
         return DiscreteHead(int(observations.num_actions))
     if isinstance(observations, spaces.Dict) and ACTION_MASK in observations.spaces:
@@ -194,11 +209,11 @@ def head(
         case spaces.MultiBinary(shape=shape):
             return _in_shape(MultiDiscreteHead((2,) * math.prod(shape)), shape)
         case spaces.Box(shape=shape) if np.issubdtype(actions.dtype, np.floating):
-            return _in_shape(_box_head(actions, distribution), shape)
+            return _in_shape(_box_head(actions, distribution, action_scale), shape)
         case spaces.Dict():
-            return _product(list(actions.items()), distribution)
+            return _product(list(actions.items()), distribution, action_scale)
         case spaces.Tuple():
-            return _product(list(enumerate(actions)), distribution)
+            return _product(list(enumerate(actions)), distribution, action_scale)
     raise SpaceError(
         f"Actions in {actions} cannot be served: Discrete spaces can be, MultiDiscrete (from 0), "
         "MultiBinary and Box spaces (of floats), and Dict and Tuple spaces of them. Wrap the "
@@ -216,10 +231,10 @@ def _is_empty(space: spaces.Space[Any] | None) -> bool:
     return isinstance(space, spaces.Box) and 0 in space.shape
 
 
-def _box_head(space: spaces.Box, distribution: str) -> Head:
+def _box_head(space: spaces.Box, distribution: str, action_scale: str) -> Head:
     low, high = (tuple(map(float, bound.ravel())) for bound in (space.low, space.high))
     if distribution == "normal":
-        return NormalHead(len(low))
+        return NormalHead(len(low), place=place(space, action_scale))
     if not all(map(math.isfinite, low + high)):
         raise SpaceError(
             f"distribution={distribution!r} needs finite bounds, and {space} has infinite ones; "
@@ -236,8 +251,11 @@ def _box_head(space: spaces.Box, distribution: str) -> Head:
     return NormalHead(len(low), (low, high))
 
 
-def _product(items: list[tuple[Any, spaces.Space[Any]]], distribution: str) -> ProductHead:
-    heads = tuple(head(None, space, distribution=distribution) for _, space in items)
+def _product(
+    items: list[tuple[Any, spaces.Space[Any]]], distribution: str, action_scale: str
+) -> ProductHead:
+    given = {"distribution": distribution, "action_scale": action_scale}
+    heads = tuple(head(None, space, **given) for _, space in items)
     return ProductHead(tuple(key for key, _ in items), heads)
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from logtrick.distributions import Categorical, Distribution
 from logtrick.errors import SpaceError
-from logtrick.policies.encoders import action_mask
+from logtrick.policies.encoders import action_mask, check_one
 from logtrick.policies.heads import POLICY_GAIN, Head, head
 from logtrick.policies.networks import MLP
 
@@ -63,6 +63,7 @@ class SoftmaxTable(eqx.Module):
 
     def __call__(self, obs: Any) -> Categorical:
         """π(·|o) for one observation: an integer, or a row of `mdp.observations`."""
+        check_one(obs, () if self.rows is None else np.shape(self.rows)[1:])
         if self.rows is None:
             return Categorical(self.logits[obs])
         same = np.asarray(self.rows) == jnp.asarray(obs)[None]
@@ -74,9 +75,10 @@ class MLPPolicy(eqx.Module):
     """π_θ(·|s) with an MLP; the action space decides the distribution (see `heads`).
 
     A Normal's mean is the MLP's output and its log standard deviation a parameter of its own,
-    the same in every state and 0 at the start. The last layer starts at a hundredth of its usual
-    scale, so that the first policy is nearly uniform (or centred). Where the observation is a dict
-    with an `action_mask`, actions whose entry is 0 have probability 0.
+    the same in every state and 0 at the start; both in units of the Box (see `box_scale`). The last
+    layer starts at a hundredth of its usual scale, so that the first policy is nearly uniform (or
+    centred). Where the observation is a dict with an `action_mask`, actions whose entry is 0 have
+    probability 0.
 
     Args:
         observations: the observation space, or a `FiniteMDP` (the actions are then its own).
@@ -84,6 +86,7 @@ class MLPPolicy(eqx.Module):
         hidden: widths of the hidden layers; () is a linear policy.
         activation: "tanh", "relu" or "silu".
         distribution: over Box actions: "normal", "tanh_normal" or "beta".
+        action_scale: of a Normal over Box actions: "box" or "raw": see `heads.head`.
         images: "auto" puts convolutions below images; "flat" flattens them.
         key: an integer seed or a JAX key.
 
@@ -108,10 +111,13 @@ class MLPPolicy(eqx.Module):
         hidden: Sequence[int] = (64, 64),
         activation: str = "tanh",
         distribution: str = "normal",
+        action_scale: str = "box",
         images: str = "auto",
         key: Any = 0,
     ) -> None:
-        self.head = head(observations, actions, distribution=distribution)
+        self.head = head(
+            observations, actions, distribution=distribution, action_scale=action_scale
+        )
         self.network = MLP(
             observations,
             self.head.width,

@@ -84,6 +84,7 @@ class RecurrentPolicy(eqx.Module):
         hidden: widths of the layers below the memory.
         activation: of those layers.
         distribution: as for `MLPPolicy`.
+        action_scale: as for `MLPPolicy`.
         images: as for `MLPPolicy`.
         key: an integer seed or a JAX key.
 
@@ -110,11 +111,14 @@ class RecurrentPolicy(eqx.Module):
         hidden: Sequence[int] = (64,),
         activation: str = "tanh",
         distribution: str = "normal",
+        action_scale: str = "box",
         images: str = "auto",
         key: Any = 0,
     ) -> None:
         rng = generator(key)
-        self.head = head(observations, actions, distribution=distribution)
+        self.head = head(
+            observations, actions, distribution=distribution, action_scale=action_scale
+        )
         self.memory = Recurrent(
             observations,
             cell=cell,

@@ -11,6 +11,7 @@ from typing import Any
 from gymnasium import spaces
 
 from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.checks import check_names
 from logtrick.algorithms.configs import from_dict
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_from_dict, space_to_dict
@@ -62,6 +63,11 @@ class Evaluation:
     greedy: bool = True
     stop_at: float | None = None
     max_steps: int | None = None
+
+    def __new__(cls, *args: Any, **settings: Any) -> "Evaluation":
+        """Refuse what is no setting, with the one that was meant."""
+        check_names(cls, settings)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name in ("every", "episodes"):
@@ -126,7 +132,8 @@ class RunConfig:
             raise RunError(f"format {found!r} is not {FORMAT}, the one that this version reads")
         fields["observation_space"] = space_from_dict(fields["observation_space"])
         fields["action_space"] = space_from_dict(fields["action_space"])
-        fields["algorithm"] = from_dict(fields["algorithm"])
+        # What a run that knows no such setting was trained with.
+        fields["algorithm"] = from_dict({"action_scale": "raw", **fields["algorithm"]})
         if fields.get("evaluation") is not None:
             fields["evaluation"] = Evaluation(**fields["evaluation"])
         for name, kind in _KINDS.items():

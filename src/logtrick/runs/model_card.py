@@ -8,8 +8,9 @@ from typing import Any
 from logtrick.envs.spaces import in_words
 from logtrick.files import write_bytes_atomic
 from logtrick.runs.config import RunConfig, given_in_python
-from logtrick.runs.run import FINAL_EPISODES, Run
-from logtrick.runs.summaries import run_summary
+from logtrick.runs.latest import FINAL_EPISODES
+from logtrick.runs.run import Run
+from logtrick.runs.summaries import best_evaluations, run_summary
 
 CARD = "README.md"
 
@@ -69,29 +70,30 @@ def _state(summary: Mapping[str, Any]) -> str:
 
 def _scores(run: Run, summary: Mapping[str, Any]) -> str:
     """The scores, with how they were measured."""
-    score, evaluation = summary["score"], run.config.evaluation
+    score, evaluation, latest = summary["score"], run.config.evaluation, run.last_episodes
     lines = []
     if score is None:
-        lines.append("No episode ended while it was trained, so there is no score.")
+        why = "; ".join(f"seed {x.seed}: {x.missing}" for x in latest if not x.is_score)
+        lines.append(f"There is no score ({why}).")
     elif score["n"] == 1:
         lines.append(
-            f"{score['mean']:.2f}: mean training return over the last episodes (at least "
-            f"{FINAL_EPISODES} where there were as many; sampled actions). One seed: how much "
-            "other seeds would differ is not known."
+            f"{score['mean']:.2f}: mean training return over the last {latest[0].measured} "
+            "(sampled actions). One seed: how much other seeds would differ is not known."
         )
     else:
         lines.append(
             f"{score['mean']:.2f} ± {score['std']:.2f} (mean and standard deviation over "
             f"{score['n']} seeds), interquartile mean {score['iqm']:.2f}, 95 % bootstrap interval "
             f"[{score['low']:.2f}, {score['high']:.2f}]: each seed's mean training return over its "
-            f"last episodes (at least {FINAL_EPISODES} where there were as many; sampled actions)."
+            f"last episodes (at least {FINAL_EPISODES} where there were as many; sampled actions): "
+            f"{'; '.join(f'seed {x.seed}: {x.measured}' for x in latest)}."
         )
-    if (best := summary["best_evaluations"]) is not None and evaluation is not None:
+    if (best := best_evaluations(run)) and evaluation is not None:
         actions = "the most probable" if evaluation.greedy else "sampled"
+        values = ", ".join(f"{row['return']:.2f} at step {row['steps']:,}" for row in best)
         lines.append(
-            f"Best evaluation of each seed: {', '.join(f'{value:.2f}' for value in best)} (means "
-            f"of {evaluation.episodes} episodes with {actions} actions; the best of several "
-            "evaluations looks better than it is)."
+            f"Best evaluation of each seed: {values} (means of {evaluation.episodes} episodes with "
+            f"{actions} actions; the best of several evaluations looks better than it is)."
         )
     return "\n\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,8 @@ from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
 from logtrick.runs.config import RunConfig, given_in_python
 from logtrick.runs.folder import CURVE, REPORT, going_on
-from logtrick.runs.run import FINAL_EPISODES, Run
+from logtrick.runs.latest import FINAL_EPISODES, Latest, no_score, together
+from logtrick.runs.run import Run
 from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
 from logtrick.runs.tree_files import changed
 from logtrick.statistics import Summary
@@ -49,7 +51,9 @@ def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
     """
     rows, summary = run.metrics, run_summary(run)
     title = f"{summary['env']} · {summary['algorithm'].upper()}"
-    returns = series(rows, "episode_return")
+    latest = run.last_episodes
+    until = min((x.last_step for x in latest if x.is_old), default=math.inf)
+    returns = series(rows, "episode_return", until=until)
     threshold = solved_at(summary["env"])
     seeds = summary["seeds"]
     subtitle = "One seed" if seeds == 1 else f"{_MIDDLE} of {seeds} seeds; thin lines: single seeds"
@@ -57,13 +61,13 @@ def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
     plots.save_png(png, run.path / CURVE)
     state = "finished" if summary["finished"] else "unfinished"
     sections = [
-        Section("", [report.tiles(_headline(summary))]),
-        Section("Learning curve", [_learning_curve(returns, threshold)]),
+        Section("", [report.tiles(_headline(summary, latest))]),
+        Section("Learning curve", [_learning_curve(returns, threshold, latest)]),
         *_evaluations(run),
         *_episode(run, film),
         Section("Which gradient this run ascended", [report.paragraph(_estimand(run))]),
-        Section("While it learned", [report.gallery(_diagnostics(run, rows))]),
-        Section("Seeds", _seeds(run, summary)),
+        Section("While it learned", [report.gallery(_diagnostics(run, rows, until))]),
+        Section("Seeds", _seeds(latest)),
         Section("Settings", [report.facts(_settings(run))]),
         Section("Made with", [report.facts(_readable(run.config.made_by))]),
         *_resumptions(run),
@@ -77,14 +81,15 @@ def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
 _MIDDLE = "Interquartile mean with 95 % bootstrap interval"
 
 
-def _headline(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _headline(summary: Mapping[str, Any], latest: Sequence[Latest]) -> list[tuple[str, str, str]]:
     seeds = summary["seeds"]
     several = f"{seeds} seeds" if seeds > 1 else "one seed"
     if summary["score"] is None:
-        scores = [("Final return", "–", "no episode has ended yet")]
+        scores = [("Final return", "–", no_score(latest))]
     else:
         score = Summary(**summary["score"])
         remark = f"mean ± {score.std:.1f} (std), {several}" if seeds > 1 else several
+        remark += f", {together(latest)[1]}"
         scores = [("Final return", f"{score.mean:.1f}", remark)]
         if seeds > 1:
             interval = f"95 % interval [{score.low:.1f},\u00a0{score.high:.1f}]"
@@ -119,8 +124,10 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _learning_curve(returns: Series, threshold: float | None) -> Html:
+def _learning_curve(returns: Series, threshold: float | None, latest: Sequence[Latest]) -> Html:
     caption = "Mean return of the episodes that ended, as training went on."
+    if any(x.is_old for x in latest):
+        caption += f" It stops where they did: {no_score(latest)}."
     return _curve_figure(returns, threshold, caption, "Episode return against environment steps")
 
 
@@ -154,8 +161,8 @@ def _evaluations(run: Run) -> list[Section]:
         "Return of evaluations against environment steps",
     )
     best = {
-        f"seed {seed}": f"{value:.2f}"
-        for seed, value in enumerate(best_evaluations(run) or [], start=run.config.seed)
+        f"seed {row['seed']}": f"{row['return']:.2f} at step {row['steps']:,}"
+        for row in best_evaluations(run)
     }
     words = "The best evaluation of each seed; `best_policy.safetensors` holds these policies."
     return [Section("Evaluations", [drawn, report.paragraph(words), report.facts(best)])]
@@ -171,10 +178,10 @@ def _episode(run: Run, film: "Film | None") -> list[Section]:
     return [Section("An episode", [report.animation(film.gif(), words)])]
 
 
-def _diagnostics(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[Html]:
+def _diagnostics(run: Run, rows: Sequence[Mapping[str, Any]], until: float | int) -> list[Html]:
     figures = []
     for name, (title, meaning) in DIAGNOSTICS.items():
-        found = series(rows, name)
+        found = series(rows, name, until=until if name.startswith("episode_") else math.inf)
         of_critic = name in ("explained_variance", "value_loss")
         meant = run.config.algorithm.has_critic or not of_critic
         if meant and np.isfinite(found.values).any():
@@ -184,16 +191,21 @@ def _diagnostics(run: Run, rows: Sequence[Mapping[str, Any]]) -> list[Html]:
     return figures
 
 
-def _seeds(run: Run, summary: Mapping[str, Any]) -> list[Html]:
+def _seeds(latest: Sequence[Latest]) -> list[Html]:
     words = (
         "Each seed's final return: the mean over the episodes of its last updates, at least "
         f"{FINAL_EPISODES} of them where there were as many."
     )
-    scores = {
-        f"seed {run.config.seed + s}": f"{value:.2f}" if np.isfinite(value) else "no episode ended"
-        for s, value in enumerate(summary["final_returns"])
-    }
+    counts = "; ".join(f"seed {x.seed}: {x.measured}" for x in latest if x.is_score)
+    words += f" Here: {counts}." if counts else ""
+    scores = {f"seed {x.seed}": _of_seed(x) for x in latest}
     return [report.paragraph(words), report.facts(scores)]
+
+
+def _of_seed(latest: Latest) -> str:
+    if not latest.episodes:
+        return "no episode ended"
+    return latest.missing or f"{latest.episode_return:.2f}"
 
 
 def _estimand(run: Run) -> str:

@@ -21,6 +21,7 @@ from logtrick.runs.folder import (
     is_timing,
     model_template,
 )
+from logtrick.runs.latest import Latest, LatestEpisodes
 from logtrick.runs.logs import read_jsonl
 from logtrick.runs.tree_files import read_arrays
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from logtrick.filming import Film
 
 Which = Literal["latest", "best"]
-FINAL_EPISODES = 100
-"""Episodes at the end of training over which each seed's score is a mean, at least."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,8 @@ class Run:
         if self.config.policy is not None and self._policy is None:
             raise RunError(
                 f"{self.path} was trained with a policy of your own ({self.config.policy}), which "
-                "only Python can make: pass it again, logtrick.load(path, policy=…)."
+                "only Python can make: pass it again, lt.load(path, policy=…), or to go on "
+                "lt.resume(path, policy=…)."
             )
 
     def models_of(self, which: Which) -> tuple[Any, ...]:
@@ -164,9 +164,15 @@ class Run:
         """float64[seeds]: each seed's mean training return over its last episodes.
 
         The last whole updates in which at least 100 episodes ended (fewer where the whole run had
-        fewer; NaN where none ended).
+        fewer). NaN where none ended, or none for so long that the mean is no score of the policy
+        as it is: `last_episodes` says how many they are, and since when.
         """
         return final_returns(self.metrics, self.config)
+
+    @property
+    def last_episodes(self) -> tuple[Latest, ...]:
+        """Each seed's last episodes: their mean return, how many they are, and how old."""
+        return LatestEpisodes(self.config, self.metrics).of_seeds()
 
     def evaluate(
         self,
@@ -254,15 +260,18 @@ class Run:
             )
         return spec
 
-    def report(self, *, video: bool = False) -> Path:
+    def report(self, *, video: bool = False, max_steps: int | None = None) -> Path:
         """Write `learning_curve.png` and `report.html`; the report's path.
 
         Args:
             video: play an episode and put its GIF into the report.
+            max_steps: where that episode is cut.
         """
         from logtrick.runs.presentation import write_run_report
 
-        return write_run_report(self, film=self.film() if video else None)
+        if max_steps is not None and not video:
+            raise ConfigError("max_steps is of the episode that is filmed: ask for video too.")
+        return write_run_report(self, film=self.film(max_steps=max_steps) if video else None)
 
 
 def load(path: PathLike, *, policy: Any = None) -> Run:
@@ -288,12 +297,4 @@ def has_reached(last: list[dict[str, Any]], evaluation: Evaluation | None) -> bo
 
 def final_returns(rows: list[dict[str, Any]], config: RunConfig) -> np.ndarray:
     """See `Run.final_returns`."""
-    episodes = np.zeros(config.seeds)
-    total = np.zeros(config.seeds)
-    for row in reversed(rows):
-        s = row["seed"] - config.seed
-        if episodes[s] < FINAL_EPISODES and row["episodes"]:
-            episodes[s] += row["episodes"]
-            total[s] += row["episodes"] * row["episode_return"]
-    with np.errstate(invalid="ignore"):
-        return total / episodes
+    return np.array([latest.score for latest in LatestEpisodes(config, rows).of_seeds()])

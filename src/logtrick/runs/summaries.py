@@ -23,7 +23,13 @@ class Series(NamedTuple):
     curve: Curve
 
 
-def series(rows: Sequence[Mapping[str, Any]], name: str, *, points: int = POINTS) -> Series:
+def series(
+    rows: Sequence[Mapping[str, Any]],
+    name: str,
+    *,
+    points: int = POINTS,
+    until: float | int = math.inf,
+) -> Series:
     """A metric against steps, averaged within equal stretches of steps.
 
     Seeds need not agree in their steps (whole episodes differ in length). Within a stretch the
@@ -34,6 +40,7 @@ def series(rows: Sequence[Mapping[str, Any]], name: str, *, points: int = POINTS
             no value.
         name: The metric.
         points: Stretches, at most; there are no more than updates.
+        until: Steps after which the curve over seeds ends, where one of them has no newer value.
     """
     seeds, column = np.unique([row["seed"] for row in rows], return_inverse=True)
     steps = np.array([row["steps"] for row in rows], dtype=np.float64)
@@ -53,7 +60,11 @@ def series(rows: Sequence[Mapping[str, Any]], name: str, *, points: int = POINTS
             place, weights, size
         )
     table = mean.reshape(count, len(seeds))
-    return Series(edges[1:], table, curve(table))
+    over = curve(table)
+    if until < math.inf:
+        shown = edges[:-1] < until
+        over = Curve(*(np.where(shown, values, np.nan) for values in over))
+    return Series(edges[1:], table, over)
 
 
 def run_summary(run: Run) -> dict[str, Any]:
@@ -62,7 +73,8 @@ def run_summary(run: Run) -> dict[str, Any]:
     steps = {row["seed"]: row["steps"] for row in rows}
     compiling = sum((row.get("compile_seconds", 0.0) for row in timings), 0.0)
     training = sum((row.get("seconds", 0.0) for row in timings), 0.0)
-    final = run.final_returns
+    latest, best = run.last_episodes, best_evaluations(run)
+    final = np.array([x.score for x in latest])
     done = min(steps.values()) if len(steps) == config.seeds else 0
     return {
         "run": str(run.path),
@@ -74,7 +86,9 @@ def run_summary(run: Run) -> dict[str, Any]:
         "stopped_early": run.stopped_early,
         "seeds": config.seeds,
         "final_returns": final.tolist(),
-        "best_evaluations": best_evaluations(run),
+        "last_episodes": [x._asdict() for x in latest],
+        "best_evaluations": [row["return"] for row in best] or None,
+        "best_evaluation_steps": [row["steps"] for row in best] or None,
         "score": summarise(final)._asdict() if np.isfinite(final).all() else None,
         "resumed": [
             {"time": row["resumed"], "update": row["update"], "steps": row["steps"]}
@@ -86,13 +100,18 @@ def run_summary(run: Run) -> dict[str, Any]:
     }
 
 
-def best_evaluations(run: Run) -> list[float] | None:
-    """Each seed's best mean return in an evaluation; None where there was none."""
-    returns: dict[int, float] = {}
+def best_evaluations(run: Run) -> list[dict[str, Any]]:
+    """Each seed's best evaluation, a row of `evaluations.jsonl`: of equal ones the first.
+
+    A seed without any is left out.
+    """
+    best: dict[int, dict[str, Any]] = {}
     for row in run.evaluations:
-        if row["return"] is not None:
-            returns[row["seed"]] = max(row["return"], returns.get(row["seed"], -math.inf))
-    return [returns[seed] for seed in sorted(returns)] or None
+        if row["return"] is None:
+            continue
+        if row["seed"] not in best or row["return"] > best[row["seed"]]["return"]:
+            best[row["seed"]] = row
+    return [best[seed] for seed in sorted(best)]
 
 
 def solved_at(env: str) -> float | None:

@@ -18,6 +18,7 @@ from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import RunError
 from logtrick.files import PathLike, read_regular, write_bytes_atomic, write_json_atomic
 from logtrick.runs.config import CONFIG
+from logtrick.runs.latest import no_score
 from logtrick.runs.run import Run
 from logtrick.statistics import summarise
 
@@ -53,8 +54,10 @@ class Sweep:
     def results(self) -> list[dict[str, Any]]:
         """A row for each point, the best first: its settings, and its score over seeds.
 
-        The score of a seed is its mean training return over its last episodes. A point of which a
-        seed diverged, or has ended no episode, has no score and stands last.
+        The score of a seed is its mean training return over its last episodes: `episodes` says how
+        many they are at least, `since_step` since when at the earliest. A point of which a seed
+        diverged, or has ended no episode, or none for long, has no score and stands last;
+        `no_score` says why.
         """
         names = list(self.told["values"])
         rows = [_row(run, names) for run in self.runs]
@@ -81,7 +84,8 @@ class Sweep:
 
 
 def _row(run: Run, names: Sequence[str]) -> dict[str, Any]:
-    final, steps = run.final_returns, {row["seed"]: row["steps"] for row in run.metrics}
+    latest = run.last_episodes
+    final, steps = np.array([x.score for x in latest]), {x.seed: x.steps for x in latest}
     cut_short = run.config.seeds - sum(done >= run.config.steps for done in steps.values())
     scored = not cut_short and bool(np.isfinite(final).all())
     missing = dict.fromkeys(("mean", "std", "iqm", "low", "high", "n"))
@@ -90,6 +94,9 @@ def _row(run: Run, names: Sequence[str]) -> dict[str, Any]:
         "point": run.path.name,
         **{name: getattr(run.config.algorithm, name) for name in names},
         **{k: None if v is None or not math.isfinite(v) else v for k, v in score.items()},
+        "episodes": min(x.episodes for x in latest),
+        "since_step": min(x.since_step for x in latest),
+        "no_score": no_score(latest) or None,
         "diverged_or_unfinished": cut_short,
     }
 

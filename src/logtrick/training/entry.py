@@ -2,17 +2,22 @@
 
 import datetime
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from gymnasium import spaces
+
 from logtrick import extras
 from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spaces import space_to_dict
+from logtrick.envs.spaces import named_parts, space_to_dict
 from logtrick.envs.spec import Workers
-from logtrick.errors import ConfigError
+from logtrick.errors import ConfigError, LogtrickError
 from logtrick.files import PathLike, lock_folder, write_json_atomic
+from logtrick.policies.box_scale import unscaled, where_it_starts
 from logtrick.presets import env_id, preset
 from logtrick.progress import Observer, ProgressBar
 from logtrick.runs.config import (
@@ -31,6 +36,7 @@ from logtrick.training.session import Session
 from logtrick.training.tensorboard import TENSORBOARD
 
 
+@known_arguments
 def train(
     env: Any,
     algorithm: Algorithm | None = None,
@@ -46,6 +52,7 @@ def train(
     tensorboard: bool = False,
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
+    report: bool = True,
 ) -> Run:
     """Ascend J: train a policy on an environment, for one or several seeds at once.
 
@@ -72,6 +79,7 @@ def train(
             resumed run goes on with them. Needs `pip install "logtrick[log]"`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: show a progress bar; None: where standard error is a terminal. Or an `Observer`.
+        report: write `report.html` and `learning_curve.png` at the end.
 
     Returns:
         The run: its folder, policies, scores and report.
@@ -101,19 +109,24 @@ def train(
         evaluation=evaluation,
         policy=policy,
     )
+    watcher = observer(progress)
+    if policy is None:
+        _say_where_it_starts(config, watcher)
     if tensorboard:
         extras.load("tensorboardX", "log")  # before anything is made
-    with Session(
-        [config], spec, observer(progress), checkpoint_seconds, callbacks, policy
-    ) as session:
+    with Session([config], spec, watcher, checkpoint_seconds, callbacks, policy) as session:
         path = new_folder(out, folder_name(config))
         with lock_folder(path):
             write_json_atomic(path / CONFIG, config.to_dict())
             if tensorboard:
                 (path / TENSORBOARD).mkdir()
-            return finish(session.run([path]))[0]
+            (run,) = finish(session.run([path]))
+            if report:
+                _write_report(run, watcher)
+    return run
 
 
+@known_arguments
 def resume(
     path: PathLike,
     *,
@@ -122,6 +135,7 @@ def resume(
     callbacks: Sequence[Callback] = (),
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
+    report: bool = True,
 ) -> Run:
     """Go on with an interrupted run, to the same bits as if it had not been interrupted.
 
@@ -135,6 +149,7 @@ def resume(
         callbacks: as for `train`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
+        report: as for `train`.
 
     Raises:
         RunError: no run folder, a second writer, damaged files.
@@ -143,13 +158,24 @@ def resume(
     run = Run(path, policy=policy)
     run.check_policy()
     spec = run.env_spec(env)
+    watcher = observer(progress)
     with (
         lock_folder(run.path),
-        Session(
-            [run.config], spec, observer(progress), checkpoint_seconds, callbacks, policy
-        ) as session,
+        Session([run.config], spec, watcher, checkpoint_seconds, callbacks, policy) as session,
     ):
-        return finish(session.run([run.path]))[0]
+        (run,) = finish(session.run([run.path]))
+        if report:
+            _write_report(run, watcher)
+    return run
+
+
+def _say_where_it_starts(config: RunConfig, watcher: Observer) -> None:
+    """Where actions have no bounds, their scale is a guess, and a wrong one keeps from learning."""
+    if config.algorithm.distribution != "normal":
+        return
+    for name, space, _ in named_parts(config.action_space, config.action_space):
+        if isinstance(space, spaces.Box) and unscaled(space).any():
+            watcher.note(f"{config.env}, actions{name}: {where_it_starts(space)}")
 
 
 def finish(trained: list[Run]) -> list[Run]:
@@ -159,6 +185,17 @@ def finish(trained: list[Run]) -> list[Run]:
     for run in trained:
         write_model_card(run)
     return trained
+
+
+def _write_report(run: Run, watcher: Observer) -> None:
+    """Write the report and the curve; what goes wrong there does not lose a finished run."""
+    try:
+        run.report()
+    except (LogtrickError, OSError) as error:
+        watcher.note(
+            f"The run is finished and saved, but its report could not be written: {error} "
+            f"`logtrick report {shlex.quote(str(run.path))}` tries again."
+        )
 
 
 def configure(

@@ -12,6 +12,7 @@ from typing import Any
 
 from logtrick import extras
 from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
@@ -54,6 +55,7 @@ class Range:
             raise ConfigError(f"A range runs upwards, and above 0 where it is log: {self}.")
 
 
+@known_arguments
 def search(
     env: Any,
     algorithm: Algorithm | None,

@@ -13,6 +13,7 @@ from typing import Any
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.checks import check_names, plain
+from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError, NonFiniteError
@@ -37,6 +38,7 @@ ON_ACCELERATORS = 64
 """Points that an accelerator trains side by side, at most, if nobody says otherwise."""
 
 
+@known_arguments
 def sweep(
     env: Any,
     algorithm: Algorithm | None = None,
@@ -95,6 +97,7 @@ def sweep(
     return finished(path)
 
 
+@known_arguments
 def resume_sweep(
     path: PathLike,
     *,
