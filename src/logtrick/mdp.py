@@ -127,14 +127,14 @@ class FiniteMDP(MDPArrays):
             set_(self, "start", frozen(validation.uniform_start(self.terminal)))
         if self.observations is None:
             set_(self, "observations", frozen(np.arange(self.num_states, dtype=np.int32)))
-        shown = {name: getattr(self, name) for name in _INFERRED}
-        set_(self, "_told", Told(told, shown, unread))
         set_(self, "gamma", validation.checked_gamma(self.gamma))
         for names in ("state_names", "action_names"):
             given = getattr(self, names)
             set_(self, names, None if given is None else tuple(map(str, given)))
         validation.check_labels(self)
         set_(self, "start", frozen(validation.normalised(self.start)))
+        shown = {name: getattr(self, name) for name in _INFERRED}
+        set_(self, "_told", Told(told, shown, unread))
 
     def _ends_as(self, other: "FiniteMDP", stated: Bool[np.ndarray, " S"]) -> bool:
         """True where another MDP, of the same transitions, was told the same about ends."""
