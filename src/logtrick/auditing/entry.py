@@ -10,7 +10,7 @@ from logtrick.auditing.methods import sampled_batches
 from logtrick.auditing.plans import METHODS, Case, Plan
 from logtrick.auditing.policies import read_policy
 from logtrick.auditing.report import Flat, Report, exceeds_sampling_error
-from logtrick.auditing.settings import Settings, state_values
+from logtrick.auditing.settings import Settings, checked, state_values
 from logtrick.auditing.truth import truth, truths
 from logtrick.auditing.verdict import ROUNDING, Verdict, rounding
 from logtrick.errors import ConfigError
@@ -24,19 +24,19 @@ from logtrick.validation import checked_whole
 
 def audit(
     estimator: Any,
-    mdp: FiniteMDP,
+    mdp: FiniteMDP | Any,  # whatever comes is checked below, and refused in words
     policy: Any,
     *,
     values: Any = None,
-    gamma: float | None = None,
-    lambda_: float | None = None,
-    weighting: str | None = None,
-    horizon: int | None = None,
-    batch_size: int = 64,
-    key: int = 0,
-    method: str = "auto",
-    samples: int | None = None,
-    group_size: int | None = None,
+    gamma: float | Any = None,
+    lambda_: float | Any = None,
+    weighting: str | Any = None,
+    horizon: int | Any = None,
+    batch_size: int | Any = 64,
+    key: int | Any = 0,
+    method: str | Any = "auto",
+    samples: int | Any = None,
+    group_size: int | Any = None,
     **settings: Any,
 ) -> Report:
     """Measure an estimator of the policy gradient against the truth.
@@ -228,4 +228,4 @@ def _settings(told: dict[str, Any]) -> Settings:
     for name in told:
         if name not in known:
             raise ConfigError(unknown_name("audit has no setting", name, known))
-    return Settings(**told)
+    return Settings(**{name: checked(name, value) for name, value in told.items()})

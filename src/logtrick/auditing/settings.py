@@ -13,6 +13,8 @@ from logtrick.histories import Histories
 from logtrick.mdp import FiniteMDP
 from logtrick.psi.arrays import RANGES
 
+NUMBERS = ("gamma", "lambda_", "epsilon", "epsilon_low", "epsilon_high", "beta")
+WHOLE = ("n", "horizon", "group_size", "max_length")
 WEIGHTINGS = ("discounted", "undiscounted")
 
 
@@ -35,7 +37,7 @@ class Settings:
     """G of the group rules."""
     ddof: int = 1
     epsilon: float = 1e-4
-    """In the std of GRPO and of whitening."""
+    """ddof and ε of the std of "grpo"."""
     epsilon_low: float = 0.2
     epsilon_high: float = 0.2
     beta: float = 0.04
@@ -48,18 +50,8 @@ class Settings:
     """The policy that acts; None is the audited one."""
 
     def __post_init__(self) -> None:
-        if self.weighting not in WEIGHTINGS:
-            raise ConfigError(
-                f"weighting = {self.weighting!r}; it is 'discounted' or 'undiscounted'"
-            )
-        for name in ("gamma", "lambda_", "epsilon", "epsilon_low", "epsilon_high", "beta"):
-            object.__setattr__(self, name, _number(name, getattr(self, name)))
-        for name in ("n", "horizon", "group_size", "max_length"):
-            object.__setattr__(self, name, _whole(name, getattr(self, name)))
-        if self.ddof not in (0, 1):
-            raise ConfigError(
-                f"ddof = {self.ddof!r}; the std divides by N − ddof, and ddof is 0 or 1"
-            )
+        for name in self.__dataclass_fields__:
+            object.__setattr__(self, name, checked(name, getattr(self, name)))
 
     def on(self, tree: Histories) -> "Settings":
         """The same on the tree of histories."""
@@ -76,6 +68,27 @@ class Settings:
         return self.gamma if self.weighting == "discounted" else 1.0
 
 
+def checked(name: str, value: Any) -> Any:
+    """A setting as it may be: numbers of Python for NumPy's.
+
+    Raises:
+        ConfigError: it cannot be meant.
+    """
+    if name in NUMBERS:
+        return _number(name, value)
+    if name in WHOLE:
+        return _whole(name, value)
+    if name == "weighting" and value not in WEIGHTINGS:
+        raise ConfigError(f"weighting = {value!r}; it is 'discounted' or 'undiscounted'")
+    if name == "ddof" and not (_is_whole(value) and value in (0, 1)):
+        raise ConfigError(f"ddof = {value!r}; the std divides by N − ddof, and ddof is 0 or 1")
+    return value
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def _number(name: str, value: Any) -> float:
     """Python's number, or NumPy's, as Python's."""
     low, high = RANGES[name]
@@ -88,10 +101,9 @@ def _number(name: str, value: Any) -> float:
 
 def _whole(name: str, value: Any) -> int | None:
     """The same for whole numbers; None where it may be left out."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if value is None:
         return None
-    if not (whole and 1 <= value < 2**31):
+    if not (_is_whole(value) and 1 <= value < 2**31):
         raise ConfigError(f"{name} = {value!r}; it must be a whole number, at least 1")
     return int(value)
 
