@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-from logtrick.auditing.closed_form import ESTIMATORS as CLOSED_FORMS
 from logtrick.auditing.methods import sampled_batches
 from logtrick.auditing.plans import METHODS, Case, Plan
 from logtrick.auditing.policies import read_policy
@@ -50,7 +49,8 @@ def audit(
     A callable is measured on batches of one trajectory if it is found to be a mean over
     trajectories, otherwise on batches of `batch_size`; with `group_size`, on groups of so many
     that share a start state. Group rules (RLOO, GRPO …) take complete episodes: R_i is the
-    discounted return, one start state is one prompt, and no γ^t stands in front of a step.
+    discounted return, one start state is one prompt, and no γ^t stands in front of a step. A group
+    shares its prompt; only whitening over a whole batch draws a prompt for each sequence.
 
     Args:
         estimator: what to measure.
@@ -71,10 +71,12 @@ def audit(
         key: of all samples.
         method: "auto", or one of the three.
         samples: how many trajectories to sample.
-        group_size: G; 4 for the group rules.
+        group_size: G; 4 for the group rules. For `reinforce_plus_plus`, which whitens over a whole
+            batch, it is N, the sequences of the batch, each from a start of its own.
         **settings: `n` of `n_step`; `ddof`, `epsilon` of the std; `epsilon_low`, `epsilon_high` of
             the clip; `max_length`, L_max of Dr. GRPO; `reference`, a policy, and `beta` of the KL
-            (left out without a reference); `behaviour`, the policy that acts instead.
+            (left out without a reference); `behaviour`, the policy that acts instead. What is not
+            given is as the algorithm of that name is trained.
 
     Returns:
         A `Report`: `print` it, `plot` it, `save` it.
@@ -185,7 +187,7 @@ def _row(estimator: Any, weighting: str) -> Estimator:
     if estimator not in rows:
         raise ConfigError(unknown_name("No estimator is called", estimator, rows))
     row = rows[estimator]
-    drops = weighting == "undiscounted" and row.psi in CLOSED_FORMS
+    drops = weighting == "undiscounted" and not row.rule.of_sequences
     return rows[row.psi + "_undiscounted"] if drops else row
 
 

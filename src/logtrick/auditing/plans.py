@@ -21,8 +21,10 @@ from logtrick.psi.registry import Estimator
 METHODS = ("auto", "closed form", "enumeration", "sampling")
 GROUPS = 200_000
 """Most groups that are enumerated when the estimator can take many at once,"""
+SEQUENCES = 8 * GROUPS
+"""most sequences in all of them together,"""
 GROUPS_ONE_BY_ONE = 2_000
-"""and when it is called on one after the other."""
+"""and most groups when it is called on one after the other."""
 CALLS = 20_000_000
 """Most estimates that the Jacobian of an enumerated mean may take; beyond it fewer directions."""
 STREAMED, PADDED = 10_000_000, 1 << 17
@@ -82,7 +84,8 @@ class Case:
             exact = ClosedForm(self.mdp, row.psi, settings)
             return exact, Judge(exact.mean)
         self._refuse_closed_form(row.name)
-        if (found := self._enumerated(rule, GROUPS)) is not None:
+        most = min(GROUPS, SEQUENCES // rule.group_size)
+        if (found := self._enumerated(rule, most)) is not None:
             return found, Judge(found.mean, directions=_affordable(found))
         if closed:
             count = self.samples or STREAMED

@@ -29,13 +29,14 @@ class Settings:
     values: Float64[np.ndarray, " S"] | None = None
     """The critic; None is V_π itself, at every θ."""
     group_size: int = 4
-    """G of the group rules."""
-    ddof: int = 1
-    epsilon: float = 1e-4
-    """In the std of GRPO and of whitening."""
-    epsilon_low: float = 0.2
-    epsilon_high: float = 0.2
-    beta: float = 0.04
+    """G of the group rules; N, the sequences of a batch, where ψ compares all of them."""
+    ddof: int | None = None
+    epsilon: float | None = None
+    """In the std of GRPO and of whitening. None, here and below, is what the estimator itself has:
+    see `logtrick.psi.registry`."""
+    epsilon_low: float | None = None
+    epsilon_high: float | None = None
+    beta: float | None = None
     """β of the KL to `reference`, where the estimator has one."""
     max_length: int | None = None
     """L_max of Dr. GRPO; None is the length of the longest trajectory."""
@@ -50,10 +51,12 @@ class Settings:
                 f"weighting = {self.weighting!r}; it is 'discounted' or 'undiscounted'"
             )
         for name in ("gamma", "lambda_", "epsilon_low"):
-            if not 0 <= getattr(self, name) <= 1:
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
                 raise ConfigError(f"{name} = {getattr(self, name)!r} is outside [0, 1]")
         for name in ("epsilon", "epsilon_high", "beta"):
-            if not getattr(self, name) >= 0:
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
                 raise ConfigError(f"{name} = {getattr(self, name)!r} is negative")
         for name in ("n", "horizon", "group_size", "max_length"):
             value = getattr(self, name)
