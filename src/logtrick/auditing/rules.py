@@ -236,7 +236,8 @@ def _coefficients(
     rewards, terminated, truncated, valid, log_probs, old, before, greedy = arrays
     whole = dict(fixed)
     if row.kl == "k1_in_reward" and before is not None:
-        penalised = psi.penalised_rewards(rewards, log_probs, before, beta=numbers["beta"])
+        # The reward is made while π_old acts, as in training, so its KL is that of π_old.
+        penalised = psi.penalised_rewards(rewards, old, before, beta=numbers["beta"])
         rewards = jnp.where(valid, penalised, 0.0)
     ends = terminated, truncated
     settings = whole | numbers
