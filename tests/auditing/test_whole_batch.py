@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import logtrick as lt
-from logtrick.auditing.report import exceeds_sampling_error
 from logtrick.auditing.enumeration import enumerate_groups
 from logtrick.auditing.policies import read_policy
+from logtrick.auditing.report import exceeds_sampling_error
 from logtrick.auditing.rules import Rule
 from logtrick.auditing.settings import Settings
 from logtrick.problems import SequenceTask

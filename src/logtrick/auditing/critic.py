@@ -52,7 +52,7 @@ class Critic:
         mdp, flow = self.mdp, self.flow
         known = {
             "action_values": self.action_values,
-            "probabilities": np.asarray(flow.policy.sum(axis=0)).ravel(),
+            "probabilities": np.minimum(np.asarray(flow.policy.sum(axis=0)).ravel(), 1.0),
             "squared_scores": np.sum(flow.scores**2, axis=1),
         }
         tables = {}
