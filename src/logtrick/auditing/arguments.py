@@ -3,19 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from logtrick.auditing.closed_form import ESTIMATORS as OF_TRAJECTORIES
-from logtrick.auditing.rules import BOOTSTRAPPED
 from logtrick.auditing.settings import Settings
 from logtrick.errors import ConfigError
-from logtrick.names import unknown_name
-from logtrick.psi.registry import CHOICES, ESTIMATORS, Estimator
+from logtrick.psi.registry import ESTIMATORS, Estimator, named
 
 AXES = ("psi", "weighting", "normaliser", "ratio", "kl")
 """The fields of a row that name a choice."""
 OF_A_FUNCTION = ("horizon", "group_size", "behaviour")
 """The settings that are about the trajectories which a function gets."""
-CLIPPED = ("ppo_clip", "dual_clip", "cispo", "gspo")
-"""The ratio rules with a clip."""
 ORDER = (
     "gamma", "horizon", "group_size", "ddof", "epsilon", "max_length", "beta", "lambda_", "n",
     "values", "weighting", "epsilon_low", "epsilon_high", "reference", "behaviour",
@@ -30,11 +25,8 @@ def check_row(row: Estimator, settings: Settings) -> None:
         ConfigError: it does not; the field and what it may be are named.
     """
     for axis in AXES:
-        known = [choice.name for choice in CHOICES if choice.axis == axis]
-        if getattr(row, axis) not in known:
-            message = unknown_name(f"{row.name}: no {axis} is called", getattr(row, axis), known)
-            raise ConfigError(message)
-    if row.psi in OF_TRAJECTORIES:
+        named(axis, getattr(row, axis))
+    if not row.rule.of_sequences:
         why = f"ψ = {row.psi} is of single trajectories, whose estimate is Σ_t w_t ψ_t ∇log π"
         for axis, only in (("normaliser", "sequence_sum"), ("ratio", "score"), ("kl", "none")):
             _check_field(row, axis, getattr(row, axis) == only, f"{only!r}", why)
@@ -53,26 +45,29 @@ def check_row(row: Estimator, settings: Settings) -> None:
 
 def without_effect(row: Estimator, settings: Settings) -> dict[str, str]:
     """{argument: why} for every argument of `lt.audit` that the estimate does not depend on."""
-    group = row.psi not in OF_TRAJECTORIES
-    penalised = row.kl != "none"
+    rule, ratio = row.rule, named("ratio", row.ratio)
+    group, penalised, has_clip = (
+        rule.of_sequences,
+        row.kl != "none",
+        "epsilon_low" in ratio.settings,
+    )
     no_clip = (
         "on-policy every ratio is 1, and no clip is reached; give behaviour= too"
-        if row.ratio in CLIPPED
+        if has_clip
         else f"its ratio rule {row.ratio!r} has no clip"
     )
-    clips = row.ratio in CLIPPED and settings.behaviour is not None
+    clips = has_clip and settings.behaviour is not None
     no_kl = "its kl is 'none'; dataclasses.replace(row, kl=…) puts one in"
-    no_std = "whitening has its own, ddof 0 and ε 1e-8" if row.psi == "whiten" else "it has no std"
     conditions = {
-        "values": (row.psi in BOOTSTRAPPED, "it looks at no critic that could be given"),
-        "lambda_": (row.psi in ("gae", "vtrace"), "only gae and vtrace have a λ"),
-        "n": (row.psi == "n_step", "only n_step has an n"),
+        "values": (rule.needs_critic, "it looks at no critic that could be given"),
+        "lambda_": ("lambda_" in rule.settings, "only gae and vtrace have a λ"),
+        "n": ("n" in rule.settings, "only n_step has an n"),
         "weighting": (not group, "its R_i has γ^t in it, and none stands in front of a step"),
         "group_size": (group, "it is of single trajectories, not of groups"),
-        "ddof": (row.psi == "grpo", no_std),
-        "epsilon": (row.psi == "grpo", no_std),
+        "ddof": ("ddof" in rule.settings, "it has no std"),
+        "epsilon": ("epsilon" in rule.settings, "it has no std"),
         "max_length": (
-            row.normaliser == "constant_length",
+            "max_length" in named("normaliser", row.normaliser).settings,
             f"only the normaliser 'constant_length' has an L_max, and its is {row.normaliser!r}",
         ),
         "epsilon_low": (clips, no_clip),
@@ -104,9 +99,13 @@ def refuse(given: Collection[str], unused: Mapping[str, str], who: str) -> None:
             raise ConfigError(f"{name} has no effect on {who}: {unused[name]}. Leave {name} out")
 
 
-def told(settings: Settings, unused: Collection[str]) -> dict[str, Any]:
-    """The settings that were used, in words where they are not numbers."""
+def told(
+    settings: Settings, unused: Collection[str], row: Estimator | None = None
+) -> dict[str, Any]:
+    """The settings that were used, a row's own numbers included; in words where they are none."""
     words = {name: getattr(settings, name) for name in ORDER if name not in unused}
+    if row is not None:
+        words = {name: row.setting(name, value) for name, value in words.items()}
     if "values" in words:
         words["values"] = "V_π" if settings.values is None else "given"
     for name in ("reference", "behaviour"):

@@ -34,14 +34,15 @@ class Settings:
     values: Float64[np.ndarray, " S"] | None = None
     """The critic; None is V_π itself, at every θ."""
     group_size: int = 4
-    """G of the group rules."""
-    ddof: int = 1
-    epsilon: float = 1e-4
-    """ddof and ε of the std of "grpo"."""
-    epsilon_low: float = 0.2
-    epsilon_high: float = 0.2
-    beta: float = 0.04
-    """β of the KL to `reference`."""
+    """G of the group rules; N, the sequences of a batch, where ψ compares all of them."""
+    ddof: int | None = None
+    epsilon: float | None = None
+    """In the std of GRPO and of whitening. None, here and below, is what the estimator itself has:
+    see `logtrick.psi.registry`."""
+    epsilon_low: float | None = None
+    epsilon_high: float | None = None
+    beta: float | None = None
+    """β of the KL to `reference`, where the estimator has one."""
     max_length: int | None = None
     """L_max of Dr. GRPO; None is the length of the longest trajectory."""
     reference: Any = None
@@ -80,7 +81,7 @@ def checked(name: str, value: Any) -> Any:
         return _whole(name, value)
     if name == "weighting" and value not in WEIGHTINGS:
         raise ConfigError(f"weighting = {value!r}; it is 'discounted' or 'undiscounted'")
-    if name == "ddof" and not (_is_whole(value) and value in (0, 1)):
+    if name == "ddof" and value is not None and not (_is_whole(value) and value in (0, 1)):
         raise ConfigError(f"ddof = {value!r}; the std divides by N − ddof, and ddof is 0 or 1")
     return value
 
@@ -89,8 +90,10 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _number(name: str, value: Any) -> float:
-    """Python's number, or NumPy's, as Python's."""
+def _number(name: str, value: Any) -> float | None:
+    """Python's number, or NumPy's, as Python's; None where it may be left out."""
+    if value is None and name != "gamma":
+        return None
     low, high = RANGES[name]
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not (number and math.isfinite(value) and low <= value <= high):
