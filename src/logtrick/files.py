@@ -22,7 +22,6 @@ from logtrick.safe_paths import Place, SafePath, cannot_be_read, file_of, folder
 from logtrick.safe_paths import one_line_cause as one_line_cause
 
 
-
 def write_durably(place: Place, data: bytes) -> None:
     """Write a new file and fsync it; its folder is the caller's to fsync."""
     file_of(place).create(data)

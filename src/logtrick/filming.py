@@ -30,6 +30,7 @@ from logtrick.plots import COLORS
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import call, initial_carry
 from logtrick.rollouts import executable
+from logtrick.safe_paths import SafePath
 from logtrick.validation import checked_whole
 
 CELL = 32
@@ -75,19 +76,25 @@ class Film:
         Raises:
             RunError: it cannot be written.
         """
-        from PIL import Image
-
-        path = Path(path)
+        path = Path(path).absolute()
         with one_line_cause(f"Could not write {path}"):
             if path.suffix.lower() == ".gif":
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_bytes_atomic(path, self.gif())
                 return
             path.mkdir(parents=True, exist_ok=True)
-            if (path / f"frame-{len(self.frames):05d}.png").exists():
-                raise RunError(f"{path} holds the frames of a longer film; choose another folder.")
-            for number, frame in enumerate(self.frames):
-                Image.fromarray(frame).save(path / f"frame-{number:05d}.png")
+            self._save_frames(SafePath(path))
+
+    def _save_frames(self, folder: SafePath) -> None:
+        from PIL import Image
+
+        if (folder / f"frame-{len(self.frames):05d}.png").exists():
+            raise RunError(f"{folder} holds the frames of a longer film; choose another folder.")
+        for number, frame in enumerate(self.frames):
+            place = folder / f"frame-{number:05d}.png"
+            place.remove()  # what has the name, a link say, is not written through
+            with os.fdopen(place.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+                Image.fromarray(frame).save(file, "PNG")
 
 
 def film(

@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from gymnasium import spaces
@@ -16,7 +15,7 @@ from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_from_dict, space_to_dict
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError, LogtrickError, MissingExtraError, RunError
-from logtrick.files import read_regular
+from logtrick.safe_paths import SafePath
 from logtrick.validation import checked_whole
 
 FORMAT = 1
@@ -175,17 +174,18 @@ def _is_own(config: RunConfig) -> bool:
         return True
 
 
-def read_config(path: Path) -> RunConfig:
+def read_config(folder: SafePath) -> RunConfig:
     """Read `config.json`, or say what is wrong with it."""
-    if not (path / CONFIG).is_file():
-        what = "is not a folder" if not path.is_dir() else f"holds no {CONFIG}"
+    file = folder / CONFIG
+    if not file.exists():
+        what = "is not a folder" if not folder.is_folder() else f"holds no {CONFIG}"
         raise RunError(
-            f"{path} {what}, so it is no run; a run is a folder such as runs/CartPole-…."
+            f"{folder} {what}, so it is no run; a run is a folder such as runs/CartPole-…."
         )
     try:
-        return RunConfig.from_dict(json.loads(read_regular(path / CONFIG, _CONFIG_LIMIT).decode()))
+        return RunConfig.from_dict(json.loads(file.read(_CONFIG_LIMIT).decode()))
     except (LogtrickError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RunError(f"{path / CONFIG} is damaged, or not logtrick's: {error}") from error
+        raise RunError(f"{file} is damaged, or not logtrick's: {error}") from error
 
 
 def check_sizes(steps: Any, seed: Any, seeds: Any) -> tuple[int, int, int]:

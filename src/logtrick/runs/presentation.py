@@ -13,7 +13,7 @@ from logtrick import plots, report
 from logtrick.envs.spaces import in_words
 from logtrick.report import Html, Section, element
 from logtrick.runs.config import RunConfig, given_in_python
-from logtrick.runs.folder import CURVE, REPORT, going_on
+from logtrick.runs.folder import CURVE, REPORT, going_on, shown
 from logtrick.runs.run import FINAL_EPISODES, Run
 from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
 from logtrick.runs.tree_files import changed
@@ -54,7 +54,7 @@ def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
     seeds = summary["seeds"]
     subtitle = "One seed" if seeds == 1 else f"{_MIDDLE} of {seeds} seeds; thin lines: single seeds"
     png = plots.learning_curve(*returns, title=title, subtitle=subtitle, threshold=threshold)
-    plots.save_png(png, run.path / CURVE)
+    plots.save_png(png, run.folder / CURVE)
     state = "finished" if summary["finished"] else "unfinished"
     sections = [
         Section("", [report.tiles(_headline(summary))]),
@@ -69,9 +69,9 @@ def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
         *_resumptions(run),
         Section("Run it again", _again(run)),
     ]
-    path = run.path / REPORT
+    path = run.folder / REPORT
     report.write_report(path, title, sections, subtitle=f"{run.path.name}, {state}")
-    return path
+    return path.path
 
 
 _MIDDLE = "Interquartile mean with 95 % bootstrap interval"
@@ -279,9 +279,9 @@ def _program(config: RunConfig, given: Mapping[str, str]) -> str:
 
 def _afterwards(run: Run, given: Mapping[str, str]) -> str:
     """How the run is evaluated and resumed."""
-    path = str(run.path)
+    path = shown(run.path)
     if not given:
-        return f"logtrick eval {shlex.quote(path)}\n{going_on(path, run.config)}"
+        return f"logtrick eval {shlex.quote(path)}\n{going_on(run.path, run.config)}"
     loaded = f"{path!r}, policy=policy" if "policy" in given else repr(path)
     env = "env=env" if "env" in given else ""
-    return f"lt.load({loaded}).evaluate({env})\n{going_on(path, run.config)}"
+    return f"lt.load({loaded}).evaluate({env})\n{going_on(run.path, run.config)}"

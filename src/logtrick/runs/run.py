@@ -23,6 +23,7 @@ from logtrick.runs.folder import (
 )
 from logtrick.runs.logs import read_jsonl
 from logtrick.runs.tree_files import read_arrays
+from logtrick.safe_paths import Place, folder_of
 
 if TYPE_CHECKING:
     from logtrick.filming import Film
@@ -56,16 +57,22 @@ class Run:
     """A run folder, opened for reading.
 
     Args:
-        path: the folder.
+        path: the folder. It may be a link; in it, none is followed.
         policy: the policy that the run was trained with, where that was a user's own.
+
+    Attributes:
+        path: the folder, absolute: it stays the same where an environment changes the process's
+            working directory.
+        folder: the same, to reach what is in it.
 
     Raises:
         RunError: it is not a run folder, or a file in it is damaged.
     """
 
-    def __init__(self, path: PathLike, *, policy: Any = None) -> None:
-        self.path, self._policy = Path(path), policy
-        self.config = read_config(self.path)
+    def __init__(self, path: Place, *, policy: Any = None) -> None:
+        self.folder, self._policy = folder_of(path), policy
+        self.path = self.folder.path
+        self.config = read_config(self.folder)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -73,14 +80,14 @@ class Run:
     @functools.cached_property
     def models(self) -> tuple[Any, ...]:
         """Policy and value function of each seed, as they were at the latest checkpoint."""
-        if not (self.path / POLICY).exists():
+        if not (self.folder / POLICY).exists():
             raise RunError(f"{self.path} holds no {POLICY} yet: no checkpoint was reached.")
         return self._read_models(POLICY)
 
     @functools.cached_property
     def best_models(self) -> tuple[Any, ...]:
         """Policy and value function of each seed, as they were at its best evaluation."""
-        if not (self.path / BEST).exists():
+        if not (self.folder / BEST).exists():
             raise RunError(
                 f"{self.path} holds no {BEST}: it was trained without evaluations, or none has "
                 "reached a checkpoint yet. `--eval-every 10000` has them made."
@@ -92,7 +99,7 @@ class Run:
 
         self.check_policy()
         try:
-            stacked, _ = read_arrays(self.path / name, model_template(self.config, self._policy))
+            stacked, _ = read_arrays(self.folder / name, model_template(self.config, self._policy))
         except CheckpointError as error:
             raise CheckpointError(
                 f"{error} `{going_on(self.path, self.config)}` writes it again, from the latest "
@@ -132,7 +139,7 @@ class Run:
     @property
     def timings(self) -> list[dict[str, Any]]:
         """Wall-clock of each stretch of training, and the moments at which it was resumed."""
-        return read_jsonl(self.path / TIMINGS, is_timing)
+        return read_jsonl(self.folder / TIMINGS, is_timing)
 
     @property
     def resumptions(self) -> list[dict[str, Any]]:
@@ -142,7 +149,7 @@ class Run:
     @property
     def evaluations(self) -> list[dict[str, Any]]:
         """One row for each evaluation and seed; none where the run is trained without them."""
-        return self._rows(EVALUATIONS) if (self.path / EVALUATIONS).exists() else []
+        return self._rows(EVALUATIONS) if (self.folder / EVALUATIONS).exists() else []
 
     def _rows(self, name: str, *counts: str) -> list[dict[str, Any]]:
         """The rows of a log, each of one of the run's seeds, with its steps and other counts."""
@@ -152,7 +159,7 @@ class Run:
             whole = all(type(row.get(count)) is int for count in ("seed", "steps", *counts))
             return whole and row["seed"] in seeds
 
-        return read_jsonl(self.path / name, is_row)
+        return read_jsonl(self.folder / name, is_row)
 
     @property
     def stopped_early(self) -> bool:

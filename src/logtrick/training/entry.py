@@ -12,7 +12,7 @@ from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_to_dict
 from logtrick.envs.spec import Workers
 from logtrick.errors import ConfigError
-from logtrick.files import PathLike, lock_folder, write_json_atomic
+from logtrick.files import PathLike, write_json_atomic
 from logtrick.presets import env_id, preset
 from logtrick.progress import Observer, ProgressBar
 from logtrick.runs.config import (
@@ -23,7 +23,7 @@ from logtrick.runs.config import (
     env_settings,
     policy_name,
 )
-from logtrick.runs.folder import new_folder
+from logtrick.runs.folder import absolute, lock_run, new_folder
 from logtrick.runs.run import Run
 from logtrick.runs.tree_files import made_by
 from logtrick.training.callbacks import Callback
@@ -90,6 +90,7 @@ def train(
         ...     len(run.metrics), run.metrics[-1]["steps"]
         (2, 4096)
     """
+    out = absolute(out)
     spec = resolve(env_id(env))
     config = configure(
         spec,
@@ -106,12 +107,12 @@ def train(
     with Session(
         [config], spec, observer(progress), checkpoint_seconds, callbacks, policy
     ) as session:
-        path = new_folder(out, folder_name(config))
-        with lock_folder(path):
-            write_json_atomic(path / CONFIG, config.to_dict())
+        folder = new_folder(out, folder_name(config))
+        with lock_run(folder):
+            write_json_atomic(folder / CONFIG, config.to_dict())
             if tensorboard:
-                (path / TENSORBOARD).mkdir()
-            return finish(session.run([path]))[0]
+                (folder / TENSORBOARD).make_folder()
+            return finish(session.run([folder]))[0]
 
 
 def resume(
@@ -144,12 +145,12 @@ def resume(
     run.check_policy()
     spec = run.env_spec(env)
     with (
-        lock_folder(run.path),
+        lock_run(run.folder),
         Session(
             [run.config], spec, observer(progress), checkpoint_seconds, callbacks, policy
         ) as session,
     ):
-        return finish(session.run([run.path]))[0]
+        return finish(session.run([run.folder]))[0]
 
 
 def finish(trained: list[Run]) -> list[Run]:
