@@ -27,6 +27,8 @@ class Enjoy:
     """Take the most probable actions instead of sampled ones."""
     max_steps: int | None = None
     """Where the episode is cut; needed where the environment has no time limit that is known."""
+    env_timeout: float | None = None
+    """Seconds that a host environment may take to reset or step; as in training where not given."""
 
 
 def run(options: Enjoy) -> None:
@@ -44,6 +46,7 @@ def run(options: Enjoy) -> None:
         policy=options.policy,
         max_steps=options.max_steps,
         mode="human" if shown else "rgb_array",
+        timeout=options.env_timeout,
     )
     to = console()
     say(to, f"return {film.episode_return:.1f}")

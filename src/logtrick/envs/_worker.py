@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from logtrick.envs._alarm import CLOCK, TimedOut
+from logtrick.envs._alarm import CLOCK, TimedOut, log
 from logtrick.envs.spaces import in_short, named_parts, over_leaves
 
 FAILURE = "logtrick_failure"
@@ -27,9 +27,11 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, make: Callable[[], gymnasium.Env[Any, Any]]):
         super().__init__(make())
+        CLOCK.answered()
         # Gymnasium writes the autoreset mode into this dictionary, which the class would share.
         self.metadata = dict(self.env.metadata)
         self._space = self.env.observation_space
+        self._name = type(self.env.unwrapped).__name__
         taken: list[gymnasium.Space[Any]] = []
         over_leaves(taken.append, self.env.action_space)
         self._mends_actions = any(
@@ -70,6 +72,16 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             )
         except (Exception, SystemExit) as error:
             return self._blank(), 0.0, True, False, _failure(error)
+        finally:
+            CLOCK.answered()
+
+    def close(self) -> None:
+        """Close it; a failure is told and stops nothing, since nothing comes after it."""
+        try:
+            super().close()
+        except (Exception, SystemExit) as error:
+            fault = next(iter(_failure(error).values()))
+            log.warning("%s: its close %s; nothing of the run is lost.", self._name, fault)
         finally:
             CLOCK.answered()
 

@@ -14,7 +14,7 @@ from logtrick.envs._drive import Rows, drive_host, named_leaves, numbers, random
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.registry import resolve
 from logtrick.envs.spaces import in_short, last_numbers, named_parts
-from logtrick.envs.spec import EnvSpec, trainable
+from logtrick.envs.spec import TIMEOUT, EnvSpec, trainable
 from logtrick.errors import EnvError, SpaceError
 from logtrick.validation import checked_whole
 
@@ -39,7 +39,7 @@ class EnvReport:
     """What this run could not show: nothing was found wrong, and nothing was proved."""
 
 
-def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
+def check_env(env: Any, *, seed: int = 0, steps: int = 1000, timeout: float = TIMEOUT) -> EnvReport:
     """Take random actions, those that its mask allows, and check what training relies on.
 
     A device environment must be traceable and pure, keep its shapes and dtypes, and return the
@@ -53,6 +53,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
         env: An id, or whatever `envs.resolve` takes.
         seed: Of the actions, and of the environment.
         steps: Steps to take, of all rows together.
+        timeout: Seconds that a row of a host environment may take to answer.
 
     Returns:
         The checks that passed, and those that these steps could not decide.
@@ -68,7 +69,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
         (4, ())
     """
     steps, seed = checked_whole("steps", steps, 1), checked_whole("seed", seed, 0)
-    spec = resolve(env)
+    spec = resolve(env, timeout=timeout)
     if not trainable(spec.observation_space, spec.action_space):
         raise SpaceError(
             f"{spec.id}: from {spec.observation_space} to {spec.action_space}: policies serve no "
@@ -76,7 +77,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
         )
     num_envs = spec.num_envs or _ROWS
     length = -(-steps // num_envs)
-    built = spec.build(num_envs)
+    built = spec.build(num_envs, timeout=timeout)
     tally = Tally()
     actions = random_actions(spec.action_space, seed, length, num_envs)
     if isinstance(built, DeviceEnv):

@@ -13,7 +13,7 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import from_dict
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_from_dict, space_to_dict
-from logtrick.envs.spec import Workers
+from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
 from logtrick.errors import ConfigError, LogtrickError, MissingExtraError, RunError
 from logtrick.safe_paths import SafePath
 from logtrick.validation import checked_whole
@@ -98,6 +98,8 @@ class RunConfig:
     """`object:NAME` of a user's own policy, which only Python can make; None: the algorithm's."""
     evaluation: Evaluation | None = None
     """Episodes played while the run is trained."""
+    timeout: float = TIMEOUT
+    """Seconds that a row of a host environment may take to answer; it changes no number."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `config.json`."""
@@ -132,6 +134,7 @@ class RunConfig:
             if not isinstance(fields.get(name), kind):
                 raise RunError(f"{name} is {fields.get(name)!r:.40}")
         check_sizes(fields["steps"], fields["seed"], fields["seeds"])
+        check_timeout(fields.get("timeout", TIMEOUT))
         return cls(**fields)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from logtrick import plots, report
 from logtrick.envs.spaces import in_words
+from logtrick.envs.spec import TIMEOUT
 from logtrick.report import Html, Section, element
 from logtrick.runs.config import RunConfig, given_in_python
 from logtrick.runs.folder import CURVE, REPORT, going_on, shown
@@ -268,6 +269,8 @@ def _program(config: RunConfig, given: Mapping[str, str]) -> str:
     ]
     if config.workers != "sync":
         arguments.append(f"workers={config.workers!r}")
+    if config.timeout != TIMEOUT:
+        arguments.append(f"timeout={config.timeout:g}")
     if config.evaluation is not None:
         arguments.append(f"evaluation=lt.{config.evaluation!r}")
     if "policy" in given:

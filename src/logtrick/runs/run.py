@@ -184,6 +184,7 @@ class Run:
         policy: Which = "latest",
         max_steps: int | None = None,
         env: Any = None,
+        timeout: float | None = None,
     ) -> Scores:
         """Play fresh episodes with each seed's policy.
 
@@ -197,12 +198,22 @@ class Run:
             max_steps: where an episode is cut at the latest; needed where the environment has no
                 time limit that is known.
             env: the environment, where it has no id by which it is found again.
+            timeout: seconds that a row of a host environment may take to answer; None: as in
+                training.
         """
         from logtrick.evaluation import evaluate
 
-        spec = self.env_spec(env)
-        models = self.models_of(policy)
-        played = evaluate(models, spec, episodes, seed=seed, greedy=greedy, max_steps=max_steps)
+        timeout = self._timeout(timeout)
+        spec = self.env_spec(env, timeout=timeout)
+        played = evaluate(
+            self.models_of(policy),
+            spec,
+            episodes,
+            seed=seed,
+            greedy=greedy,
+            max_steps=max_steps,
+            timeout=timeout,
+        )
         return Scores(*played)
 
     def film(
@@ -214,6 +225,7 @@ class Run:
         max_steps: int | None = None,
         mode: Literal["rgb_array", "human"] = "rgb_array",
         env: Any = None,
+        timeout: float | None = None,
     ) -> "Film":
         """Play one episode with the first seed's policy, recorded or shown: see `filming.film`.
 
@@ -224,11 +236,24 @@ class Run:
             max_steps: where the episode is cut.
             mode: "rgb_array" records, "human" shows a window.
             env: the environment, where it has no id: a class or function that takes `render_mode`.
+            timeout: as for `evaluate`.
         """
         from logtrick.filming import film
 
-        model, spec = self.models_of(policy)[0], self.env_spec(env)
-        return film(model, spec, seed=seed, greedy=greedy, max_steps=max_steps, mode=mode, env=env)
+        timeout = self._timeout(timeout)
+        return film(
+            self.models_of(policy)[0],
+            self.env_spec(env, timeout=timeout),
+            seed=seed,
+            greedy=greedy,
+            max_steps=max_steps,
+            mode=mode,
+            env=env,
+            timeout=timeout,
+        )
+
+    def _timeout(self, timeout: float | None) -> float:
+        return self.config.timeout if timeout is None else timeout
 
     def export(self, path: PathLike, *, policy: Which = "latest") -> Path:
         """Write the first seed's policy as a function that JAX alone loads; the folder.
@@ -244,9 +269,9 @@ class Run:
 
         return export_policy(self.models_of(policy)[0].policy, self.config, path)
 
-    def env_spec(self, env: Any = None) -> EnvSpec:
+    def env_spec(self, env: Any = None, *, timeout: float | None = None) -> EnvSpec:
         """The environment that the run was trained on, checked against its spaces."""
-        spec = resolve(self.config.env if env is None else env)
+        spec = resolve(self.config.env if env is None else env, timeout=self._timeout(timeout))
         for name in ("observation_space", "action_space"):
             if getattr(spec, name) != getattr(self.config, name):
                 raise RunError(

@@ -16,7 +16,7 @@ import numpy as np
 from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import RunError
 from logtrick.files import write_bytes_atomic, write_json_atomic
-from logtrick.runs.config import CONFIG
+from logtrick.runs.config import CONFIG, RunConfig
 from logtrick.runs.folder import SWEEP as SWEEP
 from logtrick.runs.run import Run
 from logtrick.safe_paths import Place, folder_of
@@ -77,8 +77,10 @@ class Sweep:
 
     def env_spec(self, env: Any = None) -> EnvSpec:
         """The environment of the sweep, checked where a point is there to check it against."""
-        made = self.runs
-        return made[0].env_spec(env) if made else resolve(env or self.told["base"]["env"])
+        if made := self.runs:
+            return made[0].env_spec(env)
+        base = RunConfig.from_dict(self.told["base"])
+        return resolve(env or base.env, timeout=base.timeout)
 
     def write_results(self) -> None:
         """Write `results.json` and `results.md`."""

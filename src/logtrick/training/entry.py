@@ -1,5 +1,6 @@
 """Training: `train` starts a run and `resume` goes on with one."""
 
+import dataclasses
 import datetime
 import re
 import sys
@@ -10,7 +11,7 @@ from logtrick import extras
 from logtrick.algorithms.base import Algorithm
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_to_dict
-from logtrick.envs.spec import Workers
+from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
 from logtrick.errors import ConfigError
 from logtrick.files import PathLike, write_json_atomic
 from logtrick.presets import env_id, preset
@@ -40,6 +41,7 @@ def train(
     seeds: int = 1,
     out: PathLike = "runs/",
     workers: Workers = "sync",
+    timeout: float = TIMEOUT,
     policy: Any = None,
     evaluation: Evaluation | None = None,
     callbacks: Sequence[Callback] = (),
@@ -61,6 +63,8 @@ def train(
         seeds: how many runs to train side by side.
         out: the folder in which the run folder is made.
         workers: "sync" or "async": where the rows of a host environment run.
+        timeout: seconds that such a row may take to be built, to reset or to step; after that it
+            counts as hung. A process that is stopped does not.
         policy: your own, in the place of the algorithm's: an Equinox module that is called on one
             observation and returns a distribution, or a function (observation_space,
             action_space, seed) that makes one. A module is where every seed starts.
@@ -91,7 +95,7 @@ def train(
         (2, 4096)
     """
     out = absolute(out)
-    spec = resolve(env_id(env))
+    spec = resolve(env_id(env), timeout=timeout)
     config = configure(
         spec,
         algorithm,
@@ -99,6 +103,7 @@ def train(
         seed=seed,
         seeds=seeds,
         workers=workers,
+        timeout=timeout,
         evaluation=evaluation,
         policy=policy,
     )
@@ -120,6 +125,7 @@ def resume(
     *,
     env: Any = None,
     policy: Any = None,
+    timeout: float | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
@@ -133,6 +139,7 @@ def resume(
         path: the run folder.
         env: the environment, where it has no id by which it is found again.
         policy: your own, where the run was started with one.
+        timeout: as for `train`; None: as the run was told. It changes no number.
         callbacks: as for `train`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
@@ -143,11 +150,12 @@ def resume(
     """
     run = Run(path, policy=policy)
     run.check_policy()
-    spec = run.env_spec(env)
+    spec = run.env_spec(env, timeout=timeout)
+    config = run.config if timeout is None else dataclasses.replace(run.config, timeout=timeout)
     with (
         lock_run(run.folder),
         Session(
-            [run.config], spec, observer(progress), checkpoint_seconds, callbacks, policy
+            [config], spec, observer(progress), checkpoint_seconds, callbacks, policy
         ) as session,
     ):
         return finish(session.run([run.folder]))[0]
@@ -170,6 +178,7 @@ def configure(
     seed: int,
     seeds: int,
     workers: Workers,
+    timeout: float = TIMEOUT,
     evaluation: Evaluation | None = None,
     policy: Any = None,
 ) -> RunConfig:
@@ -197,6 +206,7 @@ def configure(
         seed=seed,
         seeds=seeds,
         workers=workers,
+        timeout=check_timeout(timeout),
         made_by=made_by(),
         policy=None if policy is None else policy_name(policy),
         evaluation=evaluation,

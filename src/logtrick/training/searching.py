@@ -16,7 +16,7 @@ import numpy as np
 from logtrick import extras
 from logtrick.algorithms.base import Algorithm
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spec import Workers
+from logtrick.envs.spec import TIMEOUT, Workers
 from logtrick.errors import ConfigError
 from logtrick.files import PathLike, lock_folder
 from logtrick.presets import env_id
@@ -73,6 +73,7 @@ def search(
     seeds: int = 4,
     out: PathLike = "runs/",
     workers: Workers = "sync",
+    timeout: float = TIMEOUT,
     at_once: int | None = None,
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
@@ -90,6 +91,7 @@ def search(
         seeds: runs of every point.
         out: as for `sweep`.
         workers: as for `train`.
+        timeout: as for `train`.
         at_once: as for `sweep`; so many trials are chosen together.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
@@ -105,8 +107,10 @@ def search(
         for name, choices in check_varying(values).items()
     }
     out = absolute(out)
-    spec = resolve(env_id(env))
-    base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
+    spec = resolve(env_id(env), timeout=timeout)
+    base = configure(
+        spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers, timeout=timeout
+    )
     ends = [
         {name: pick(v) for name, v in values.items()}
         for pick in (

@@ -296,4 +296,5 @@ def _evaluator(config: RunConfig, spec: EnvSpec) -> Any:
         greedy=evaluation.greedy,
         max_steps=evaluation.max_steps,
         workers=config.workers,
+        timeout=config.timeout,
     )

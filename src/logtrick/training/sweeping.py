@@ -15,7 +15,7 @@ from typing import Any
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.checks import check_names, plain
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spec import Workers
+from logtrick.envs.spec import TIMEOUT, Workers
 from logtrick.errors import ConfigError, NonFiniteError
 from logtrick.files import PathLike, lock_folder, one_line_cause, write_json_atomic
 from logtrick.presets import env_id
@@ -45,6 +45,7 @@ def sweep(
     seeds: int = 4,
     out: PathLike = "runs/",
     workers: Workers = "sync",
+    timeout: float = TIMEOUT,
     at_once: int | None = None,
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
@@ -65,6 +66,7 @@ def sweep(
         seeds: runs of every point.
         out: the folder in which the sweep's folder is made.
         workers: as for `train`.
+        timeout: as for `train`.
         at_once: points to be trained side by side on a device environment, if they differ in
             numbers only; None: 64 on an accelerator, 1 on a CPU.
         checkpoint_seconds: seconds between two checkpoints.
@@ -85,8 +87,10 @@ def sweep(
     """
     values = {name: listed(name, choices) for name, choices in check_varying(values).items()}
     out = absolute(out)
-    spec = resolve(env_id(env))
-    base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
+    spec = resolve(env_id(env), timeout=timeout)
+    base = configure(
+        spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers, timeout=timeout
+    )
     points(base, grid(values))  # refused before anything is made
     folder = new_sweep(out, base, values, at_once=check_at_once(at_once))
     with lock_folder(folder):
