@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -34,10 +35,13 @@ class Enjoy:
 def run(options: Enjoy) -> None:
     """Play, and show or write."""
     from logtrick.compilation import use_compilation_cache
+    from logtrick.runs.folder import shown as as_typed
     from logtrick.runs.run import load
     from logtrick.terminal import console, say
 
     use_compilation_cache()
+    # Resolved now: an environment may change the working directory.
+    out = None if options.out is None else Path(options.out).absolute()
     result = load(options.run)
     shown = options.out is None and has_display() and not result.config.env.startswith("mdp:")
     film = result.film(
@@ -51,9 +55,9 @@ def run(options: Enjoy) -> None:
     to = console()
     say(to, f"return {film.episode_return:.1f}")
     if not shown:
-        path = options.out or result.path / "episode.gif"
+        path = out or result.path / "episode.gif"
         film.save(path)
-        say(to, f"{len(film.frames)} frames in {path}")
+        say(to, f"{len(film.frames)} frames in {as_typed(path)}")
 
 
 def has_display() -> bool:

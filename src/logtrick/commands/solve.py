@@ -1,5 +1,6 @@
 """`logtrick solve MDP`: exact values, visits, objective and gradient, each with its error."""
 
+import os
 import shlex
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
@@ -41,8 +42,10 @@ def run(options: Solve) -> None:
     from logtrick.progress import BoundBar
     from logtrick.solution_report import check_output, write
 
+    out = None
     if options.out is not None:
         check_output(options.out)
+        out = os.path.abspath(options.out)  # before an environment changes the working directory
     mdp = read_mdp(
         options.mdp,
         options.gamma,
@@ -51,8 +54,8 @@ def run(options: Solve) -> None:
     )
     with BoundBar() as bar:
         solved = solving.solve(options.mdp, mdp, options.policy, options.kind, progress=bar.show)
-    if options.out is not None:
-        write(solved, options.out, command=_command(options))
+    if out is not None:
+        write(solved, out, command=_command(options))
     if options.json:
         print_json(solved.numbers())
     else:

@@ -189,7 +189,7 @@ def _probe(make: Factory, id: str, timeout: float) -> gymnasium.Env[Any, Any]:
     try:
         env = CLOCK.run(make, timeout)
     except TimedOut as error:
-        late = RowsFailed([], f"was not built within {timeout:g} seconds")
+        late = RowsFailed([], _vector.unbuilt(timeout))
         raise _not_built(id, late, "sync") from error
     except Exception as error:
         raise _not_made(id, error) from error

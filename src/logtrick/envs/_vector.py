@@ -1,8 +1,10 @@
 """Calls into Gymnasium's vector environments: how they are built, and how they fail."""
 
 import contextlib
+import math
 import multiprocessing
 import multiprocessing.connection
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +15,7 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 
 from logtrick.envs._alarm import CLOCK, TimedOut, log, slice_of, unanswered
 from logtrick.envs._processes import stopped
-from logtrick.envs._worker import FAILURE, TRACE, CheckedEnv, checked_in_worker
+from logtrick.envs._worker import FAILURE, TRACE, checked_here, checked_in_worker
 
 Factory = Callable[[], gymnasium.Env[Any, Any]]
 Vector = VectorEnv[Any, Any, Any]
@@ -33,8 +35,12 @@ class RowsFailed(Exception):
         self.trace = trace
 
 
+STARTING = 10.0
+"""Seconds that worker processes have to start, beside those to build their environments."""
+
+
 class _Workers(AsyncVectorEnv):
-    """Rows in processes of their own, which have `limit` seconds to be built."""
+    """Rows in processes of their own, which are built within some seconds."""
 
     def __init__(self, factories: Sequence[Factory], limit: float, **options: Any):
         self._limit = limit
@@ -44,22 +50,26 @@ class _Workers(AsyncVectorEnv):
         """Gymnasium's check, the first question to the workers, once all have answered another."""
         for pipe in self.parent_pipes:
             pipe.send(("_call", ("render_mode", (), {})))
-        if hung := _hung(
-            self, lambda row, seconds: self.parent_pipes[row].poll(seconds), self._limit
-        ):
+        if hung := _hung(self, lambda row, s: self.parent_pipes[row].poll(s), self._limit):
             kill(self)
-            raise RowsFailed(hung, f"was not built within {self._limit:g} seconds")
+            raise RowsFailed(hung, unbuilt(self._limit))
         for pipe in self.parent_pipes:
             pipe.recv()
         super()._check_spaces()
 
 
+def unbuilt(limit: float) -> str:
+    """What is said of an environment that hangs while it is built."""
+    return f"was not built within {limit:g} seconds"
+
+
 def sync_vector(make: Factory, num_envs: int, limit: float) -> Vector:
     """`num_envs` environments in this process, which do not reset themselves."""
-    factories = [partial(CheckedEnv, make)] * num_envs
-    return _built(
-        lambda: SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.DISABLED), limit
-    )
+    factories = [partial(checked_here, make, limit)] * num_envs
+    try:
+        return SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+    except TimedOut as error:
+        raise RowsFailed([], unbuilt(limit)) from error
 
 
 def async_vector(make: Factory, num_envs: int, limit: float) -> Vector:
@@ -69,24 +79,20 @@ def async_vector(make: Factory, num_envs: int, limit: float) -> Vector:
     method = "forkserver" if "forkserver" in methods else "spawn"
     if method == "forkserver":
         multiprocessing.get_context(method).set_forkserver_preload(["logtrick.envs._worker"])
-    factories = [partial(checked_in_worker, make)] * num_envs
+    factories = [partial(checked_in_worker, make, limit)] * num_envs
     options = {"copy": False, "context": method, "autoreset_mode": AutoresetMode.DISABLED}
+    # Workers share the cores: those that are built at the same time slow each other down.
+    turns = math.ceil(num_envs / (os.cpu_count() or 1))
     try:
-        return _built(lambda: _Workers(factories, limit, **options), limit)
+        return _Workers(factories, STARTING + limit * turns, **options)
+    except TimedOut as error:
+        raise RowsFailed([], unbuilt(limit)) from error
     except (EOFError, OSError) as error:
         raise RowsFailed(
             [],
             "died while it started. In a script, what starts worker processes must stand below "
             "`if __name__ == '__main__':`",
         ) from error
-
-
-def _built(build: Callable[[], Vector], limit: float) -> Vector:
-    """What `build` makes, each environment within the limit."""
-    try:
-        return CLOCK.run(build, limit)
-    except TimedOut as error:
-        raise RowsFailed([], f"was not built within {limit:g} seconds") from error
 
 
 def autoreset_mode(vector: Vector) -> AutoresetMode:
@@ -129,7 +135,7 @@ def step(vector: Vector, actions: Any, timeout: float) -> Any:
 
 
 def close(vector: Vector, timeout: float) -> None:
-    """Close it, orderly if its workers are; a `RowsFailed` for those that are not."""
+    """Close it, orderly if its workers are; a `TimedOut` for those that are not."""
     if not isinstance(vector, AsyncVectorEnv):
         vector.close()
         return
@@ -146,7 +152,7 @@ def close(vector: Vector, timeout: float) -> None:
     )
     kill(vector)  # all but the hung have ended
     if hung:
-        raise RowsFailed(hung, unanswered(timeout))
+        raise TimedOut(f"in environment {hung[0]} {unanswered(timeout)}")
 
 
 def _answer(vector: AsyncVectorEnv, wait: Callable[..., Any], timeout: float) -> Any:
@@ -169,7 +175,7 @@ def _hung(vector: AsyncVectorEnv, ready: Callable[[int, float], bool], limit: fl
     slices, halted = [0] * len(rows), [0] * len(rows)
     for first in rows:
         while not ready(first, length):
-            CLOCK.answered()  # whatever waits for us: we are not hung
+            CLOCK.answered()  # whatever waits for this wait: it is not hung
             late = [row for row in rows[first:] if not ready(row, 0)]
             still = stopped([_pid(vector, row) for row in late])
             for row in late:

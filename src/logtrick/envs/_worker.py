@@ -27,7 +27,6 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, make: Callable[[], gymnasium.Env[Any, Any]]):
         super().__init__(make())
-        CLOCK.answered()
         # Gymnasium writes the autoreset mode into this dictionary, which the class would share.
         self.metadata = dict(self.env.metadata)
         self._space = self.env.observation_space
@@ -179,9 +178,15 @@ def _failure(error: BaseException) -> dict[str, str]:
     return {FAILURE: message, TRACE: "".join(traceback.format_exception(error))}
 
 
-def checked_in_worker(make: Callable[[], gymnasium.Env[Any, Any]]) -> CheckedEnv:
+def checked_here(make: Callable[[], gymnasium.Env[Any, Any]], limit: float) -> CheckedEnv:
+    """A `CheckedEnv` that has `limit` seconds to be built in this process."""
+    return CheckedEnv(lambda: CLOCK.run(make, limit))
+
+
+def checked_in_worker(make: Callable[[], gymnasium.Env[Any, Any]], limit: float) -> CheckedEnv:
     """A `CheckedEnv` in a process that leaves Ctrl-C to its parent, which may want to save."""
     # Gymnasium calls this once in the parent too, to learn the spaces.
-    if multiprocessing.parent_process() is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if multiprocessing.parent_process() is None:
+        return checked_here(make, limit)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     return CheckedEnv(make)

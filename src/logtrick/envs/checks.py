@@ -39,7 +39,9 @@ class EnvReport:
     """What this run could not show: nothing was found wrong, and nothing was proved."""
 
 
-def check_env(env: Any, *, seed: int = 0, steps: int = 1000, timeout: float = TIMEOUT) -> EnvReport:
+def check_env(
+    env: Any, *, seed: int = 0, steps: int = 1000, timeout: float | int = TIMEOUT
+) -> EnvReport:
     """Take random actions, those that its mask allows, and check what training relies on.
 
     A device environment must be traceable and pure, keep its shapes and dtypes, and return the

@@ -43,7 +43,7 @@ Such a module loads its ecosystem inside `resolve` only, so that listing stays q
 are an example only, it has `names() -> list[str]`, which may load it: all that `resolve` finds."""
 
 
-def resolve(env: Any, *, timeout: float = TIMEOUT) -> EnvSpec:
+def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
     """Find an environment, by id or from an object, without building it.
 
     Args:
@@ -96,7 +96,7 @@ def resolve(env: Any, *, timeout: float = TIMEOUT) -> EnvSpec:
 
 
 def make(
-    env: Any, num_envs: int = 1, *, workers: Workers = "sync", timeout: float = TIMEOUT
+    env: Any, num_envs: int = 1, *, workers: Workers = "sync", timeout: float | int = TIMEOUT
 ) -> DeviceEnv | HostEnvs:
     """Find an environment and build it: `resolve(env).build(num_envs, ...)`.
 
@@ -122,7 +122,7 @@ def list_envs() -> list[EnvRow]:
     return rows
 
 
-def _resolve_id(name: str, timeout: float) -> EnvSpec:
+def _resolve_id(name: str, timeout: float | int) -> EnvSpec:
     prefix, colon, rest = name.partition(":")
     if not colon:
         core = _core_name(name)

@@ -39,7 +39,7 @@ class EnvSpec:
     """The only number of rows that it can be built with; None where any will do."""
 
     def build(
-        self, num_envs: int, *, workers: Workers = "sync", timeout: float = TIMEOUT
+        self, num_envs: int, *, workers: Workers = "sync", timeout: float | int = TIMEOUT
     ) -> DeviceEnv | HostEnvs:
         """Build it.
 
@@ -81,7 +81,7 @@ def check_timeout(timeout: Any) -> float:
     """
     number = isinstance(timeout, int | float | np.integer | np.floating)
     if not number or isinstance(timeout, bool) or not 0 < timeout < float("inf"):
-        raise ConfigError(f"timeout={timeout!r}; it must be a number of seconds, greater than 0.")
+        raise ConfigError(f"timeout is {timeout!r} seconds; it must be a number greater than 0.")
     return float(timeout)
 
 

@@ -134,7 +134,7 @@ class RunConfig:
             if not isinstance(fields.get(name), kind):
                 raise RunError(f"{name} is {fields.get(name)!r:.40}")
         check_sizes(fields["steps"], fields["seed"], fields["seeds"])
-        check_timeout(fields.get("timeout", TIMEOUT))
+        fields["timeout"] = check_timeout(fields.get("timeout", TIMEOUT))
         return cls(**fields)
 
 

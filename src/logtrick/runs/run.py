@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
+from logtrick.envs.spec import check_timeout
 from logtrick.errors import CheckpointError, ConfigError, RunError
 from logtrick.files import PathLike
 from logtrick.runs.config import Evaluation, RunConfig, env_settings, read_config
@@ -184,7 +185,7 @@ class Run:
         policy: Which = "latest",
         max_steps: int | None = None,
         env: Any = None,
-        timeout: float | None = None,
+        timeout: float | int | None = None,
     ) -> Scores:
         """Play fresh episodes with each seed's policy.
 
@@ -225,7 +226,7 @@ class Run:
         max_steps: int | None = None,
         mode: Literal["rgb_array", "human"] = "rgb_array",
         env: Any = None,
-        timeout: float | None = None,
+        timeout: float | int | None = None,
     ) -> "Film":
         """Play one episode with the first seed's policy, recorded or shown: see `filming.film`.
 
@@ -252,8 +253,8 @@ class Run:
             timeout=timeout,
         )
 
-    def _timeout(self, timeout: float | None) -> float:
-        return self.config.timeout if timeout is None else timeout
+    def _timeout(self, timeout: float | int | None) -> float:
+        return self.config.timeout if timeout is None else check_timeout(timeout)
 
     def export(self, path: PathLike, *, policy: Which = "latest") -> Path:
         """Write the first seed's policy as a function that JAX alone loads; the folder.
@@ -269,7 +270,7 @@ class Run:
 
         return export_policy(self.models_of(policy)[0].policy, self.config, path)
 
-    def env_spec(self, env: Any = None, *, timeout: float | None = None) -> EnvSpec:
+    def env_spec(self, env: Any = None, *, timeout: float | int | None = None) -> EnvSpec:
         """The environment that the run was trained on, checked against its spaces."""
         spec = resolve(self.config.env if env is None else env, timeout=self._timeout(timeout))
         for name in ("observation_space", "action_space"):

@@ -41,7 +41,7 @@ def train(
     seeds: int = 1,
     out: PathLike = "runs/",
     workers: Workers = "sync",
-    timeout: float = TIMEOUT,
+    timeout: float | int = TIMEOUT,
     policy: Any = None,
     evaluation: Evaluation | None = None,
     callbacks: Sequence[Callback] = (),
@@ -125,7 +125,7 @@ def resume(
     *,
     env: Any = None,
     policy: Any = None,
-    timeout: float | None = None,
+    timeout: float | int | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
@@ -151,7 +151,9 @@ def resume(
     run = Run(path, policy=policy)
     run.check_policy()
     spec = run.env_spec(env, timeout=timeout)
-    config = run.config if timeout is None else dataclasses.replace(run.config, timeout=timeout)
+    config = run.config
+    if timeout is not None:
+        config = dataclasses.replace(config, timeout=check_timeout(timeout))
     with (
         lock_run(run.folder),
         Session(
@@ -178,7 +180,7 @@ def configure(
     seed: int,
     seeds: int,
     workers: Workers,
-    timeout: float = TIMEOUT,
+    timeout: float | int = TIMEOUT,
     evaluation: Evaluation | None = None,
     policy: Any = None,
 ) -> RunConfig:

@@ -45,7 +45,7 @@ def sweep(
     seeds: int = 4,
     out: PathLike = "runs/",
     workers: Workers = "sync",
-    timeout: float = TIMEOUT,
+    timeout: float | int = TIMEOUT,
     at_once: int | None = None,
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
