@@ -74,7 +74,9 @@ def _main(arguments: list[str]) -> int:
         importlib.import_module(module).run(options)
         print(end="", flush=True)  # while what cannot be written is still told
     except LogtrickError as error:
-        _say(str(error), label="error", style="bold red")
+        # A note of one line is advice; the others are tracebacks for an environment's author.
+        advice = [note for note in getattr(error, "__notes__", ()) if "\n" not in note]
+        _say(" ".join([str(error), *advice]), label="error", style="bold red")
         return 2
     except MemoryError as error:
         _say(f"not enough memory: {error}", label="error", style="bold red")

@@ -8,7 +8,7 @@ from typing import Any
 def cache_folder() -> Path:
     """Where compiled programs are kept: `$XDG_CACHE_HOME/logtrick/jax`, or in `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "logtrick" / "jax"
+    return Path(base).absolute() / "logtrick" / "jax"
 
 
 def use_compilation_cache() -> None:

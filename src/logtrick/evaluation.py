@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Array
 
 from logtrick.acting import HostActor
+from logtrick.envs._alarm import close_safely
 from logtrick.envs.protocol import DeviceEnv
-from logtrick.envs.spec import EnvSpec, Workers
+from logtrick.envs.spec import TIMEOUT, EnvSpec, Workers
 from logtrick.errors import ConfigError
 from logtrick.host_rollouts import HostRollout
 from logtrick.policies.actor_critic import Acting
@@ -36,6 +37,7 @@ class Evaluator:
         greedy: take the mode of the policy instead of a sample.
         max_steps: where an episode is cut; None: at the environment's own time limit.
         workers: where the rows of a host environment run.
+        timeout: seconds that such a row may take to answer.
 
     Raises:
         ConfigError: no episodes, or an environment without a time limit and no `max_steps`.
@@ -49,11 +51,13 @@ class Evaluator:
         greedy: bool = False,
         max_steps: int | None = None,
         workers: Workers = "sync",
+        timeout: float = TIMEOUT,
     ) -> None:
+        self.timeout = timeout
         self.episodes, self.greedy = checked_whole("episodes", episodes, 1), greedy
         self.limit = step_limit(spec, max_steps)
         rows = spec.num_envs or min(episodes, HOST_ROWS)
-        self.envs = spec.build(rows, workers=workers)
+        self.envs = spec.build(rows, workers=workers, timeout=timeout)
         self._static: Any = None
         self._programs = Programs()
 
@@ -64,9 +68,9 @@ class Evaluator:
         self.close()
 
     def close(self) -> None:
-        """End the host environments' processes."""
+        """End the host environments' processes; what they do wrong at it is only told."""
         if not isinstance(self.envs, DeviceEnv):
-            self.envs.close()
+            close_safely(self.envs.close, self.envs.id, self.timeout)
 
     def play(self, models: Sequence[Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Play `episodes` episodes with each model's policy, the same starts for each.
@@ -153,6 +157,7 @@ def evaluate(
     seed: int = 0,
     greedy: bool = False,
     max_steps: int | None = None,
+    timeout: float = TIMEOUT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Play `episodes` whole episodes with each model's policy: see `Evaluator`.
 
@@ -160,5 +165,7 @@ def evaluate(
         (undiscounted returns, lengths), both [models, episodes].
     """
     seed = checked_whole("seed", seed, 0)
-    with Evaluator(spec, episodes, greedy=greedy, max_steps=max_steps) as evaluator:
+    with Evaluator(
+        spec, episodes, greedy=greedy, max_steps=max_steps, timeout=timeout
+    ) as evaluator:
         return evaluator.play(models, seed)

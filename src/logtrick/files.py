@@ -11,70 +11,33 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from logtrick.errors import CheckpointError, LogtrickError, RunError, RunLockedError
-
-PathLike = str | os.PathLike[str]
-
-UNFINISHED = ".unfinished-"
-"""Prefix of temporary names; what a killed writer leaves behind starts with it."""
-
-
-@contextlib.contextmanager
-def one_line_cause(action: str) -> Iterator[None]:
-    """Turn what the system says inside this block into one line: a RunError naming `action`."""
-    try:
-        yield
-    except LogtrickError:
-        raise
-    except OSError as error:
-        raise RunError(f"{action}: {error.strerror or error}") from error
+from logtrick.errors import CheckpointError, RunError, RunLockedError
+from logtrick.safe_paths import UNFINISHED as UNFINISHED
+from logtrick.safe_paths import PathLike as PathLike
+from logtrick.safe_paths import Place, SafePath, cannot_be_read, file_of, folder_of, read_whole
+from logtrick.safe_paths import one_line_cause as one_line_cause
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(place: Place, data: bytes) -> None:
     """Write a new file and fsync it; its folder is the caller's to fsync."""
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    file_of(place).create(data)
 
 
-def sync_folder(path: Path) -> None:
-    """Fsync a folder, so that the names in it survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_bytes_atomic(path: PathLike, data: bytes) -> None:
+def write_bytes_atomic(place: Place, data: bytes) -> None:
     """Write a file of which, after a crash at any moment, the old or the new content is there.
 
     Args:
-        path: The file; its folder exists.
+        place: The file; its folder exists.
         data: The content.
 
     Raises:
         RunError: The disk is full, or the folder cannot be written; the old file is untouched.
     """
-    path = Path(path)
-    temporary = path.with_name(f"{UNFINISHED}{path.name}")
-    with one_line_cause(f"Could not write {path}"):
-        try:
-            temporary.unlink(missing_ok=True)
-            write_durably(temporary, data)
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
+    file_of(place).write(data)
 
 
 def to_json(value: Any, *, indent: int | None = None) -> bytes:
@@ -110,47 +73,31 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no number, text, list or dictionary")
 
 
-def write_json_atomic(path: PathLike, value: Any) -> None:
+def write_json_atomic(place: Place, value: Any) -> None:
     """Write `value` as indented JSON; after a crash the old or the new file is there, whole."""
-    write_bytes_atomic(path, to_json(value, indent=2))
+    write_bytes_atomic(place, to_json(value, indent=2))
 
 
-def read_regular(path: PathLike, limit: int) -> bytes:
+def read_regular(place: Place, limit: int) -> bytes:
     """Read a file whose size is checked before memory is taken for it.
 
     Args:
-        path: A regular file. A symlink, a folder, a pipe or a device is refused, not followed.
+        place: A regular file. A symlink, a folder, a pipe or a device is refused, not followed;
+            inside a folder (`SafePath`) a file with a second name is refused too.
         limit: The largest size, in bytes, that the caller can have meant.
 
     Raises:
         CheckpointError: The file is missing, unreadable, not regular, or larger than `limit`.
     """
+    if isinstance(place, SafePath):
+        return place.read(limit)
     # O_NONBLOCK: opening a named pipe must not wait for somebody to write into it.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        descriptor = os.open(path, flags)
-        with open(descriptor, "rb") as file:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise CheckpointError(f"{path} is not a regular file.")
-            if facts.st_size > limit:
-                raise CheckpointError(
-                    f"{path} holds {facts.st_size:,} bytes where at most {limit:,} are expected."
-                )
-            return file.read(facts.st_size)
-    except LogtrickError:
-        raise
-    except (OSError, ValueError) as error:
-        cause = getattr(error, "strerror", None) or error
-        raise CheckpointError(f"{path} cannot be read: {cause}") from error
-
-
-def remove(path: Path) -> None:
-    """Remove a file, a link or a folder with all it holds; links are not followed."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    with cannot_be_read(place):
+        descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise CheckpointError(f"{place} is not a regular file.")
+        return read_whole(descriptor, place, limit)
 
 
 # --- one writer -----------------------------------------------------------------------------
@@ -169,30 +116,32 @@ os.register_at_fork(after_in_child=_forget_inherited_locks)
 
 
 @contextlib.contextmanager
-def lock_folder(path: PathLike) -> Iterator[None]:
+def lock_folder(place: Place, *, shared: bool = False) -> Iterator[None]:
     """Hold a folder as its only writer; the lock ends with the block, or with the process.
 
     The kernel owns the lock (`flock`), so a killed writer leaves none behind. The file `.lock`
-    stays and holds the last writer's process id.
+    stays and holds the last writer's process id. Nobody waits for a lock: it is had or refused.
 
     Args:
-        path: An existing folder.
+        place: An existing folder.
+        shared: Hold it together with others who ask for that, which keeps a writer out.
 
     Raises:
         RunLockedError: Another writer holds it; its process id is named.
         RunError: The folder cannot be written.
     """
-    path = Path(path)
-    with one_line_cause(f"Could not lock {path}"):
-        descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    folder = folder_of(place)
+    with one_line_cause(f"Could not lock {folder}"):
+        descriptor = (folder / ".lock").open(os.O_RDWR | os.O_CREAT)
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        with one_line_cause(f"Could not lock {path}"):
+        with one_line_cause(f"Could not lock {folder}"):
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 writer = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
                 raise RunLockedError(
-                    f"{path} is being written by process {writer}. Wait until it has finished, "
+                    f"{folder} is being written by process {writer}. Wait until it has finished, "
                     f"or stop it, or choose another folder."
                 ) from None
             os.ftruncate(descriptor, 0)

@@ -21,7 +21,7 @@ from jaxtyping import Float, UInt8
 
 from logtrick.envs.finite import FiniteMDPEnv
 from logtrick.envs.protocol import DeviceEnv
-from logtrick.envs.spec import EnvSpec
+from logtrick.envs.spec import TIMEOUT, EnvSpec
 from logtrick.errors import EnvError, MissingExtraError, RunError
 from logtrick.evaluation import Evaluator, step_limit
 from logtrick.files import PathLike, one_line_cause, write_bytes_atomic
@@ -30,6 +30,7 @@ from logtrick.plots import COLORS
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import call, initial_carry
 from logtrick.rollouts import executable
+from logtrick.safe_paths import SafePath
 from logtrick.validation import checked_whole
 
 CELL = 32
@@ -75,19 +76,25 @@ class Film:
         Raises:
             RunError: it cannot be written.
         """
-        from PIL import Image
-
-        path = Path(path)
+        path = Path(path).absolute()
         with one_line_cause(f"Could not write {path}"):
             if path.suffix.lower() == ".gif":
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_bytes_atomic(path, self.gif())
                 return
             path.mkdir(parents=True, exist_ok=True)
-            if (path / f"frame-{len(self.frames):05d}.png").exists():
-                raise RunError(f"{path} holds the frames of a longer film; choose another folder.")
-            for number, frame in enumerate(self.frames):
-                Image.fromarray(frame).save(path / f"frame-{number:05d}.png")
+            self._save_frames(SafePath(path))
+
+    def _save_frames(self, folder: SafePath) -> None:
+        from PIL import Image
+
+        if (folder / f"frame-{len(self.frames):05d}.png").exists():
+            raise RunError(f"{folder} holds the frames of a longer film; choose another folder.")
+        for number, frame in enumerate(self.frames):
+            place = folder / f"frame-{number:05d}.png"
+            place.remove()  # what has the name, a link say, is not written through
+            with os.fdopen(place.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+                Image.fromarray(frame).save(file, "PNG")
 
 
 def film(
@@ -99,6 +106,7 @@ def film(
     max_steps: int | None = None,
     mode: Mode = "rgb_array",
     env: Any = None,
+    timeout: float = TIMEOUT,
 ) -> Film:
     """Play one episode and record it, or show it in a window.
 
@@ -110,6 +118,7 @@ def film(
         max_steps: where the episode is cut; None: at the environment's own time limit.
         mode: "rgb_array" records; "human" shows Gymnasium's window.
         env: what makes the environment, where it has no id: it is called with `render_mode`.
+        timeout: seconds that an environment on the host may take to answer.
 
     Raises:
         ConfigError: a seed or a number of steps that cannot be meant.
@@ -119,7 +128,8 @@ def film(
     seed, limit = checked_whole("seed", seed, 0), step_limit(spec, max_steps)
     with _drawing(spec, mode):
         if spec.kind == "host":
-            return _film_on_host(model, spec, seed, greedy, limit, mode, env)
+            make = _maker(spec, mode, env)
+            return _film_on_host(model, spec, seed, greedy, limit, mode, make, timeout)
         device: Any = spec.build(1)
         moments, episode_return = _play(device, model, seed, greedy, limit)
         if isinstance(device, FiniteMDPEnv) and (grid := gridworld(device.mdp)) is not None:
@@ -173,11 +183,17 @@ class _Filmed(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def _film_on_host(
-    model: Any, spec: EnvSpec, seed: int, greedy: bool, limit: int, mode: Mode, env: Any
+    model: Any,
+    spec: EnvSpec,
+    seed: int,
+    greedy: bool,
+    limit: int,
+    mode: Mode,
+    make: Callable[[], Any],
+    timeout: float,
 ) -> Film:
     from logtrick.envs._gymnasium import from_factory
 
-    make = _maker(spec, mode, env)
     made: list[_Filmed] = []
 
     def filmed() -> _Filmed:
@@ -187,7 +203,8 @@ def _film_on_host(
             raise EnvError(f"{spec.id} cannot be made with render_mode={mode!r}: {error}") from None
         return made[-1]
 
-    with Evaluator(from_factory(filmed, spec.id), 1, greedy=greedy, max_steps=limit) as evaluator:
+    drawn = from_factory(filmed, spec.id, timeout=timeout)
+    with Evaluator(drawn, 1, greedy=greedy, max_steps=limit, timeout=timeout) as evaluator:
         returns, lengths = evaluator.play([model], seed)
         played = [e for one in made for e in one.episodes if len(e) == lengths[0, 0] + 1]
         frames = played[0] if played and mode == "rgb_array" else []

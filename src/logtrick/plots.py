@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from logtrick.files import PathLike, write_bytes_atomic
+from logtrick.files import write_bytes_atomic
+from logtrick.safe_paths import Place
 from logtrick.statistics import Curve
 
 if TYPE_CHECKING:
@@ -268,6 +269,6 @@ def _page_style(style: re.Match[str]) -> str:
     return text
 
 
-def save_png(figure: "Figure", path: PathLike) -> None:
+def save_png(figure: "Figure", path: Place) -> None:
     """Write the figure as a PNG; a reader finds the old or the new file, whole."""
     write_bytes_atomic(path, to_png(figure))

@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from logtrick.runs.folder import shown
 from logtrick.runs.latest import LatestEpisodes, together
 from logtrick.runs.run import Run
 from logtrick.terminal import console, say
@@ -74,7 +75,7 @@ class ProgressBar(Observer):
             again = ", finished before"
         self.console.print(
             f"[bold]{escape(config.env)}[/] ({where}) · {config.algorithm.name} · "
-            f"{config.steps:,} steps{seeds}{again}\n[dim]{escape(str(path))}[/]"
+            f"{config.steps:,} steps{seeds}{again}\n[dim]{escape(shown(path))}[/]"
         )
         if self.console.is_terminal:
             self.bar = Progress(

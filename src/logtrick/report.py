@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Literal, NamedTuple
 
-from logtrick.files import PathLike, write_bytes_atomic
+from logtrick.files import write_bytes_atomic
+from logtrick.safe_paths import Place
 
 
 class Html(str):
@@ -138,7 +139,7 @@ def gallery(figures: Iterable[Html], *, size: Literal["small", "large", "wide"] 
 
 
 def write_report(
-    path: PathLike, title: str, sections: Iterable[Section], *, subtitle: str = ""
+    path: Place, title: str, sections: Iterable[Section], *, subtitle: str = ""
 ) -> None:
     """Write a report; a reader finds the old or the new file, whole.
 

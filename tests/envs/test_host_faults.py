@@ -121,11 +121,13 @@ def test_a_vector_environment_of_the_callers_that_hangs():
 
 
 def test_an_alarm_that_somebody_else_has_set_stays_set():
+    """And what hangs is found all the same: the guard has a signal of its own."""
     with envs.make(Slow, 1, timeout=0.1) as rows:
         rows.reset(SEEDS[:1] + 20, ALL[:1])
         signal.setitimer(signal.ITIMER_REAL, 100)
         try:
-            rows.step(np.zeros(1, int))
+            with pytest.raises(EnvError, match=r"did not answer within 0\.1 seconds"):
+                rows.step(np.zeros(1, int))
             assert 90 < signal.getitimer(signal.ITIMER_REAL)[0] <= 100
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -141,7 +143,9 @@ def test_what_somebody_else_does_at_an_alarm_is_left_to_them():
     try:
         with envs.make(Slow, 1, timeout=0.1) as rows:
             rows.reset(SEEDS[:1] + 20, ALL[:1])
-            rows.step(np.zeros(1, int))
+            with pytest.raises(EnvError, match=r"did not answer within 0\.1 seconds"):
+                rows.step(np.zeros(1, int))
+        assert heard == []
         signal.raise_signal(signal.SIGALRM)
         assert heard == [signal.SIGALRM]
     finally:

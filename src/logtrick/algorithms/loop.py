@@ -18,8 +18,9 @@ from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.metrics import array_names
 from logtrick.algorithms.models import build_model
 from logtrick.algorithms.program import Program, TrainState
+from logtrick.envs._alarm import close_safely
 from logtrick.envs.protocol import DeviceEnv
-from logtrick.envs.spec import EnvSpec, Workers
+from logtrick.envs.spec import TIMEOUT, EnvSpec, Workers
 from logtrick.errors import ConfigError
 from logtrick.host_rollouts import HostRollout
 from logtrick.policies.actor_critic import Acting
@@ -41,6 +42,7 @@ class Loop:
         steps: transitions after which a run is done.
         workers: where the rows of a host environment run, "sync" or "async".
         policy: a user's own, in the place of the algorithm's: see `models.build_model`.
+        timeout: seconds that a row of a host environment may take to answer.
     """
 
     def __init__(
@@ -53,8 +55,9 @@ class Loop:
         steps: int,
         workers: Workers = "sync",
         policy: Any = None,
+        timeout: float = TIMEOUT,
     ) -> None:
-        self.algorithm, self.spec = algorithm, spec
+        self.algorithm, self.spec, self.timeout = algorithm, spec, timeout
         num_steps = algorithm.num_steps or _episode_steps(algorithm, spec)
         _check_rows(algorithm, spec, num_seeds)
         models = [
@@ -70,7 +73,7 @@ class Loop:
         self.settings = {k: np.float32(v) for k, v in algorithm.floats().items()}
         self.total = np.uint32(steps)
         self.programs = Programs()
-        built = spec.build(num_seeds * algorithm.num_envs, workers=workers)
+        built = spec.build(num_seeds * algorithm.num_envs, workers=workers, timeout=timeout)
         env = built if isinstance(built, DeviceEnv) else None
         self.program = Program(algorithm, statics[0], env, num_steps)
         self.host: HostRollout | None = None
@@ -92,9 +95,9 @@ class Loop:
             )
 
     def close(self) -> None:
-        """End the host environments' processes."""
+        """End the host environments' processes; what they do wrong at it is only told."""
         if self.host is not None:
-            self.host.envs.close()
+            close_safely(self.host.envs.close, self.host.envs.id, self.timeout)
 
     @property
     def compile_seconds(self) -> float:

@@ -1,5 +1,7 @@
 """`logtrick audit`: an estimator against the exact gradient, or all of them."""
 
+import dataclasses
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -67,6 +69,8 @@ def run(options: Audit) -> None:
     suffixes = (".md",) if options.all else (".json", *FIGURES)
     if options.out is not None and not options.out.endswith(suffixes):
         raise ConfigError(f"--out {options.out}: it must end in {' or '.join(suffixes)}")
+    if options.out is not None:  # resolved before an environment can change the working directory
+        options = dataclasses.replace(options, out=os.path.abspath(options.out))
     if options.all:
         _all(options)
     else:

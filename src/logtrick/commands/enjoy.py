@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -27,15 +28,20 @@ class Enjoy:
     """Take the most probable actions instead of sampled ones."""
     max_steps: int | None = None
     """Where the episode is cut; needed where the environment has no time limit that is known."""
+    env_timeout: float | None = None
+    """Seconds that a host environment may take to reset or step; as in training where not given."""
 
 
 def run(options: Enjoy) -> None:
     """Play, and show or write."""
     from logtrick.compilation import use_compilation_cache
+    from logtrick.runs.folder import shown as as_typed
     from logtrick.runs.run import load
     from logtrick.terminal import console, say
 
     use_compilation_cache()
+    # Resolved now: an environment may change the working directory.
+    out = None if options.out is None else Path(options.out).absolute()
     result = load(options.run)
     shown = options.out is None and has_display() and not result.config.env.startswith("mdp:")
     film = result.film(
@@ -44,13 +50,14 @@ def run(options: Enjoy) -> None:
         policy=options.policy,
         max_steps=options.max_steps,
         mode="human" if shown else "rgb_array",
+        timeout=options.env_timeout,
     )
     to = console()
     say(to, f"return {film.episode_return:.1f}")
     if not shown:
-        path = options.out or result.path / "episode.gif"
+        path = out or result.path / "episode.gif"
         film.save(path)
-        say(to, f"{len(film.frames)} frames in {path}")
+        say(to, f"{len(film.frames)} frames in {as_typed(path)}")
 
 
 def has_display() -> bool:

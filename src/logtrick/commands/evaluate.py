@@ -25,6 +25,8 @@ class Eval:
     """The latest policy, or that of each seed's best evaluation while it was trained."""
     max_steps: int | None = None
     """Where an episode is cut; needed where the environment has no time limit that is known."""
+    env_timeout: float | None = None
+    """Seconds that a host environment may take to reset or step; as in training where not given."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -43,6 +45,7 @@ def run(options: Eval) -> None:
         greedy=options.greedy,
         policy=options.policy,
         max_steps=options.max_steps,
+        timeout=options.env_timeout,
     )
     if options.json:
         print_json(

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from logtrick.derivation import Derivation
-from logtrick.runs.folder import going_on
+from logtrick.runs.folder import going_on, shown
 from logtrick.runs.latest import no_score, together
 from logtrick.runs.run import Run, Scores
 from logtrick.runs.summaries import best_evaluations, run_summary
@@ -34,7 +34,7 @@ def run_table(run: Run) -> None:
     state = "finished" if summary["finished"] else "unfinished"
     if summary["stopped_early"]:
         state = f"stopped at its score, after {summary['steps_done']:,} steps"
-    table.add_row("run", escape(f"{summary['run']} ({state})"))
+    table.add_row("run", escape(f"{shown(run.path)} ({state})"))
     if (score := summary["score"]) is None:
         table.add_row("return", f"– ({escape(no_score(latest))})")
     else:
@@ -55,7 +55,7 @@ def run_table(run: Run) -> None:
             f"{summary['seconds']:.1f} s training ({speed:,.0f} steps/s), "
             f"{summary['compile_seconds']:.1f} s compiling",
         )
-    table.add_row("report", escape(str(run.path / "report.html")))
+    table.add_row("report", escape(shown(run.path / "report.html")))
     if not summary["finished"]:
         table.add_row("go on", escape(going_on(run.path, run.config)))
     console().print(table, soft_wrap=True)
@@ -97,7 +97,7 @@ def sweep_table(found: Sweep) -> None:
     to = console()
     to.print(table)
     to.print(
-        f"[dim]{escape(str(found.path))}: results.json, results.md, and a run folder each[/]",
+        f"[dim]{escape(shown(found.path))}: results.json, results.md, and a run folder each[/]",
         soft_wrap=True,
     )
 

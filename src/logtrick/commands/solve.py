@@ -1,5 +1,6 @@
 """`logtrick solve MDP`: exact values, visits, objective and gradient, each with its error."""
 
+import os
 import shlex
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
@@ -54,8 +55,10 @@ def run(options: Solve) -> None:
     from logtrick.progress import BoundBar
     from logtrick.solution_report import check_output, write
 
+    out = None
     if options.out is not None:
         check_output(options.out)
+        out = os.path.abspath(options.out)  # before an environment changes the working directory
     if options.gamma is not None and options.gamma != 1 and options.kind != "discounted":
         raise ConfigError(
             f"--gamma {options.gamma} has no effect with --kind {options.kind}, which does not "
@@ -80,8 +83,8 @@ def run(options: Solve) -> None:
             tol=options.tol,
             progress=bar.show,
         )
-    if options.out is not None:
-        write(solved, options.out, command=_command(options))
+    if out is not None:
+        write(solved, out, command=_command(options))
     if options.json:
         print_json(solved.numbers())
     else:

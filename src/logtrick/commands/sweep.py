@@ -45,6 +45,8 @@ class Sweep:
     """Go on with this sweep's folder instead."""
     workers: Literal["sync", "async"] = "sync"
     """As for train."""
+    env_timeout: float | None = None
+    """As for train."""
     at_once: int | None = None
     """Points that are trained side by side; as suits the device where not given: 1 on a CPU."""
     json: bool = False
@@ -71,6 +73,8 @@ def run(options: Sweep) -> None:
         common: dict[str, Any] = {
             name: getattr(options, name) for name in ("seed", "seeds", "out", "workers", "at_once")
         }
+        if options.env_timeout is not None:
+            common["timeout"] = options.env_timeout
         steps = chosen.steps if options.steps is None else options.steps
         common |= {"steps": steps, "progress": progress}
         if options.optuna is None:

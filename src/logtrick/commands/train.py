@@ -37,6 +37,9 @@ class Train:
     """Go on with this run folder instead; it knows its environment and settings."""
     workers: Literal["sync", "async"] = "sync"
     """Where a host environment's rows run: in this process, or each in one of its own."""
+    env_timeout: float | None = None
+    """Seconds that such a row may take to reset or step before it counts as hung; 60 where not
+    given. With --resume too."""
     eval_every: int | None = None
     """Steps between two evaluations, for each seed: fresh episodes that training does not learn
     from. The policies that did best are kept. None: no evaluations, but 20 with --stop-at."""
@@ -60,6 +63,7 @@ class Train:
 def run(options: Train) -> None:
     """Train, show progress, print the summary."""
     from logtrick.commands.output import print_json, run_table
+    from logtrick.envs.spec import TIMEOUT
     from logtrick.progress import ProgressBar
     from logtrick.runs.summaries import run_summary
     from logtrick.training.entry import resume, train
@@ -68,7 +72,10 @@ def run(options: Train) -> None:
     if options.resume is not None:
         _refuse_settings(options)
         result = resume(
-            options.resume, checkpoint_seconds=options.checkpoint_seconds, progress=progress
+            options.resume,
+            timeout=options.env_timeout,
+            checkpoint_seconds=options.checkpoint_seconds,
+            progress=progress,
         )
     elif not options.env:
         raise ConfigError("Which environment? For example: logtrick train CartPole-v1")
@@ -81,6 +88,7 @@ def run(options: Train) -> None:
             seeds=options.seeds,
             out=options.out,
             workers=options.workers,
+            timeout=TIMEOUT if options.env_timeout is None else options.env_timeout,
             evaluation=_evaluation(options),
             tensorboard=options.tensorboard,
             checkpoint_seconds=options.checkpoint_seconds,
@@ -114,7 +122,7 @@ def _evaluation(options: Train) -> Any:
 
 def _refuse_settings(options: Train) -> None:
     """A resumed run goes on as it was told; anything else would be another run."""
-    free = ("resume", "checkpoint_seconds", "json", "algorithm")
+    free = ("resume", "checkpoint_seconds", "env_timeout", "json", "algorithm")
     given = [f.name for f in fields(options) if f.name not in free]
     changed = [name for name in given if getattr(options, name) != getattr(Train(), name)]
     if changed or options.algorithm != PPO():

@@ -14,12 +14,13 @@ from gymnasium.envs.registration import find_highest_version, get_env_id, parse_
 from gymnasium.vector import SyncVectorEnv
 
 from logtrick.envs import _vector
+from logtrick.envs._alarm import CLOCK, TimedOut, close_safely
 from logtrick.envs._rows import Factory, Fresh, refuse_shared
 from logtrick.envs._vector import RowsFailed, Vector
 from logtrick.envs._worker import in_new_worlds
 from logtrick.envs.host import VectorHostEnvs
 from logtrick.envs.spaces import SINGLE, named_parts
-from logtrick.envs.spec import EnvRow, EnvSpec, Workers, from_zero
+from logtrick.envs.spec import LONGER, TIMEOUT, EnvRow, EnvSpec, Workers, from_zero
 from logtrick.errors import EnvError, LogtrickError, MissingExtraError, SpaceError, UnknownEnvError
 from logtrick.names import reason
 
@@ -29,8 +30,8 @@ _REMEMBERS = "gymnasium.envs.box2d.bipedal_walker:"
 """Entry points of environments that seeds do not fix: see `NewWorld`."""
 
 
-def resolve(name: str) -> EnvSpec:
-    """Find the registered environment `name`.
+def resolve(name: str, timeout: float = TIMEOUT) -> EnvSpec:
+    """Find the registered environment `name`, which has `timeout` seconds to be built.
 
     Raises:
         UnknownEnvError: Gymnasium has no such environment, or has withdrawn it.
@@ -43,7 +44,8 @@ def resolve(name: str) -> EnvSpec:
     if str(registered.entry_point).startswith(_REMEMBERS):
         make = functools.partial(in_new_worlds, make)
     id = f"gym:{registered.id}"
-    return from_factory(make, id, deterministic=not registered.nondeterministic)
+    deterministic = not registered.nondeterministic
+    return from_factory(make, id, deterministic=deterministic, timeout=timeout)
 
 
 def rows() -> list[EnvRow]:
@@ -55,19 +57,21 @@ def rows() -> list[EnvRow]:
     ]
 
 
-def from_factory(make: Factory, id: str, *, deterministic: bool = True) -> EnvSpec:
-    """The environments that `make` makes, one a call."""
+def from_factory(
+    make: Factory, id: str, *, deterministic: bool = True, timeout: float = TIMEOUT
+) -> EnvSpec:
+    """The environments that `make` makes, one a call; the first has `timeout` seconds for it."""
     make = Fresh(make, id)
-    probe = _probe(make, id)
+    probe = _probe(make, id, timeout)
     limit = _time_limit(probe)
-    probe.close()
+    close_safely(probe.close, id, timeout)
 
     def build(num_envs: int, workers: Workers, timeout: float) -> VectorHostEnvs:
         vectorise = _vector.sync_vector if workers == "sync" else _vector.async_vector
         try:
-            vector = vectorise(make, num_envs)
+            vector = vectorise(make, num_envs, timeout)
         except RowsFailed as failure:
-            raise EnvError(f"{id}: a worker process {failure.what}.") from failure
+            raise _not_built(id, failure, workers) from failure
         except Exception as error:
             raise _not_made(id, error) from error
         return VectorHostEnvs(
@@ -89,7 +93,7 @@ def from_instance(env: gymnasium.Env[Any, Any]) -> EnvSpec:
                 f"{id}: an environment that exists already cannot move to another process. Pass a "
                 "function that makes it."
             )
-        vector = _vector.sync_vector(lambda: _Lent(env), num_envs)
+        vector = _vector.sync_vector(lambda: _Lent(env), num_envs, timeout)
         return VectorHostEnvs(vector, id=id, max_episode_steps=limit, timeout=timeout, owned=False)
 
     return _spec(id, env.observation_space, env.action_space, limit, build, num_envs=1)
@@ -221,9 +225,20 @@ def _elsewhere(name: str) -> str:
     )
 
 
-def _probe(make: Factory, id: str) -> gymnasium.Env[Any, Any]:
+def _not_built(id: str, failure: RowsFailed, workers: Workers) -> EnvError:
+    what = ", ".join(f"environment {row}" for row in failure.rows)
+    what = what or ("a worker process" if workers == "async" else "an environment")
+    error = EnvError(f"{id}: {what} {failure.what}.")
+    error.add_note(LONGER)
+    return error
+
+
+def _probe(make: Factory, id: str, timeout: float) -> gymnasium.Env[Any, Any]:
     try:
-        env = make()
+        env = CLOCK.run(make, timeout)
+    except TimedOut as error:
+        late = RowsFailed([], _vector.unbuilt(timeout))
+        raise _not_built(id, late, "sync") from error
     except Exception as error:
         raise _not_made(id, error) from error
     if not isinstance(env, gymnasium.Env):

@@ -1,17 +1,21 @@
 """Calls into Gymnasium's vector environments: how they are built, and how they fail."""
 
+import contextlib
+import math
 import multiprocessing
 import multiprocessing.connection
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from logtrick.envs._alarm import CLOCK, TimedOut
+from logtrick.envs._alarm import CLOCK, TimedOut, log, slice_of, unanswered
+from logtrick.envs._processes import stopped
 from logtrick.envs._rows import Factory
-from logtrick.envs._worker import FAILURE, TRACE, CheckedEnv, checked_in_worker
+from logtrick.envs._worker import FAILURE, TRACE, checked_here, checked_in_worker
 from logtrick.names import reason
 
 Vector = VectorEnv[Any, Any, Any]
@@ -31,24 +35,58 @@ class RowsFailed(Exception):
         self.trace = trace
 
 
-def sync_vector(make: Factory, num_envs: int) -> Vector:
+STARTING = 10.0
+"""Seconds that worker processes have to start, beside those to build their environments."""
+
+
+class _Workers(AsyncVectorEnv):
+    """Rows in processes of their own, which are built within some seconds."""
+
+    def __init__(self, factories: Sequence[Factory], limit: float, **options: Any):
+        self._limit = limit
+        super().__init__(factories, **options)
+
+    def _check_spaces(self) -> None:
+        """Gymnasium's check, the first question to the workers, once all have answered another."""
+        for pipe in self.parent_pipes:
+            pipe.send(("_call", ("render_mode", (), {})))
+        if hung := _hung(self, lambda row, s: self.parent_pipes[row].poll(s), self._limit):
+            kill(self)
+            raise RowsFailed(hung, unbuilt(self._limit))
+        for pipe in self.parent_pipes:
+            pipe.recv()
+        super()._check_spaces()
+
+
+def unbuilt(limit: float) -> str:
+    """What is said of an environment that hangs while it is built."""
+    return f"was not built within {limit:g} seconds"
+
+
+def sync_vector(make: Factory, num_envs: int, limit: float) -> Vector:
     """`num_envs` environments in this process, which do not reset themselves."""
-    factories = [partial(CheckedEnv, make)] * num_envs
-    return SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+    factories = [partial(checked_here, make, limit)] * num_envs
+    try:
+        return SyncVectorEnv(factories, copy=False, autoreset_mode=AutoresetMode.DISABLED)
+    except TimedOut as error:
+        raise RowsFailed([], unbuilt(limit)) from error
 
 
-def async_vector(make: Factory, num_envs: int) -> Vector:
+def async_vector(make: Factory, num_envs: int, limit: float) -> Vector:
     """`num_envs` environments in processes of their own, which do not reset themselves."""
     # Forking a process in which jax runs its threads can lock up for ever.
     methods = multiprocessing.get_all_start_methods()
     method = "forkserver" if "forkserver" in methods else "spawn"
     if method == "forkserver":
         multiprocessing.get_context(method).set_forkserver_preload(["logtrick.envs._worker"])
-    factories = [partial(checked_in_worker, make)] * num_envs
+    factories = [partial(checked_in_worker, make, limit)] * num_envs
+    options = {"copy": False, "context": method, "autoreset_mode": AutoresetMode.DISABLED}
+    # Workers share the cores: those that are built at the same time slow each other down.
+    turns = math.ceil(num_envs / (os.cpu_count() or 1))
     try:
-        return AsyncVectorEnv(
-            factories, copy=False, context=method, autoreset_mode=AutoresetMode.DISABLED
-        )
+        return _Workers(factories, STARTING + limit * turns, **options)
+    except TimedOut as error:
+        raise RowsFailed([], unbuilt(limit)) from error
     except (EOFError, OSError) as error:
         raise RowsFailed(
             [],
@@ -74,11 +112,10 @@ def reset(vector: Vector, seed: Any, options: Any, timeout: float) -> Any:
     def call() -> Any:
         if isinstance(vector, AsyncVectorEnv):
             vector.reset_async(seed=seed, options=options)
-            return vector.reset_wait(timeout)
-        CLOCK.look_again()
+            return _answer(vector, vector.reset_wait, timeout)
         return CLOCK.run(lambda: vector.reset(seed=seed, options=options), timeout)
 
-    obs, infos = _guarded(vector, call, 2, timeout)
+    obs, infos = _guarded(vector, call, 2)
     _raise_told(infos)
     return obs
 
@@ -89,12 +126,75 @@ def step(vector: Vector, actions: Any, timeout: float) -> Any:
     def call() -> Any:
         if isinstance(vector, AsyncVectorEnv):
             vector.step_async(actions)
-            return vector.step_wait(timeout)
+            return _answer(vector, vector.step_wait, timeout)
         return CLOCK.run(lambda: vector.step(actions), timeout)
 
-    result = _guarded(vector, call, 5, timeout)
+    result = _guarded(vector, call, 5)
     _raise_told(result[-1])
     return result
+
+
+def close(vector: Vector, timeout: float) -> None:
+    """Close it, orderly if its workers are; a `TimedOut` for those that are not."""
+    if not isinstance(vector, AsyncVectorEnv):
+        vector.close()
+        return
+    for pipe in vector.parent_pipes:
+        with contextlib.suppress(OSError, AttributeError):  # of a worker that is dead
+            pipe.send(("close", None))
+    halted = stopped([_pid(vector, row) for row in range(len(vector.processes))])
+    for process in vector.processes:
+        if process.pid in halted:  # it would not hear that it should end
+            process.kill()
+    ends = [process.sentinel for process in vector.processes]
+    hung = _hung(
+        vector, lambda row, s: bool(multiprocessing.connection.wait([ends[row]], s)), timeout
+    )
+    kill(vector)  # all but the hung have ended
+    if hung:
+        raise TimedOut(f"in environment {hung[0]} {unanswered(timeout)}")
+
+
+def _answer(vector: AsyncVectorEnv, wait: Callable[..., Any], timeout: float) -> Any:
+    """What the rows answer; a `RowsFailed` names those that do not."""
+    pipes = vector.parent_pipes
+    if hung := _hung(vector, lambda row, seconds: pipes[row].poll(seconds), timeout):
+        with contextlib.suppress(multiprocessing.TimeoutError):
+            wait(0)  # so that its owner can close it
+        raise RowsFailed(hung, unanswered(timeout))
+    return wait()
+
+
+def _hung(vector: AsyncVectorEnv, ready: Callable[[int, float], bool], limit: float) -> list[int]:
+    """Wait until all rows are ready: those that are not, though their processes ran for `limit`.
+
+    The time is counted in slices (see `_alarm`) in which this process ran and the worker did: one
+    that is stopped is waited for, and not taken for a hung one.
+    """
+    rows, length = range(len(vector.processes)), slice_of(limit)
+    slices, halted = [0] * len(rows), [0] * len(rows)
+    for first in rows:
+        while not ready(first, length):
+            CLOCK.answered()  # whatever waits for this wait: it is not hung
+            late = [row for row in rows[first:] if not ready(row, 0)]
+            still = stopped([_pid(vector, row) for row in late])
+            for row in late:
+                count = halted if _pid(vector, row) in still else slices
+                count[row] += 1
+                if halted[row] * length >= limit:
+                    log.warning(
+                        "environment %d: its process %d is stopped, and waited for; to go on with "
+                        "it: kill -CONT %d",
+                        *(row, _pid(vector, row), _pid(vector, row)),
+                    )
+                    halted[row] = -(2**31)  # said once
+            if hung := [row for row in late if slices[row] * length >= limit]:
+                return hung
+    return []
+
+
+def _pid(vector: AsyncVectorEnv, row: int) -> int:
+    return int(vector.processes[row].pid or 0)
 
 
 def kill(vector: Vector) -> None:
@@ -110,13 +210,11 @@ def kill(vector: Vector) -> None:
     vector.closed = True
 
 
-def _guarded(vector: Vector, call: Callable[[], Any], values: int, timeout: float) -> Any:
+def _guarded(vector: Vector, call: Callable[[], Any], values: int) -> Any:
     try:
         result = call()
-    except multiprocessing.TimeoutError as error:
-        pipes = getattr(vector, "parent_pipes", [])
-        rows = [row for row, pipe in enumerate(pipes) if not pipe.poll(0)]
-        raise RowsFailed(rows, f"did not answer within {timeout:g} seconds") from error
+    except RowsFailed:
+        raise
     except (EOFError, BrokenPipeError, ConnectionResetError) as error:
         rows, code = _dead(vector)
         raise RowsFailed(rows, f"died, exit code {code}") from error

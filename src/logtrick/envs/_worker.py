@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from logtrick.envs._alarm import CLOCK, TimedOut
+from logtrick.envs._alarm import CLOCK, TimedOut, log
 from logtrick.envs.spaces import in_short, named_parts, over_leaves
 
 FAILURE = "logtrick_failure"
@@ -30,6 +30,7 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         # Gymnasium writes the autoreset mode into this dictionary, which the class would share.
         self.metadata = dict(self.env.metadata)
         self._space = self.env.observation_space
+        self._name = type(self.env.unwrapped).__name__
         taken: list[gymnasium.Space[Any]] = []
         over_leaves(taken.append, self.env.action_space)
         self._mends_actions = any(
@@ -70,6 +71,16 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             )
         except (Exception, SystemExit) as error:
             return self._blank(), 0.0, True, False, _failure(error)
+        finally:
+            CLOCK.answered()
+
+    def close(self) -> None:
+        """Close it; a failure is told and stops nothing, since nothing comes after it."""
+        try:
+            super().close()
+        except (Exception, SystemExit) as error:
+            fault = next(iter(_failure(error).values()))
+            log.warning("%s: its close %s; nothing of the run is lost.", self._name, fault)
         finally:
             CLOCK.answered()
 
@@ -170,9 +181,15 @@ def _failure(error: BaseException) -> dict[str, str]:
     return {FAILURE: message, TRACE: "".join(traceback.format_exception(error))}
 
 
-def checked_in_worker(make: Callable[[], gymnasium.Env[Any, Any]]) -> CheckedEnv:
+def checked_here(make: Callable[[], gymnasium.Env[Any, Any]], limit: float) -> CheckedEnv:
+    """A `CheckedEnv` that has `limit` seconds to be built in this process."""
+    return CheckedEnv(lambda: CLOCK.run(make, limit))
+
+
+def checked_in_worker(make: Callable[[], gymnasium.Env[Any, Any]], limit: float) -> CheckedEnv:
     """A `CheckedEnv` in a process that leaves Ctrl-C to its parent, which may want to save."""
     # Gymnasium calls this once in the parent too, to learn the spaces.
-    if multiprocessing.parent_process() is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if multiprocessing.parent_process() is None:
+        return checked_here(make, limit)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     return CheckedEnv(make)

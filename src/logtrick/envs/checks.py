@@ -15,7 +15,7 @@ from logtrick.envs._drive import Rows, at, drive_host, named_leaves, numbers, ra
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.registry import resolve
 from logtrick.envs.spaces import in_short, last_numbers, named_parts
-from logtrick.envs.spec import EnvSpec, trainable
+from logtrick.envs.spec import TIMEOUT, EnvSpec, trainable
 from logtrick.errors import EnvError, SpaceError
 from logtrick.policies.box_scale import where_it_starts
 from logtrick.policies.encoders import is_image
@@ -46,7 +46,9 @@ class EnvReport:
     """What breaks no contract, and may keep a policy from learning: units far from 1."""
 
 
-def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
+def check_env(
+    env: Any, *, seed: int = 0, steps: int = 1000, timeout: float | int = TIMEOUT
+) -> EnvReport:
     """Take random actions, those that its mask allows, and check what training relies on.
 
     A device environment must be traceable and pure, keep its shapes and dtypes, and return the
@@ -60,6 +62,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
         env: An id, or whatever `envs.resolve` takes.
         seed: Of the actions, and of the environment.
         steps: Steps to take, of all rows together.
+        timeout: Seconds that a row of a host environment may take to answer.
 
     Returns:
         The checks that passed, those that these steps could not decide, and warnings: of actions,
@@ -76,7 +79,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
         (4, ())
     """
     steps, seed = checked_whole("steps", steps, 1), checked_whole("seed", seed, 0)
-    spec = resolve(env)
+    spec = resolve(env, timeout=timeout)
     if not trainable(spec.observation_space, spec.action_space):
         raise SpaceError(
             f"{spec.id}: from {spec.observation_space} to {spec.action_space}: policies serve no "
@@ -84,7 +87,7 @@ def check_env(env: Any, *, seed: int = 0, steps: int = 1000) -> EnvReport:
         )
     num_envs = spec.num_envs or _ROWS
     length = -(-steps // num_envs)
-    built = spec.build(num_envs)
+    built = spec.build(num_envs, timeout=timeout)
     tally = Tally()
     actions = random_actions(spec.action_space, seed, length, num_envs)
     if isinstance(built, DeviceEnv):

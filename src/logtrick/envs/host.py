@@ -7,11 +7,12 @@ from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from logtrick.envs import _vector
+from logtrick.envs._alarm import close_safely, unanswered
 from logtrick.envs._masks import without_actions
 from logtrick.envs._vector import RowsFailed, SeededVector, Vector
 from logtrick.envs.protocol import HostEnvs, HostStep
 from logtrick.envs.spaces import in_short, last_numbers, named_parts, over_leaves
-from logtrick.envs.spec import from_zero
+from logtrick.envs.spec import LONGER, from_zero
 from logtrick.errors import EnvError, ShapeError, SpaceError
 
 
@@ -125,9 +126,11 @@ class VectorHostEnvs(HostEnvs):
         return HostStep(reached, self._rewards(rewards, valid), terminated, truncated, valid)
 
     def close(self) -> None:
-        """Close the vector environment, if it was made here."""
-        if self._owned and not self._vector.closed:
-            self._vector.close()
+        """Close the vector environment, if it was made here; what it does wrong is only told."""
+        if not self._owned or self._vector.closed:
+            return
+        close_safely(lambda: _vector.close(self._vector, self._timeout), self.id, self._timeout)
+        self._vector.closed = True  # once more would not go better
 
     def _reset_vector(self, seeds: np.ndarray, mask: np.ndarray) -> Any:
         options = {"reset_mask": mask} if self._mode is AutoresetMode.DISABLED else None
@@ -249,6 +252,8 @@ class VectorHostEnvs(HostEnvs):
             _vector.kill(self._vector)
         where = self._where(failure.rows[0]) if failure.rows else f"{self.id}, an environment"
         error = EnvError(f"{where}: {failure.what}.")
+        if failure.what == unanswered(self._timeout):
+            error.add_note(LONGER)
         if failure.trace:
             error.add_note(failure.trace)
         return error

@@ -14,7 +14,7 @@ from gymnasium.vector import VectorEnv
 
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.spaces import in_words
-from logtrick.envs.spec import EnvRow, EnvSpec, Workers, trainable
+from logtrick.envs.spec import TIMEOUT, EnvRow, EnvSpec, Workers, check_timeout, trainable
 from logtrick.errors import EnvError, UnknownEnvError
 from logtrick.names import did_you_mean
 
@@ -43,13 +43,15 @@ Such a module loads its ecosystem inside `resolve` only, so that listing stays q
 are an example only, it has `names() -> list[str]`, which may load it: all that `resolve` finds."""
 
 
-def resolve(env: Any) -> EnvSpec:
+def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
     """Find an environment, by id or from an object, without building it.
 
     Args:
         env: An id (`"CartPole-v1"`, `"gym:CartPole-v1"`); a `DeviceEnv`; a `gymnasium.Env`, its
             class, or a function that makes one; a Gymnasium `VectorEnv`; `HostEnvs`; an `EnvSpec`,
             which is returned as it is.
+        timeout: Seconds in which one of Gymnasium's, or of the user's own, can be made, to see its
+            spaces.
 
     Returns:
         Its spaces and limits, and how to build it.
@@ -68,8 +70,9 @@ def resolve(env: Any) -> EnvSpec:
         >>> envs.resolve("gym:CartPole-v1").kind
         'host'
     """
+    timeout = check_timeout(timeout)
     if isinstance(env, str):
-        return _resolve_id(env)
+        return _resolve_id(env, timeout)
     if isinstance(env, EnvSpec):
         return env
     if isinstance(env, DeviceEnv | HostEnvs):
@@ -82,7 +85,8 @@ def resolve(env: Any) -> EnvSpec:
     elif callable(env) and not _is_device_class(env):
         function = getattr(env, "func", env)  # what a functools.partial calls
         name = getattr(function, "__qualname__", type(function).__name__)
-        spec = adapter.from_factory(env, f"object:{name.rpartition('.')[2].strip('<>')}")
+        id = f"object:{name.rpartition('.')[2].strip('<>')}"
+        spec = adapter.from_factory(env, id, timeout=timeout)
     else:
         raise EnvError(
             f"{env!r} is no environment. Pass an id, a logtrick or Gymnasium environment, or a "
@@ -92,7 +96,7 @@ def resolve(env: Any) -> EnvSpec:
 
 
 def make(
-    env: Any, num_envs: int = 1, *, workers: Workers = "sync", timeout: float = 60.0
+    env: Any, num_envs: int = 1, *, workers: Workers = "sync", timeout: float | int = TIMEOUT
 ) -> DeviceEnv | HostEnvs:
     """Find an environment and build it: `resolve(env).build(num_envs, ...)`.
 
@@ -101,7 +105,7 @@ def make(
         >>> envs.make("Pendulum-v1").action_space
         Box(-2.0, 2.0, (1,), float32)
     """
-    return resolve(env).build(num_envs, workers=workers, timeout=timeout)
+    return resolve(env, timeout=timeout).build(num_envs, workers=workers, timeout=timeout)
 
 
 def list_envs() -> list[EnvRow]:
@@ -118,7 +122,7 @@ def list_envs() -> list[EnvRow]:
     return rows
 
 
-def _resolve_id(name: str) -> EnvSpec:
+def _resolve_id(name: str, timeout: float | int) -> EnvSpec:
     prefix, colon, rest = name.partition(":")
     if not colon:
         core = _core_name(name)
@@ -137,7 +141,9 @@ def _resolve_id(name: str) -> EnvSpec:
             "is trained by a function that imports the module and makes it."
         )
     try:
-        found = importlib.import_module(_ADAPTERS[prefix]).resolve(rest)
+        adapter = importlib.import_module(_ADAPTERS[prefix])
+        # Gymnasium's are anybody's code; the others are libraries, whose start is no fault.
+        found = adapter.resolve(rest, timeout) if prefix == "gym" else adapter.resolve(rest)
     except UnknownEnvError as error:
         where = f"{name}: " if colon else ""
         raise UnknownEnvError(f"{where}{error} {_nearest(name)}") from None

@@ -12,6 +12,9 @@ from logtrick.envs.spaces import SINGLE, over_leaves
 from logtrick.errors import ConfigError
 from logtrick.validation import checked_whole
 
+TIMEOUT = 60.0
+"""Seconds that an environment may take to answer, unless somebody says otherwise."""
+LONGER = "An environment that needs longer is given it by timeout=SECONDS (--env-timeout SECONDS)."
 Workers = Literal["sync", "async"]
 """Where a host environment's rows run: in this process, or each in a process of its own."""
 
@@ -36,7 +39,7 @@ class EnvSpec:
     """The only number of rows that it can be built with; None where any will do."""
 
     def build(
-        self, num_envs: int, *, workers: Workers = "sync", timeout: float = 60.0
+        self, num_envs: int, *, workers: Workers = "sync", timeout: float | int = TIMEOUT
     ) -> DeviceEnv | HostEnvs:
         """Build it.
 
@@ -46,9 +49,10 @@ class EnvSpec:
             workers: Where a host environment's rows run: `"sync"`, one after the other in this
                 process; `"async"`, each in a process of its own (a script must then start its
                 work below `if __name__ == "__main__":`, as Python's multiprocessing asks).
-            timeout: Seconds after which a row that does not answer is an error. In this process
-                that holds for what hangs in Python, on the main thread, and not on Windows: rows
-                that may hang elsewhere, or die, belong in processes of their own.
+            timeout: Seconds after which a row that is not built, or does not answer, is an error.
+                Only time in which it ran counts: a process that is stopped is waited for. In this
+                process that holds for what hangs in Python, on the main thread, and not on Windows:
+                rows that may hang elsewhere, or die, belong in processes of their own.
 
         Raises:
             ConfigError: A number that cannot be meant.
@@ -62,9 +66,23 @@ class EnvSpec:
             )
         if workers not in ("sync", "async"):
             raise ConfigError(f"workers is {workers!r}; it is 'sync' or 'async'.")
-        if not timeout > 0:
-            raise ConfigError(f"timeout is {timeout} seconds; it must be positive.")
-        return self.builder(num_envs, workers, timeout)
+        return self.builder(num_envs, workers, check_timeout(timeout))
+
+
+def check_timeout(timeout: Any) -> float:
+    """The seconds that an environment may take to answer.
+
+    Raises:
+        ConfigError: No positive, finite number.
+
+    Example:
+        >>> check_timeout(90)
+        90.0
+    """
+    number = isinstance(timeout, int | float | np.integer | np.floating)
+    if not number or isinstance(timeout, bool) or not 0 < timeout < float("inf"):
+        raise ConfigError(f"timeout is {timeout!r} seconds; it must be a number greater than 0.")
+    return float(timeout)
 
 
 @dataclass(frozen=True)

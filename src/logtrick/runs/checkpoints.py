@@ -1,14 +1,13 @@
 """Checkpoints: a folder of the last few states of a run, none of which a crash can spoil."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from logtrick.errors import CheckpointError, RunError
-from logtrick.files import UNFINISHED, PathLike, one_line_cause, remove, sync_folder
 from logtrick.runs.tree_files import load_tree, save_tree
+from logtrick.safe_paths import UNFINISHED, Place, SafePath, file_of, one_line_cause
 
 
 class Restored(NamedTuple):
@@ -28,18 +27,23 @@ class CheckpointFolder:
     then are older ones removed. One writer at a time (see `files.lock_folder`); readers are free.
 
     Args:
-        path: The folder; it is made at the first save.
+        place: The folder; it is made at the first save. A link is refused.
         keep: How many checkpoints stay.
     """
 
     # A checkpoint whose step is saved anew is named `.old` until its successor is in place.
     _NAME = re.compile(r"step-([0-9]{9,18})(\.old)?")
 
-    def __init__(self, path: PathLike, keep: int = 3) -> None:
+    def __init__(self, place: Place, keep: int = 3) -> None:
         if keep < 1:
             raise RunError(f"keep is {keep}; at least one checkpoint has to stay.")
-        self.path = Path(path)
+        self._folder = file_of(place)
         self.keep = keep
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._folder.path
 
     def save(self, step: int, tree: Any, metadata: Mapping[str, Any]) -> Path:
         """Save a checkpoint; any of a later step, which it supersedes, is removed.
@@ -56,53 +60,51 @@ class CheckpointFolder:
             RunError: One line with the cause (no space left, not writable). Earlier checkpoints
                 are intact.
         """
-        final = self.path / f"step-{step:09d}"
+        final = self._folder / f"step-{step:09d}"
         with one_line_cause(f"Could not save {final}, earlier checkpoints are intact"):
-            if self.path.is_symlink():
-                raise RunError(f"{self.path} is a link; checkpoints are not written through links.")
-            self.path.mkdir(parents=True, exist_ok=True)
-            for leftover in self.path.glob(f"{UNFINISHED}*"):
-                remove(leftover)
-            temporary = self.path / f"{UNFINISHED}{final.name}"
+            self._folder.make_folder()
+            for name in self._folder.names():
+                if name.startswith(UNFINISHED):
+                    (self._folder / name).remove()
+            temporary = self._folder / f"{UNFINISHED}{final.name}"
             try:
                 save_tree(temporary, tree, {**metadata, "step": step})
             except BaseException:
-                remove(temporary)
+                temporary.remove()
                 raise
             if final.exists():
                 self._retire(final)
-            temporary.rename(final)
-            sync_folder(self.path)
+            temporary.rename(final.name)
+            self._folder.sync()
             self._prune(step)
-        return final
+        return final.path
 
-    def _retire(self, path: Path) -> None:
-        old = path.with_name(f"{path.name}.old")
+    def _retire(self, path: SafePath) -> None:
+        old = self._folder / f"{path.name}.old"
         if old.exists():
             self._discard(old)
-        path.rename(old)
+        path.rename(old.name)
 
-    def _discard(self, path: Path) -> None:
+    def _discard(self, path: SafePath) -> None:
         # Renamed first: a checkpoint whose removal is interrupted must not look like one.
-        doomed = path.rename(self.path / f"{UNFINISHED}removal-{path.name}")
-        remove(doomed)
+        path.rename(f"{UNFINISHED}removal-{path.name}").remove()
 
     def _prune(self, step: int) -> None:
         current = [
-            path
+            path.name
             for found, path in self._newest_first()
             if found <= step and not path.name.endswith(".old")
         ]
         for _, path in self._newest_first():
-            if path not in current[: self.keep]:
+            if path.name not in current[: self.keep]:
                 self._discard(path)
 
-    def _newest_first(self) -> list[tuple[int, Path]]:
+    def _newest_first(self) -> list[tuple[int, SafePath]]:
         """(step, folder) of every checkpoint; a superseded one after its successor."""
-        names = os.listdir(self.path) if self.path.is_dir() else []
+        names = self._folder.names()
         matches = [match for name in names if (match := self._NAME.fullmatch(name))]
         matches.sort(key=lambda match: (int(match[1]), match[2] is None), reverse=True)
-        return [(int(match[1]), self.path / match[0]) for match in matches]
+        return [(int(match[1]), self._folder / match[0]) for match in matches]
 
     def steps(self) -> tuple[int, ...]:
         """Steps of the checkpoints that are there, verified or not, newest first."""

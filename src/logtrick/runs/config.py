@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from gymnasium import spaces
@@ -15,9 +14,9 @@ from logtrick.algorithms.checks import check_names
 from logtrick.algorithms.configs import from_dict
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import space_from_dict, space_to_dict
-from logtrick.envs.spec import Workers
+from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
 from logtrick.errors import ConfigError, LogtrickError, MissingExtraError, RunError
-from logtrick.files import read_regular
+from logtrick.safe_paths import SafePath
 from logtrick.validation import checked_whole
 
 FORMAT = 1
@@ -105,6 +104,8 @@ class RunConfig:
     """`object:NAME` of a user's own policy, which only Python can make; None: the algorithm's."""
     evaluation: Evaluation | None = None
     """Episodes played while the run is trained."""
+    timeout: float = TIMEOUT
+    """Seconds that a row of a host environment may take to answer; it changes no number."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `config.json`."""
@@ -140,6 +141,7 @@ class RunConfig:
             if not isinstance(fields.get(name), kind):
                 raise RunError(f"{name} is {fields.get(name)!r:.40}")
         check_sizes(fields["steps"], fields["seed"], fields["seeds"])
+        fields["timeout"] = check_timeout(fields.get("timeout", TIMEOUT))
         return cls(**fields)
 
 
@@ -182,17 +184,18 @@ def _is_own(config: RunConfig) -> bool:
         return True
 
 
-def read_config(path: Path) -> RunConfig:
+def read_config(folder: SafePath) -> RunConfig:
     """Read `config.json`, or say what is wrong with it."""
-    if not (path / CONFIG).is_file():
-        what = "is not a folder" if not path.is_dir() else f"holds no {CONFIG}"
+    file = folder / CONFIG
+    if not file.exists():
+        what = "is not a folder" if not folder.is_folder() else f"holds no {CONFIG}"
         raise RunError(
-            f"{path} {what}, so it is no run; a run is a folder such as runs/CartPole-…."
+            f"{folder} {what}, so it is no run; a run is a folder such as runs/CartPole-…."
         )
     try:
-        return RunConfig.from_dict(json.loads(read_regular(path / CONFIG, _CONFIG_LIMIT).decode()))
+        return RunConfig.from_dict(json.loads(file.read(_CONFIG_LIMIT).decode()))
     except (LogtrickError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RunError(f"{path / CONFIG} is damaged, or not logtrick's: {error}") from error
+        raise RunError(f"{file} is damaged, or not logtrick's: {error}") from error
 
 
 def check_sizes(steps: Any, seed: Any, seeds: Any) -> tuple[int, int, int]:

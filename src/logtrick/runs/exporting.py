@@ -18,10 +18,11 @@ from logtrick import extras
 from logtrick.distributions import Distribution, Product, Reshaped
 from logtrick.envs.spaces import in_words, over_leaves, space_to_dict
 from logtrick.errors import RunError
-from logtrick.files import PathLike, one_line_cause, write_bytes_atomic, write_json_atomic
+from logtrick.files import PathLike, lock_folder, one_line_cause, write_json_atomic
 from logtrick.policies.memory import call, initial_carry
 from logtrick.rollouts import executable
 from logtrick.runs.config import CONFIG, RunConfig
+from logtrick.safe_paths import SafePath
 
 ARTEFACT, DESCRIPTION, CARD = "policy.jaxexport", "policy.json", "README.md"
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -49,7 +50,7 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
         RunError: the folder is a run's, holds files of these names, or cannot be written.
     """
     extras.load("flatbuffers", "export")
-    path = Path(path)
+    path = Path(path).absolute()
     if (path / CONFIG).exists():
         raise RunError(
             f"{path} is itself a run, whose files stay as they are; choose another folder."
@@ -91,9 +92,11 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
         raise RunError(f"{path} is a file, and a folder is needed.")
     with one_line_cause(f"Could not make {path}"):
         path.mkdir(parents=True, exist_ok=True)
-    write_bytes_atomic(path / ARTEFACT, artefact)
-    write_json_atomic(path / DESCRIPTION, description)
-    write_bytes_atomic(path / CARD, _card(config, bool(memory)).encode())
+    folder = SafePath(path)
+    with lock_folder(folder):
+        (folder / ARTEFACT).write(artefact)
+        write_json_atomic(folder / DESCRIPTION, description)
+        (folder / CARD).write(_card(config, bool(memory)).encode())
     return path
 
 

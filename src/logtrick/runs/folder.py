@@ -5,20 +5,24 @@ import itertools
 import math
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from logtrick.envs.spaces import space_to_dict
 from logtrick.errors import ConfigError, RunError
-from logtrick.files import PathLike, write_json_atomic
+from logtrick.files import PathLike, lock_folder, write_json_atomic
 from logtrick.runs.config import CONFIG, FORMAT, RunConfig, given_in_python
 from logtrick.runs.tree_files import write_arrays_atomic
+from logtrick.safe_paths import Place, SafePath, folder_of
 
 METRICS, TIMINGS, EVALUATIONS = "metrics.jsonl", "timings.jsonl", "evaluations.jsonl"
 CHECKPOINTS, DESCRIPTION = "checkpoints", "policy.json"
 POLICY, BEST = "policy.safetensors", "best_policy.safetensors"
 CURVE, REPORT = "learning_curve.png", "report.html"
+SWEEP = "sweep.json"
+"""What a sweep's folder holds, in which the folders of its runs are."""
 
 
 def model_template(config: RunConfig, policy: Any = None) -> Any:
@@ -32,9 +36,9 @@ def model_template(config: RunConfig, policy: Any = None) -> Any:
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct((config.seeds, *x.shape), x.dtype), model)
 
 
-def write_policy(path: Path, config: RunConfig, params: Any) -> None:
+def write_policy(folder: SafePath, config: RunConfig, params: Any) -> None:
     """Write the models' arrays (a host snapshot works too) and what they are."""
-    write_arrays_atomic(path / POLICY, params, {})
+    write_arrays_atomic(folder / POLICY, params, {})
     description = {
         "format": FORMAT,
         "contains": "ActorCritic models of all seeds, stacked; load them with logtrick.load",
@@ -43,7 +47,7 @@ def write_policy(path: Path, config: RunConfig, params: Any) -> None:
         "observation_space": space_to_dict(config.observation_space),
         "action_space": space_to_dict(config.action_space),
     }
-    write_json_atomic(path / DESCRIPTION, description)
+    write_json_atomic(folder / DESCRIPTION, description)
 
 
 def is_timing(row: Mapping[str, Any]) -> bool:
@@ -59,6 +63,14 @@ def is_timing(row: Mapping[str, Any]) -> bool:
     return all(type(n) is int for n in counts) and isinstance(row.get("made_by"), Mapping)
 
 
+def shown(path: PathLike) -> str:
+    """A path as one would type it here: relative where it lies in the working directory."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (OSError, ValueError):
+        return str(path)
+
+
 def going_on(path: PathLike, config: RunConfig | None = None, *, what: str = "train") -> str:
     """What goes on with a run (or a sweep): a command to be pasted.
 
@@ -66,17 +78,21 @@ def going_on(path: PathLike, config: RunConfig | None = None, *, what: str = "tr
     """
     given = {} if config is None else given_in_python(config)
     if not given:
-        return f"logtrick {what} --resume {shlex.quote(str(path))}"
+        return f"logtrick {what} --resume {shlex.quote(shown(path))}"
     function = {"train": "lt.resume", "sweep": "lt.resume_sweep"}[what]
-    arguments = ", ".join([repr(str(path)), *(f"{name}={name}" for name in given)])
+    arguments = ", ".join([repr(shown(path)), *(f"{name}={name}" for name in given)])
     return f"{function}({arguments})"
 
 
-def new_folder(parent: PathLike, name: str) -> Path:
+def absolute(out: PathLike) -> Path:
+    """The folder of new runs, resolved before an environment can change the working directory."""
+    if not isinstance(out, str | os.PathLike):
+        raise ConfigError(f"out={out!r}; it must name a folder.")
+    return Path(out).absolute()
+
+
+def new_folder(parent: Path, name: str) -> SafePath:
     """Make a folder of this name, numbered if it is taken, in a parent that is made if need be."""
-    if not isinstance(parent, str | os.PathLike):
-        raise ConfigError(f"out={parent!r}; it must name a folder.")
-    parent = Path(parent)
     if (parent / CONFIG).exists():
         raise RunError(
             f"{parent} is itself a run; --out names the folder in which new runs are made. To go "
@@ -86,7 +102,7 @@ def new_folder(parent: PathLike, name: str) -> Path:
         path = parent / (name if number == 1 else f"{name}-{number}")
         try:
             path.mkdir(parents=True)
-            return path
+            return SafePath(path)
         except FileExistsError:
             if not parent.is_dir():
                 raise RunError(f"{parent} is a file; --out must name a folder.") from None
@@ -94,3 +110,19 @@ def new_folder(parent: PathLike, name: str) -> Path:
             reason = error.strerror or error
             raise RunError(f"{parent} cannot take a new run: {reason}. Choose --out.") from error
     raise AssertionError
+
+
+@contextmanager
+def lock_run(place: Place) -> Iterator[None]:
+    """Hold a run as its only writer; see `files.lock_folder`.
+
+    A point of a sweep is written by the sweep too, which must not come upon it in the meantime: its
+    folder is held together with other points, but not with the sweep itself.
+    """
+    folder = folder_of(place)
+    above = SafePath(Path(os.path.realpath(folder.path)).parent)
+    with ExitStack() as stack:
+        if (above / SWEEP).exists():
+            stack.enter_context(lock_folder(above, shared=True))
+        stack.enter_context(lock_folder(folder))
+        yield

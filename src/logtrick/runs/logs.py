@@ -3,12 +3,12 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from logtrick.errors import RunError
-from logtrick.files import PathLike, one_line_cause, to_json
+from logtrick.files import one_line_cause, to_json
+from logtrick.safe_paths import Place, file_of
 
 
 class AppendLog:
@@ -19,10 +19,10 @@ class AppendLog:
     the log is opened.
 
     Args:
-        path: The file; it is made if it is not there, its folder exists.
+        place: The file; it is made if it is not there, its folder exists.
 
     Raises:
-        RunError: The file cannot be written.
+        RunError: The file cannot be written, or is a link or a file with a second name.
 
     Example:
         >>> import tempfile
@@ -35,12 +35,13 @@ class AppendLog:
         {'step': 8192, 'return': 21.5}
     """
 
-    def __init__(self, path: PathLike) -> None:
-        self._path = Path(path)
+    def __init__(self, place: Place) -> None:
+        self._path = file_of(place)
         with one_line_cause(f"Could not open {self._path}"):
+            descriptor = self._path.open(os.O_RDWR | os.O_APPEND | os.O_CREAT)
             # Unbuffered: what `append` returned from has reached the system, kill or no kill.
-            self._file = open(self._path, "ab", buffering=0, opener=_refuse_links)  # noqa: SIM115
-            self._size = _whole_lines(self._path)
+            self._file = os.fdopen(descriptor, "ab", buffering=0)
+            self._size = _whole_lines(descriptor)
             self._file.truncate(self._size)
 
     @property
@@ -78,10 +79,8 @@ class AppendLog:
                     f"{self._path} holds {self._size} bytes of whole rows where the checkpoint "
                     f"knows of {offset}: rows were lost, or it belongs to another run."
                 )
-            with open(self._path, "rb") as file:
-                file.seek(max(offset - 1, 0))
-                if offset and file.read(1) != b"\n":
-                    raise RunError(f"{self._path}: no row ends at byte {offset}; it was changed.")
+            if offset and os.pread(self._file.fileno(), 1, offset - 1) != b"\n":
+                raise RunError(f"{self._path}: no row ends at byte {offset}; it was changed.")
             self._file.truncate(offset)
             self._size = offset
 
@@ -101,21 +100,15 @@ class AppendLog:
         self.close()
 
 
-def _refuse_links(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
-
-
-def _whole_lines(path: Path) -> int:
+def _whole_lines(descriptor: int) -> int:
     """Length in bytes of the lines that end in a newline."""
-    with open(path, "rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end:
-            begin = max(0, end - 65536)
-            file.seek(begin)
-            newline = file.read(end - begin).rfind(b"\n")
-            if newline >= 0:
-                return begin + newline + 1
-            end = begin
+    end = os.fstat(descriptor).st_size
+    while end:
+        begin = max(0, end - 65536)
+        newline = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if newline >= 0:
+            return begin + newline + 1
+        end = begin
     return 0
 
 
@@ -133,23 +126,26 @@ def _without_nan(value: Any) -> Any:
 
 
 def read_jsonl(
-    path: PathLike, is_row: Callable[[dict[str, Any]], object] = lambda row: True
+    place: Place, is_row: Callable[[dict[str, Any]], object] = lambda row: True
 ) -> list[dict[str, Any]]:
     """Read a log of JSON lines; a last line without its newline was torn by a kill and is left out.
 
     Args:
-        path: The file.
+        place: The file.
         is_row: Whether a row is one of this log; all are, unless it says otherwise.
 
     Returns:
         One dictionary a row; null is None.
 
     Raises:
-        RunError: The file is missing, or a line that is not the torn last one is no JSON object
-            or no such row.
+        RunError: The file is missing, a link or no regular file, or a line that is not the torn
+            last one is no JSON object or no such row.
     """
-    rows = []
-    with one_line_cause(f"Could not read {path}"), open(path, "rb") as file:
+    rows, path = [], file_of(place)
+    with (
+        one_line_cause(f"Could not read {path}"),
+        os.fdopen(path.open(os.O_RDONLY), "rb") as file,
+    ):
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 break

@@ -57,9 +57,9 @@ Without logtrick: `run.export("exported")` writes a function that JAX alone load
 
 {_table(config.made_by)}
 """
-    path = run.path / CARD
+    path = run.folder / CARD
     write_bytes_atomic(path, text.encode("utf-8", "replace"))
-    return path
+    return path.path
 
 
 def _state(summary: Mapping[str, Any]) -> str:

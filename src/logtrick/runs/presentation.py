@@ -12,9 +12,10 @@ import numpy as np
 
 from logtrick import plots, report
 from logtrick.envs.spaces import in_words
+from logtrick.envs.spec import TIMEOUT
 from logtrick.report import Html, Section, element
 from logtrick.runs.config import RunConfig, given_in_python
-from logtrick.runs.folder import CURVE, REPORT, going_on
+from logtrick.runs.folder import CURVE, REPORT, going_on, shown
 from logtrick.runs.latest import FINAL_EPISODES, Latest, no_score, together
 from logtrick.runs.run import Run
 from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
@@ -58,7 +59,7 @@ def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
     seeds = summary["seeds"]
     subtitle = "One seed" if seeds == 1 else f"{_MIDDLE} of {seeds} seeds; thin lines: single seeds"
     png = plots.learning_curve(*returns, title=title, subtitle=subtitle, threshold=threshold)
-    plots.save_png(png, run.path / CURVE)
+    plots.save_png(png, run.folder / CURVE)
     state = "finished" if summary["finished"] else "unfinished"
     sections = [
         Section("", [report.tiles(_headline(summary, latest))]),
@@ -73,9 +74,9 @@ def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
         *_resumptions(run),
         Section("Run it again", _again(run)),
     ]
-    path = run.path / REPORT
+    path = run.folder / REPORT
     report.write_report(path, title, sections, subtitle=f"{run.path.name}, {state}")
-    return path
+    return path.path
 
 
 _MIDDLE = "Interquartile mean with 95 % bootstrap interval"
@@ -280,6 +281,8 @@ def _program(config: RunConfig, given: Mapping[str, str]) -> str:
     ]
     if config.workers != "sync":
         arguments.append(f"workers={config.workers!r}")
+    if config.timeout != TIMEOUT:
+        arguments.append(f"timeout={config.timeout:g}")
     if config.evaluation is not None:
         arguments.append(f"evaluation=lt.{config.evaluation!r}")
     if "policy" in given:
@@ -291,9 +294,9 @@ def _program(config: RunConfig, given: Mapping[str, str]) -> str:
 
 def _afterwards(run: Run, given: Mapping[str, str]) -> str:
     """How the run is evaluated and resumed."""
-    path = str(run.path)
+    path = shown(run.path)
     if not given:
-        return f"logtrick eval {shlex.quote(path)}\n{going_on(path, run.config)}"
+        return f"logtrick eval {shlex.quote(path)}\n{going_on(run.path, run.config)}"
     loaded = f"{path!r}, policy=policy" if "policy" in given else repr(path)
     env = "env=env" if "env" in given else ""
-    return f"lt.load({loaded}).evaluate({env})\n{going_on(path, run.config)}"
+    return f"lt.load({loaded}).evaluate({env})\n{going_on(run.path, run.config)}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
+from logtrick.envs.spec import check_timeout
 from logtrick.errors import CheckpointError, ConfigError, RunError
 from logtrick.files import PathLike
 from logtrick.runs.config import Evaluation, RunConfig, env_settings, read_config
@@ -24,6 +25,7 @@ from logtrick.runs.folder import (
 from logtrick.runs.latest import Latest, LatestEpisodes
 from logtrick.runs.logs import read_jsonl
 from logtrick.runs.tree_files import read_arrays
+from logtrick.safe_paths import Place, folder_of
 
 if TYPE_CHECKING:
     from logtrick.filming import Film
@@ -55,16 +57,22 @@ class Run:
     """A run folder, opened for reading.
 
     Args:
-        path: the folder.
+        path: the folder. It may be a link; in it, none is followed.
         policy: the policy that the run was trained with, where that was a user's own.
+
+    Attributes:
+        path: the folder, absolute: it stays the same where an environment changes the process's
+            working directory.
+        folder: the same, to reach what is in it.
 
     Raises:
         RunError: it is not a run folder, or a file in it is damaged.
     """
 
-    def __init__(self, path: PathLike, *, policy: Any = None) -> None:
-        self.path, self._policy = Path(path), policy
-        self.config = read_config(self.path)
+    def __init__(self, path: Place, *, policy: Any = None) -> None:
+        self.folder, self._policy = folder_of(path), policy
+        self.path = self.folder.path
+        self.config = read_config(self.folder)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -72,14 +80,14 @@ class Run:
     @functools.cached_property
     def models(self) -> tuple[Any, ...]:
         """Policy and value function of each seed, as they were at the latest checkpoint."""
-        if not (self.path / POLICY).exists():
+        if not (self.folder / POLICY).exists():
             raise RunError(f"{self.path} holds no {POLICY} yet: no checkpoint was reached.")
         return self._read_models(POLICY)
 
     @functools.cached_property
     def best_models(self) -> tuple[Any, ...]:
         """Policy and value function of each seed, as they were at its best evaluation."""
-        if not (self.path / BEST).exists():
+        if not (self.folder / BEST).exists():
             raise RunError(
                 f"{self.path} holds no {BEST}: it was trained without evaluations, or none has "
                 "reached a checkpoint yet. `--eval-every 10000` has them made."
@@ -91,7 +99,7 @@ class Run:
 
         self.check_policy()
         try:
-            stacked, _ = read_arrays(self.path / name, model_template(self.config, self._policy))
+            stacked, _ = read_arrays(self.folder / name, model_template(self.config, self._policy))
         except CheckpointError as error:
             raise CheckpointError(
                 f"{error} `{going_on(self.path, self.config)}` writes it again, from the latest "
@@ -132,7 +140,7 @@ class Run:
     @property
     def timings(self) -> list[dict[str, Any]]:
         """Wall-clock of each stretch of training, and the moments at which it was resumed."""
-        return read_jsonl(self.path / TIMINGS, is_timing)
+        return read_jsonl(self.folder / TIMINGS, is_timing)
 
     @property
     def resumptions(self) -> list[dict[str, Any]]:
@@ -142,7 +150,7 @@ class Run:
     @property
     def evaluations(self) -> list[dict[str, Any]]:
         """One row for each evaluation and seed; none where the run is trained without them."""
-        return self._rows(EVALUATIONS) if (self.path / EVALUATIONS).exists() else []
+        return self._rows(EVALUATIONS) if (self.folder / EVALUATIONS).exists() else []
 
     def _rows(self, name: str, *counts: str) -> list[dict[str, Any]]:
         """The rows of a log, each of one of the run's seeds, with its steps and other counts."""
@@ -152,7 +160,7 @@ class Run:
             whole = all(type(row.get(count)) is int for count in ("seed", "steps", *counts))
             return whole and row["seed"] in seeds
 
-        return read_jsonl(self.path / name, is_row)
+        return read_jsonl(self.folder / name, is_row)
 
     @property
     def stopped_early(self) -> bool:
@@ -183,6 +191,7 @@ class Run:
         policy: Which = "latest",
         max_steps: int | None = None,
         env: Any = None,
+        timeout: float | int | None = None,
     ) -> Scores:
         """Play fresh episodes with each seed's policy.
 
@@ -196,12 +205,22 @@ class Run:
             max_steps: where an episode is cut at the latest; needed where the environment has no
                 time limit that is known.
             env: the environment, where it has no id by which it is found again.
+            timeout: seconds that a row of a host environment may take to answer; None: as in
+                training.
         """
         from logtrick.evaluation import evaluate
 
-        spec = self.env_spec(env)
-        models = self.models_of(policy)
-        played = evaluate(models, spec, episodes, seed=seed, greedy=greedy, max_steps=max_steps)
+        timeout = self._timeout(timeout)
+        spec = self.env_spec(env, timeout=timeout)
+        played = evaluate(
+            self.models_of(policy),
+            spec,
+            episodes,
+            seed=seed,
+            greedy=greedy,
+            max_steps=max_steps,
+            timeout=timeout,
+        )
         return Scores(*played)
 
     def film(
@@ -213,6 +232,7 @@ class Run:
         max_steps: int | None = None,
         mode: Literal["rgb_array", "human"] = "rgb_array",
         env: Any = None,
+        timeout: float | int | None = None,
     ) -> "Film":
         """Play one episode with the first seed's policy, recorded or shown: see `filming.film`.
 
@@ -223,11 +243,24 @@ class Run:
             max_steps: where the episode is cut.
             mode: "rgb_array" records, "human" shows a window.
             env: the environment, where it has no id: a class or function that takes `render_mode`.
+            timeout: as for `evaluate`.
         """
         from logtrick.filming import film
 
-        model, spec = self.models_of(policy)[0], self.env_spec(env)
-        return film(model, spec, seed=seed, greedy=greedy, max_steps=max_steps, mode=mode, env=env)
+        timeout = self._timeout(timeout)
+        return film(
+            self.models_of(policy)[0],
+            self.env_spec(env, timeout=timeout),
+            seed=seed,
+            greedy=greedy,
+            max_steps=max_steps,
+            mode=mode,
+            env=env,
+            timeout=timeout,
+        )
+
+    def _timeout(self, timeout: float | int | None) -> float:
+        return self.config.timeout if timeout is None else check_timeout(timeout)
 
     def export(self, path: PathLike, *, policy: Which = "latest") -> Path:
         """Write the first seed's policy as a function that JAX alone loads; the folder.
@@ -243,9 +276,9 @@ class Run:
 
         return export_policy(self.models_of(policy)[0].policy, self.config, path)
 
-    def env_spec(self, env: Any = None) -> EnvSpec:
+    def env_spec(self, env: Any = None, *, timeout: float | int | None = None) -> EnvSpec:
         """The environment that the run was trained on, checked against its spaces."""
-        spec = resolve(self.config.env if env is None else env)
+        spec = resolve(self.config.env if env is None else env, timeout=self._timeout(timeout))
         for name in ("observation_space", "action_space"):
             if getattr(spec, name) != getattr(self.config, name):
                 raise RunError(

@@ -9,20 +9,21 @@ study.jsonl          the search's journal, where Optuna chose the points
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import RunError
-from logtrick.files import PathLike, read_regular, write_bytes_atomic, write_json_atomic
-from logtrick.runs.config import CONFIG
+from logtrick.files import write_bytes_atomic, write_json_atomic
+from logtrick.runs.config import CONFIG, RunConfig
+from logtrick.runs.folder import SWEEP as SWEEP
 from logtrick.runs.latest import no_score
 from logtrick.runs.run import Run
+from logtrick.safe_paths import Place, folder_of
 from logtrick.statistics import summarise
 
-SWEEP, RESULTS, TABLE = "sweep.json", "results.json", "results.md"
+RESULTS, TABLE, POINT = "results.json", "results.md", "point-"
 _LIMIT = 2**24
 
 
@@ -30,17 +31,22 @@ class Sweep:
     """A sweep's folder, opened for reading.
 
     Args:
-        path: the folder.
+        path: the folder. It may be a link; in it, none is followed.
+
+    Attributes:
+        path: the folder, absolute.
+        folder: the same, to reach what is in it.
 
     Raises:
         RunError: it is no sweep's folder.
     """
 
-    def __init__(self, path: PathLike) -> None:
-        self.path = Path(path)
-        if not (self.path / SWEEP).is_file():
+    def __init__(self, path: Place) -> None:
+        self.folder = folder_of(path)
+        self.path = self.folder.path
+        if not (self.folder / SWEEP).exists():
             raise RunError(f"{self.path} holds no {SWEEP}, so it is no sweep.")
-        self.told: dict[str, Any] = json.loads(read_regular(self.path / SWEEP, _LIMIT))
+        self.told: dict[str, Any] = json.loads((self.folder / SWEEP).read(_LIMIT))
 
     def __repr__(self) -> str:
         return f"Sweep({str(self.path)!r})"
@@ -48,7 +54,8 @@ class Sweep:
     @property
     def runs(self) -> list[Run]:
         """The run of each point, in the order in which they were made."""
-        return [Run(path.parent) for path in sorted(self.path.glob(f"point-*/{CONFIG}"))]
+        points = [self.folder / name for name in self.folder.names() if name.startswith(POINT)]
+        return [Run(point) for point in points if (point / CONFIG).exists()]
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -69,18 +76,20 @@ class Sweep:
         rows = self.results
         if not rows or rows[0]["iqm"] is None:
             raise RunError(f"{self.path}: no point has a score.")
-        return Run(self.path / rows[0]["point"])
+        return Run(self.folder / rows[0]["point"])
 
     def env_spec(self, env: Any = None) -> EnvSpec:
         """The environment of the sweep, checked where a point is there to check it against."""
-        made = self.runs
-        return made[0].env_spec(env) if made else resolve(env or self.told["base"]["env"])
+        if made := self.runs:
+            return made[0].env_spec(env)
+        base = RunConfig.from_dict(self.told["base"])
+        return resolve(env or base.env, timeout=base.timeout)
 
     def write_results(self) -> None:
         """Write `results.json` and `results.md`."""
         rows = self.results
-        write_json_atomic(self.path / RESULTS, rows)
-        write_bytes_atomic(self.path / TABLE, _markdown(rows).encode())
+        write_json_atomic(self.folder / RESULTS, rows)
+        write_bytes_atomic(self.folder / TABLE, _markdown(rows).encode())
 
 
 def _row(run: Run, names: Sequence[str]) -> dict[str, Any]:

@@ -14,21 +14,13 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from logtrick.errors import CheckpointError, RunError
-from logtrick.files import (
-    PathLike,
-    one_line_cause,
-    read_regular,
-    sync_folder,
-    to_json,
-    write_bytes_atomic,
-    write_durably,
-)
+from logtrick.files import one_line_cause, to_json, write_bytes_atomic
+from logtrick.safe_paths import Place, file_of
 from logtrick.trees import DTYPES, ArraySpec, NamedTree, Snapshot
 
 FORMAT = 1
@@ -69,7 +61,7 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(f"{k} {then.get(k)} → {now[k]}" for k in now if now[k] != then.get(k))
 
 
-def save_tree(folder: PathLike, tree: Any, metadata: Mapping[str, Any]) -> None:
+def save_tree(folder: Place, tree: Any, metadata: Mapping[str, Any]) -> None:
     """Write a tree into a folder as `arrays.safetensors` and `manifest.json`, fsynced.
 
     Args:
@@ -87,12 +79,12 @@ def save_tree(folder: PathLike, tree: Any, metadata: Mapping[str, Any]) -> None:
     taken = tree if isinstance(tree, Snapshot) else NamedTree(tree).snapshot()
     data = save(taken.arrays)
     manifest = _manifest(taken, metadata, {"bytes": len(data), "sha256": _sha256(data)})
-    folder = Path(folder)
-    with one_line_cause(f"Could not write a checkpoint in {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_durably(folder / ARRAYS, data)
-        write_durably(folder / MANIFEST, manifest)
-        sync_folder(folder)
+    inside = file_of(folder)
+    with one_line_cause(f"Could not write a checkpoint in {inside}"):
+        inside.make_folder()
+        (inside / ARRAYS).create(data)
+        (inside / MANIFEST).create(manifest)
+        inside.sync()
 
 
 class FromMetadata(NamedTuple):
@@ -102,7 +94,7 @@ class FromMetadata(NamedTuple):
     """(the caller's metadata) -> like."""
 
 
-def load_tree(folder: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
+def load_tree(folder: Place, like: Any) -> tuple[Any, dict[str, Any]]:
     """Read a tree that `save_tree` wrote, once everything about it has been verified.
 
     Args:
@@ -119,30 +111,30 @@ def load_tree(folder: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
             with what was found and what was expected.
         PrecisionError: It holds 64-bit JAX arrays, and jax_enable_x64 is off.
     """
-    folder = Path(folder)
-    if folder.is_symlink() or not folder.is_dir():
-        raise CheckpointError(f"{folder} is not a folder.")
-    path = folder / MANIFEST
-    manifest = _parse_manifest(path, read_regular(path, _MANIFEST_LIMIT))
+    inside = file_of(folder)
+    if not inside.is_folder():
+        raise CheckpointError(f"{inside} is not a folder.")
+    path = inside / MANIFEST
+    manifest = _parse_manifest(path, path.read(_MANIFEST_LIMIT))
     if isinstance(like, FromMetadata):
         like = _built(path, like, manifest["metadata"])
     template = NamedTree(like)
     _check_fit(path, manifest["arrays"], template.specs)
-    path = folder / ARRAYS
-    data = read_regular(path, _size_limit(template.specs))
+    path = inside / ARRAYS
+    data = path.read(_size_limit(template.specs))
     if manifest["file"] != {"bytes": len(data), "sha256": _sha256(data)}:
         raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in {MANIFEST}.")
     return template.rebuild(_unpack(path, data, manifest["arrays"])), manifest["metadata"]
 
 
-def _built(path: Path, like: FromMetadata, metadata: dict[str, Any]) -> Any:
+def _built(path: Place, like: FromMetadata, metadata: dict[str, Any]) -> Any:
     try:
         return like.build(metadata)
     except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as e:
         raise CheckpointError(f"{path} is damaged: its metadata describe no state: {e}.") from e
 
 
-def write_arrays_atomic(path: PathLike, tree: Any, metadata: Mapping[str, Any]) -> None:
+def write_arrays_atomic(path: Place, tree: Any, metadata: Mapping[str, Any]) -> None:
     """Write a tree as one safetensors file that carries its own manifest, atomically.
 
     For a tree that is replaced in place (`policy.safetensors`): after a crash the old or the new
@@ -155,10 +147,10 @@ def write_arrays_atomic(path: PathLike, tree: Any, metadata: Mapping[str, Any]) 
     write_bytes_atomic(path, save(taken.arrays, {"manifest": manifest}))
 
 
-def read_arrays(path: PathLike, like: Any) -> tuple[Any, dict[str, Any]]:
+def read_arrays(path: Place, like: Any) -> tuple[Any, dict[str, Any]]:
     """Read a tree that `write_arrays_atomic` wrote; the rest is as for `load_tree`."""
     template = NamedTree(like)
-    data = read_regular(path, _size_limit(template.specs) + 2 * _MANIFEST_LIMIT)
+    data = file_of(path).read(_size_limit(template.specs) + 2 * _MANIFEST_LIMIT)
     try:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")].decode())
         text = header["__metadata__"]["manifest"].encode()
@@ -193,7 +185,7 @@ def _manifest(taken: Snapshot, metadata: Mapping[str, Any], file: dict[str, Any]
     return data
 
 
-def _parse_manifest(path: PathLike, data: bytes) -> dict[str, Any]:
+def _parse_manifest(path: Place, data: bytes) -> dict[str, Any]:
     """The manifest, if it is one, of this format, and agrees with its own SHA-256."""
     try:
         manifest = json.loads(data.decode())  # from bytes, loads would guess an encoding
@@ -210,7 +202,7 @@ def _parse_manifest(path: PathLike, data: bytes) -> dict[str, Any]:
     return manifest
 
 
-def _check_fit(path: PathLike, entries: dict[str, Any], specs: dict[str, ArraySpec]) -> None:
+def _check_fit(path: Place, entries: dict[str, Any], specs: dict[str, ArraySpec]) -> None:
     """The arrays that the manifest lists are those of the caller's tree."""
     for name, expected in specs.items():
         if name not in entries:
@@ -233,7 +225,7 @@ def _size_limit(specs: dict[str, ArraySpec]) -> int:
     return 4096 + sum(spec.nbytes + 12 * len(name) + 256 for name, spec in specs.items())
 
 
-def _unpack(path: PathLike, data: bytes, entries: dict[str, Any]) -> dict[str, np.ndarray]:
+def _unpack(path: Place, data: bytes, entries: dict[str, Any]) -> dict[str, np.ndarray]:
     """The file's arrays, if they are the manifest's, each with its SHA-256."""
     from safetensors import SafetensorError, deserialize
 

@@ -1,5 +1,6 @@
 """Training: `train` starts a run and `resume` goes on with one."""
 
+import dataclasses
 import datetime
 import re
 import shlex
@@ -14,9 +15,9 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spaces import named_parts, space_to_dict
-from logtrick.envs.spec import Workers
+from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
 from logtrick.errors import ConfigError, LogtrickError
-from logtrick.files import PathLike, lock_folder, write_json_atomic
+from logtrick.files import PathLike, write_json_atomic
 from logtrick.policies.box_scale import unscaled, where_it_starts
 from logtrick.presets import env_id, preset
 from logtrick.progress import Observer, ProgressBar
@@ -28,7 +29,7 @@ from logtrick.runs.config import (
     env_settings,
     policy_name,
 )
-from logtrick.runs.folder import new_folder
+from logtrick.runs.folder import absolute, lock_run, new_folder
 from logtrick.runs.run import Run
 from logtrick.runs.tree_files import made_by
 from logtrick.training.callbacks import Callback
@@ -46,6 +47,7 @@ def train(
     seeds: int = 1,
     out: PathLike = "runs/",
     workers: Workers = "sync",
+    timeout: float | int = TIMEOUT,
     policy: Any = None,
     evaluation: Evaluation | None = None,
     callbacks: Sequence[Callback] = (),
@@ -68,6 +70,8 @@ def train(
         seeds: how many runs to train side by side.
         out: the folder in which the run folder is made.
         workers: "sync" or "async": where the rows of a host environment run.
+        timeout: seconds that such a row may take to be built, to reset or to step; after that it
+            counts as hung. A process that is stopped does not.
         policy: your own, in the place of the algorithm's: an Equinox module that is called on one
             observation and returns a distribution, or a function (observation_space,
             action_space, seed) that makes one. A module is where every seed starts.
@@ -98,7 +102,8 @@ def train(
         ...     len(run.metrics), run.metrics[-1]["steps"]
         (2, 4096)
     """
-    spec = resolve(env_id(env))
+    out = absolute(out)
+    spec = resolve(env_id(env), timeout=timeout)
     config = configure(
         spec,
         algorithm,
@@ -106,6 +111,7 @@ def train(
         seed=seed,
         seeds=seeds,
         workers=workers,
+        timeout=timeout,
         evaluation=evaluation,
         policy=policy,
     )
@@ -115,12 +121,12 @@ def train(
     if tensorboard:
         extras.load("tensorboardX", "log")  # before anything is made
     with Session([config], spec, watcher, checkpoint_seconds, callbacks, policy) as session:
-        path = new_folder(out, folder_name(config))
-        with lock_folder(path):
-            write_json_atomic(path / CONFIG, config.to_dict())
+        folder = new_folder(out, folder_name(config))
+        with lock_run(folder):
+            write_json_atomic(folder / CONFIG, config.to_dict())
             if tensorboard:
-                (path / TENSORBOARD).mkdir()
-            (run,) = finish(session.run([path]))
+                (folder / TENSORBOARD).make_folder()
+            (run,) = finish(session.run([folder]))
             if report:
                 _write_report(run, watcher)
     return run
@@ -132,6 +138,7 @@ def resume(
     *,
     env: Any = None,
     policy: Any = None,
+    timeout: float | int | None = None,
     callbacks: Sequence[Callback] = (),
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
@@ -146,6 +153,7 @@ def resume(
         path: the run folder.
         env: the environment, where it has no id by which it is found again.
         policy: your own, where the run was started with one.
+        timeout: as for `train`; None: as the run was told. It changes no number.
         callbacks: as for `train`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
@@ -157,13 +165,15 @@ def resume(
     """
     run = Run(path, policy=policy)
     run.check_policy()
-    spec = run.env_spec(env)
-    watcher = observer(progress)
+    spec = run.env_spec(env, timeout=timeout)
+    config, watcher = run.config, observer(progress)
+    if timeout is not None:
+        config = dataclasses.replace(config, timeout=check_timeout(timeout))
     with (
-        lock_folder(run.path),
-        Session([run.config], spec, watcher, checkpoint_seconds, callbacks, policy) as session,
+        lock_run(run.folder),
+        Session([config], spec, watcher, checkpoint_seconds, callbacks, policy) as session,
     ):
-        (run,) = finish(session.run([run.path]))
+        (run,) = finish(session.run([run.folder]))
         if report:
             _write_report(run, watcher)
     return run
@@ -206,6 +216,7 @@ def configure(
     seed: int,
     seeds: int,
     workers: Workers,
+    timeout: float | int = TIMEOUT,
     evaluation: Evaluation | None = None,
     policy: Any = None,
 ) -> RunConfig:
@@ -233,6 +244,7 @@ def configure(
         seed=seed,
         seeds=seeds,
         workers=workers,
+        timeout=check_timeout(timeout),
         made_by=made_by(),
         policy=None if policy is None else policy_name(policy),
         evaluation=evaluation,

@@ -16,6 +16,7 @@ from logtrick.runs.checkpoints import CheckpointFolder, Restored
 from logtrick.runs.logs import AppendLog
 from logtrick.runs.run import Run
 from logtrick.runs.tree_files import FromMetadata, write_arrays_atomic
+from logtrick.safe_paths import Place, folder_of
 from logtrick.training.tensorboard import TENSORBOARD, EventFiles
 
 
@@ -28,15 +29,16 @@ class Recorder:
         policy: a user's own, where the run is trained with one.
     """
 
-    def __init__(self, path: Path, first: int = 0, policy: Any = None) -> None:
-        self.path, self.run = path, Run(path, policy=policy)
+    def __init__(self, path: Place, first: int = 0, policy: Any = None) -> None:
+        self.folder = folder_of(path)
+        self.path, self.run = self.folder.path, Run(self.folder, policy=policy)
         self.config = self.run.config
         self.members = slice(first, first + self.config.seeds)
-        self.checkpoints = CheckpointFolder(path / run_folder.CHECKPOINTS)
+        self.checkpoints = CheckpointFolder(self.folder / run_folder.CHECKPOINTS)
         names = [run_folder.METRICS, run_folder.TIMINGS]
         if self.config.evaluation is not None:
             names.append(run_folder.EVALUATIONS)
-        self.logs = {name: AppendLog(path / name) for name in names}
+        self.logs = {name: AppendLog(self.folder / name) for name in names}
         self.scalars: EventFiles | None = None
         self.last_evaluation: Rows = []
         """A row for each seed; none before the first evaluation."""
@@ -141,14 +143,14 @@ class Recorder:
             tree["host"] = dict(host)
             metadata["host"] = {k: [str(v.dtype), *v.shape] for k, v in host.items()}
         self.checkpoints.save(updates, tree, metadata)
-        run_folder.write_policy(self.path, self.config, model(state.params))
+        run_folder.write_policy(self.folder, self.config, model(state.params))
         if self.best is not None:
-            write_arrays_atomic(self.path / run_folder.BEST, model(self.best), {})
+            write_arrays_atomic(self.folder / run_folder.BEST, model(self.best), {})
 
     def _begin_scalars(self) -> None:
         """Write TensorBoard's files, if there is a folder for them, anew from the logs."""
-        folder = self.path / TENSORBOARD
-        if folder.is_dir():
+        folder = self.folder / TENSORBOARD
+        if folder.exists():
             self.scalars = EventFiles(folder)
             self.scalars.write("training", self.run.metrics)
             self.scalars.write("evaluation", self.run.evaluations)

@@ -1,27 +1,33 @@
 """Search by Optuna: points of a sweep that are chosen by what the points before them scored.
 
-The journal (`study.jsonl` in the sweep's folder) is JSON lines: nothing is pickled. A search that
-was interrupted goes on with the trials that it had begun.
+The journal (`study.jsonl` in the sweep's folder) is JSON lines: nothing is pickled. The sampler's
+random numbers follow from the seed, the trial and the setting, and trials are chosen in the same
+batches, so that an interrupted search that goes on equals one that was not interrupted.
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from logtrick import extras
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spec import Workers
+from logtrick.envs.spec import TIMEOUT, Workers
 from logtrick.errors import ConfigError
 from logtrick.files import PathLike, lock_folder
 from logtrick.presets import env_id
 from logtrick.progress import Observer
 from logtrick.runs.config import RunConfig
+from logtrick.runs.folder import absolute
 from logtrick.runs.sweeps import Sweep
+from logtrick.safe_paths import SafePath
 from logtrick.training.entry import configure, observer
+from logtrick.training.journal import Journal
 from logtrick.training.sweeping import (
     Points,
     check_at_once,
@@ -35,6 +41,8 @@ from logtrick.training.sweeping import (
 from logtrick.validation import checked_whole
 
 STUDY = "study.jsonl"
+_NO_SCORE = -sys.float_info.max
+"""What a trial without a score has in the journal; JSON has no infinity."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ def search(
     seeds: int = 4,
     out: PathLike = "runs/",
     workers: Workers = "sync",
+    timeout: float | int = TIMEOUT,
     at_once: int | None = None,
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
@@ -84,6 +93,7 @@ def search(
         seeds: runs of every point.
         out: as for `sweep`.
         workers: as for `train`.
+        timeout: as for `train`.
         at_once: as for `sweep`; so many trials are chosen together.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
@@ -98,8 +108,11 @@ def search(
         name: choices if isinstance(choices, Range) else listed(name, choices)
         for name, choices in check_varying(values).items()
     }
-    spec = resolve(env_id(env))
-    base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
+    out = absolute(out)
+    spec = resolve(env_id(env), timeout=timeout)
+    base = configure(
+        spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers, timeout=timeout
+    )
     ends = [
         {name: pick(v) for name, v in values.items()}
         for pick in (
@@ -109,7 +122,7 @@ def search(
     ]
     points(base, ends)  # the ends of the ranges are possible, before anything is made
     space = {name: asdict(v) if isinstance(v, Range) else v for name, v in values.items()}
-    path = new_sweep(
+    folder = new_sweep(
         out,
         base,
         dict.fromkeys(values, ()),
@@ -117,72 +130,108 @@ def search(
         trials=trials,
         at_once=check_at_once(at_once),
     )
-    with lock_folder(path):
-        go_on(Sweep(path), spec, observer(progress), checkpoint_seconds)
-    return finished(path)
+    with lock_folder(folder):
+        go_on(Sweep(folder), spec, observer(progress), checkpoint_seconds)
+        return finished(folder)
 
 
 def go_on(sweep: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: float) -> None:
     """Begin or go on with a search; its folder is locked by the caller."""
-    base, space = RunConfig.from_dict(sweep.told["base"]), sweep.told["space"]
-    study, at_once = _study(sweep.path, base.seed), sweep.told["at_once"]
+    base, at_once = RunConfig.from_dict(sweep.told["base"]), sweep.told["at_once"]
     trainer = Points(spec, at_once, watcher, checkpoint_seconds)
-    trial_state = extras.load("optuna", "tune").trial.TrialState
-    while True:
-        trials = study.get_trials(deepcopy=False)
-        begun = [trial.number for trial in trials if not trial.state.is_finished()]
-        missing = min(at_once - len(begun), sweep.told["trials"] - len(trials))
-        begun += [_ask(study, space) for _ in range(missing)]
-        if not begun:
-            return
-        paths: dict[int, Path] = {}
-        for number in begun:
-            try:
-                (config,) = points(base, [_settings(study.trials[number].params)])
-            except ConfigError as error:  # settings that exclude each other: the ranges are a box
-                study.tell(number, state=trial_state.FAIL)
-                watcher.note(f"Trial {number} cannot be trained, and counts as failed: {error}")
+    with Journal(sweep.folder / STUDY) as journal:
+        study = _Study(journal, sweep.path.name, sweep.told["space"], base.seed)
+        while begun := study.batch(at_once, sweep.told["trials"]):
+            paths: dict[int, SafePath] = {}
+            for number in begun:
+                try:
+                    (config,) = points(base, [study.settings(number)])
+                except ConfigError as error:  # settings that exclude each other: a box of ranges
+                    study.fail(number)
+                    watcher.note(f"Trial {number} cannot be trained, and counts as failed: {error}")
+                else:
+                    paths[number] = make_point(sweep.folder, number, config)
+            trainer.train(list(paths.values()))
+            scores = {row["point"]: row["iqm"] for row in sweep.results}
+            for number, path in paths.items():
+                study.tell(number, scores[path.name])
+
+
+class _Study:
+    """Optuna's study of one search, whose every choice follows from the trials before it.
+
+    Args:
+        journal: what is known of it.
+        name: of a study that begins.
+        space: the values of each setting, as JSON says them.
+        seed: of the search.
+    """
+
+    def __init__(self, journal: Journal, name: str, space: Mapping[str, Any], seed: int) -> None:
+        self._optuna = optuna = extras.load("optuna", "tune")
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._storage = optuna.storages.JournalStorage(journal)
+        known = [study.study_name for study in self._storage.get_all_studies()]
+        self._study = optuna.create_study(
+            storage=self._storage,
+            study_name=known[0] if known else name,  # the folder may have been renamed since
+            direction="maximize",
+            load_if_exists=True,
+        )
+        self._space, self._seed = space, seed
+
+    def batch(self, size: int, trials: int) -> list[int]:
+        """The trials to be trained next: those that were begun, and those that are begun now.
+
+        Trials are chosen together, `size` at a time, before any of them has a score. A batch that
+        was interrupted is filled up, with the choices that it would have had.
+        """
+        begun = self._study.get_trials(deepcopy=False)
+        running = [trial.number for trial in begun if not trial.state.is_finished()]
+        end = -(-len(begun) // size) * size if running or len(begun) % size else len(begun) + size
+        for number in running:
+            self._choose(number)
+        return running + [self._begin() for _ in range(min(end, trials) - len(begun))]
+
+    def settings(self, number: int) -> dict[str, Any]:
+        """What a trial chose; a choice among listed ones is kept as JSON: it may be a tuple."""
+        params = self._study.trials[number].params
+        return {k: json.loads(v) if isinstance(v, str) else v for k, v in params.items()}
+
+    def tell(self, number: int, score: float | None) -> None:
+        """End a trial with its score; None: it has none, and is the worst."""
+        self._study.tell(number, _NO_SCORE if score is None else score)
+
+    def fail(self, number: int) -> None:
+        """End a trial that cannot be trained."""
+        self._study.tell(number, state=self._optuna.trial.TrialState.FAIL)
+
+    def _begin(self) -> int:
+        """Begin a trial: its number."""
+        self._seed_sampler(len(self._study.get_trials(deepcopy=False)), 0)
+        trial = self._study.ask()
+        self._choose(int(trial.number))
+        return int(trial.number)
+
+    def _choose(self, number: int) -> None:
+        """Choose what a trial has not chosen yet: a kill may come between two settings."""
+        study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+        self._seed_sampler(number, 0)
+        trial = self._optuna.trial.Trial(self._study, trial_id)
+        for place, (name, choices) in enumerate(self._space.items(), 1):
+            self._seed_sampler(number, place)
+            if isinstance(choices, list):
+                trial.suggest_categorical(name, [json.dumps(choice) for choice in choices])
+            elif isinstance(choices["low"], int) and isinstance(choices["high"], int):
+                trial.suggest_int(name, **choices)
             else:
-                paths[number] = make_point(sweep.path, number, config)
-        trainer.train(list(paths.values()))
-        scores = {row["point"]: row["iqm"] for row in sweep.results}
-        for number, path in paths.items():
-            score = scores[path.name]
-            study.tell(number, float("-inf") if score is None else score)
+                trial.suggest_float(name, **choices)
 
-
-def _ask(study: Any, space: Mapping[str, Any]) -> int:
-    """Begin a trial: its number."""
-    trial = study.ask()
-    for name, choices in space.items():
-        if isinstance(choices, list):
-            trial.suggest_categorical(name, [json.dumps(choice) for choice in choices])
-        elif isinstance(choices["low"], int) and isinstance(choices["high"], int):
-            trial.suggest_int(name, **choices)
-        else:
-            trial.suggest_float(name, **choices)
-    return int(trial.number)
-
-
-def _settings(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What a trial chose; a choice among listed ones is kept as JSON, since it may be a tuple."""
-    return {k: json.loads(v) if isinstance(v, str) else v for k, v in params.items()}
-
-
-def _study(folder: Path, seed: int) -> Any:
-    optuna = extras.load("optuna", "tune")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    journal = extras.load("optuna.storages.journal", "tune")
-    # The folder is locked by us, so what is there is a dead process's.
-    for left in folder.glob(f"{STUDY}.lock*"):
-        left.unlink()
-    storage = optuna.storages.JournalStorage(journal.JournalFileBackend(str(folder / STUDY)))
-    # Trials that are chosen together should not be the same ones: constant_liar.
-    sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-    return optuna.create_study(
-        storage=storage,
-        sampler=sampler,
-        study_name=folder.name,
-        direction="maximize",
-        load_if_exists=True,
-    )
+    def _seed_sampler(self, number: int, place: int) -> None:
+        """Random numbers for one choice of one trial, whatever was drawn before it."""
+        entropy = np.random.SeedSequence((self._seed, number, place))
+        # Trials that are chosen together should not be the same ones: constant_liar.
+        self._study.sampler = self._optuna.samplers.TPESampler(
+            seed=int(entropy.generate_state(1)[0]), constant_liar=True
+        )

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from logtrick.errors import ConfigError, NonFiniteError
 from logtrick.progress import Observer, Rows
 from logtrick.runs.config import RunConfig
 from logtrick.runs.run import Run, has_reached
+from logtrick.safe_paths import Place
 from logtrick.training.callbacks import Callback, Visit
 from logtrick.training.interruption import Interrupted, stop_on_signal
 from logtrick.training.recording import Recorder
@@ -77,7 +77,7 @@ class Session:
         if self.evaluator is not None:
             self.evaluator.close()
 
-    def run(self, paths: Sequence[Path]) -> list[Run]:
+    def run(self, paths: Sequence[Place]) -> list[Run]:
         """Train to the end from the latest checkpoint, or from the start.
 
         Args:
@@ -296,4 +296,5 @@ def _evaluator(config: RunConfig, spec: EnvSpec) -> Any:
         greedy=evaluation.greedy,
         max_steps=evaluation.max_steps,
         workers=config.workers,
+        timeout=config.timeout,
     )

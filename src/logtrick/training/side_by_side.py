@@ -105,4 +105,5 @@ def loop_of(configs: Sequence[RunConfig], spec: EnvSpec, policy: Any = None) -> 
         steps=steps,
         workers=config.workers,
         policy=policy,
+        timeout=config.timeout,
     )

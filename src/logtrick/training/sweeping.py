@@ -8,6 +8,7 @@ gives each point the very bits of a training alone.
 import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,16 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.checks import check_names, plain
 from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spec import Workers
+from logtrick.envs.spec import TIMEOUT, Workers
 from logtrick.errors import ConfigError, NonFiniteError
-from logtrick.files import (
-    PathLike,
-    lock_folder,
-    write_json_atomic,
-)
+from logtrick.files import PathLike, lock_folder, one_line_cause, write_json_atomic
 from logtrick.presets import env_id
 from logtrick.progress import Observer
 from logtrick.runs.config import CONFIG, RunConfig
-from logtrick.runs.folder import going_on, new_folder
+from logtrick.runs.folder import absolute, going_on, new_folder
 from logtrick.runs.run import Run
-from logtrick.runs.sweeps import SWEEP, Sweep
+from logtrick.runs.sweeps import POINT, SWEEP, Sweep
+from logtrick.safe_paths import SafePath
 from logtrick.training.entry import configure, finish, folder_name, observer
 from logtrick.training.interruption import Interrupted
 from logtrick.training.session import Session
@@ -49,6 +47,7 @@ def sweep(
     seeds: int = 4,
     out: PathLike = "runs/",
     workers: Workers = "sync",
+    timeout: float | int = TIMEOUT,
     at_once: int | None = None,
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
@@ -69,6 +68,7 @@ def sweep(
         seeds: runs of every point.
         out: the folder in which the sweep's folder is made.
         workers: as for `train`.
+        timeout: as for `train`.
         at_once: points to be trained side by side on a device environment, if they differ in
             numbers only; None: 64 on an accelerator, 1 on a CPU.
         checkpoint_seconds: seconds between two checkpoints.
@@ -88,13 +88,16 @@ def sweep(
         [2, 2]
     """
     values = {name: listed(name, choices) for name, choices in check_varying(values).items()}
-    spec = resolve(env_id(env))
-    base = configure(spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers)
+    out = absolute(out)
+    spec = resolve(env_id(env), timeout=timeout)
+    base = configure(
+        spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers, timeout=timeout
+    )
     points(base, grid(values))  # refused before anything is made
-    path = new_sweep(out, base, values, at_once=check_at_once(at_once))
-    with lock_folder(path):
-        _train_grid(Sweep(path), spec, observer(progress), checkpoint_seconds)
-    return finished(path)
+    folder = new_sweep(out, base, values, at_once=check_at_once(at_once))
+    with lock_folder(folder):
+        _train_grid(Sweep(folder), spec, observer(progress), checkpoint_seconds)
+        return finished(folder)
 
 
 @known_arguments
@@ -115,14 +118,14 @@ def resume_sweep(
     """
     found = Sweep(path)
     spec = found.env_spec(env)
-    with lock_folder(found.path):
+    with lock_folder(found.folder):
         if "trials" in found.told:
             from logtrick.training.searching import go_on
 
             go_on(found, spec, observer(progress), checkpoint_seconds)
         else:
             _train_grid(found, spec, observer(progress), checkpoint_seconds)
-    return finished(found.path)
+        return finished(found.folder)
 
 
 def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -173,27 +176,30 @@ def _from_json(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def new_sweep(out: PathLike, base: RunConfig, values: Mapping[str, Any], **more: Any) -> Path:
+def new_sweep(out: Path, base: RunConfig, values: Mapping[str, Any], **more: Any) -> SafePath:
     """Make a sweep's folder, with what it was told in it."""
-    path = new_folder(out, f"sweep-{folder_name(base)}")
+    folder = new_folder(out, f"sweep-{folder_name(base)}")
     told = {"base": base.to_dict(), "values": {k: list(v) for k, v in values.items()}, **more}
-    write_json_atomic(path / SWEEP, told)
-    return path
+    write_json_atomic(folder / SWEEP, told)
+    return folder
 
 
-def make_point(sweep: Path, number: int, config: RunConfig) -> Path:
+def make_point(sweep: SafePath, number: int, config: RunConfig) -> SafePath:
     """The run folder of a point, made where it is not there yet."""
-    path = sweep / f"point-{number:03d}"
-    path.mkdir(exist_ok=True)
-    if not (path / CONFIG).exists():
-        write_json_atomic(path / CONFIG, config.to_dict())
-    return path
+    folder = sweep / f"{POINT}{number:03d}"
+    with one_line_cause(f"Could not make {folder}"):
+        folder.make_folder()
+    with lock_folder(folder):
+        if not (folder / CONFIG).exists():
+            write_json_atomic(folder / CONFIG, config.to_dict())
+    return folder
 
 
 class Points:
     """Trains points of a sweep to their ends; what one compiled serves the next of its shape.
 
-    A point that diverges stops at its last checkpoint, which is noted, and the others go on.
+    The sweep's folder is locked by the caller; the folder of each point is locked here, while it is
+    trained. A point that diverges stops at its last checkpoint, which is noted; the others go on.
 
     Args:
         spec: the environment.
@@ -209,25 +215,30 @@ class Points:
         self.at_once = 1 if spec.kind == "host" else at_once
         self._compiled: dict[Any, Any] = {}
 
-    def train(self, paths: Sequence[Path]) -> None:
+    def train(self, paths: Sequence[SafePath]) -> None:
         """Train these run folders; those of one shape come together."""
-        groups: dict[Any, list[Path]] = {}
+        groups: dict[Any, list[SafePath]] = {}
         for path in paths:
             groups.setdefault(shape(Run(path).config.algorithm), []).append(path)
         for kind, group in groups.items():
             for begin in range(0, len(group), self.at_once):
                 self._train_at_once(kind, group[begin : begin + self.at_once])
 
-    def _train_at_once(self, kind: Any, paths: Sequence[Path]) -> None:
+    def _train_at_once(self, kind: Any, paths: Sequence[SafePath]) -> None:
         configs = [Run(path).config for path in paths]
         key = kind, len(paths)
-        with Session(configs, self.spec, self.watcher, self.checkpoint_seconds) as session:
+        with (
+            ExitStack() as locks,
+            Session(configs, self.spec, self.watcher, self.checkpoint_seconds) as session,
+        ):
+            for path in paths:
+                locks.enter_context(lock_folder(path))
             if key in self._compiled:
                 session.loop.adopt(self._compiled[key])
             try:
                 finish(session.run(paths))
             except Interrupted as stopped:
-                command = going_on(paths[0].parent, configs[0], what="sweep")
+                command = going_on(paths[0].path.parent, configs[0], what="sweep")
                 raise Interrupted(stopped.run, command) from None
             except NonFiniteError as error:  # of one point: side by side they stand still instead
                 self.watcher.note(f"{paths[0].name}: {error} The other points go on.")
@@ -246,12 +257,12 @@ def check_at_once(at_once: int | None) -> int:
 def _train_grid(found: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: float) -> None:
     base = RunConfig.from_dict(found.told["base"])
     configs = points(base, grid(found.told["values"]))
-    made = [make_point(found.path, number, config) for number, config in enumerate(configs)]
+    made = [make_point(found.folder, number, config) for number, config in enumerate(configs)]
     Points(spec, found.told["at_once"], watcher, checkpoint_seconds).train(made)
 
 
-def finished(path: Path) -> Sweep:
+def finished(folder: SafePath) -> Sweep:
     """The sweep, with its results written."""
-    found = Sweep(path)
+    found = Sweep(folder)
     found.write_results()
     return found
