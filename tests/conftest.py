@@ -1,5 +1,6 @@
 """The test session is stricter than a user's: see pyproject.toml for the warnings."""
 
+import importlib.metadata
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import jax
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
+from packaging.requirements import Requirement
 
 # Imported before the hook: it checks its own types, and the tests want to see its messages.
 import logtrick.algorithms.configs  # noqa: F401
@@ -20,6 +22,27 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 settings.register_profile("commit", derandomize=True)
 settings.register_profile("fresh")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "commit"))
+
+
+CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
+
+
+def pytest_report_header():
+    """Which versions differ from the tested ones: the first thing to look at when a test fails."""
+    differing = []
+    for line in CONSTRAINTS.read_text().splitlines() if CONSTRAINTS.exists() else ():
+        pin = None if line.startswith("#") else Requirement(line)
+        if pin is None or (pin.marker and not pin.marker.evaluate()):
+            continue
+        if pin.name == "setuptools":  # Python's own, where an extra has not brought another
+            continue
+        try:
+            installed = importlib.metadata.version(pin.name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if not pin.specifier.contains(installed, prereleases=True):
+            differing.append(f"{pin.name} {installed} (tested: {str(pin.specifier)[2:]})")
+    return f"versions: {', '.join(differing) or 'those of constraints.txt'}"
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from umbi import ats
+import umb_files
 
 State = Hashable
 Choice = list[tuple[Fraction, State]]
@@ -63,23 +63,16 @@ class Model:
 
     def write_umb(self, path: Path, labels: dict[str, list[int]], rewards: list[int]):
         """One archive, probabilities as rationals."""
-        model = ats.ExplicitAts()
-        model.num_players = 1
-        for _ in self.states:
-            model.add_state()
-        model.set_initial_states([0])
-        for state, own in enumerate(self.choices):
-            for branches in own:
-                choice = model.add_state_choice(state)
-                for probability, successor in branches:
-                    choice.add_branch(successor, probability)
-        annotation = model.add_reward_annotation("steps")
-        annotation.set_state_values([Fraction(reward) for reward in rewards])
-        for name, states in labels.items():
-            flags = [state in set(states) for state in range(len(self.states))]
-            model.add_ap_annotation(name).set_state_values(flags)
-        ats.write(model, path)
-        return path
+        return umb_files.write(
+            path,
+            [[(0, {to: p for p, to in choice}) for choice in own] for own in self.choices],
+            initial=[0],
+            rewards={"steps": {"states": [Fraction(reward) for reward in rewards]}},
+            labels={
+                name: [state in set(states) for state in range(len(self.states))]
+                for name, states in labels.items()
+            },
+        )
 
 
 def explore(initial: list[State], choices: Callable[[State], list[Choice]]) -> Model:

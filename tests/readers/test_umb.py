@@ -7,44 +7,31 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from umbi import ats
 
+import umb_files
 from logtrick import exact, problems
 from logtrick.errors import MDPError, MissingExtraError
 from logtrick.mdp import FiniteMDP
 
 
-def umb_model():
-    model = ats.ExplicitAts()
-    model.num_players = 1
-    for _ in range(3):
-        model.add_state()
-    model.set_initial_states([0, 1])
-    model.num_choice_actions = 2
-    model.choice_action_to_name = ["go", "stay"]
-    choices = [
-        (0, 1, {0: Fraction(1, 3), 1: Fraction(2, 3)}),
-        (0, 0, {2: Fraction(1)}),
-        (1, 0, {2: Fraction(1, 7), 1: Fraction(6, 7)}),
-        (2, 0, {2: Fraction(1)}),
-    ]
-    for state, action, branches in choices:
-        choice = model.add_state_choice(state)
-        choice.action = action
-        for target, probability in branches.items():
-            choice.add_branch(target, probability)
-    cost = model.add_reward_annotation("cost")
-    cost.set_state_values([Fraction(1), Fraction(2), Fraction(0)])
-    cost.set_choice_values([Fraction(1, 2), Fraction(0), Fraction(0), Fraction(0)])
-    model.add_ap_annotation("goal").set_state_values([False, False, True])
-    return model
-
-
 @pytest.fixture
 def umb(tmp_path):
-    path = tmp_path / "model.umb"
-    ats.write(umb_model(), path)
-    return path
+    cost = {
+        "states": [Fraction(1), Fraction(2), Fraction(0)],
+        "choices": [Fraction(1, 2), Fraction(0), Fraction(0), Fraction(0)],
+    }
+    return umb_files.write(
+        tmp_path / "model.umb",
+        [
+            [(1, {0: Fraction(1, 3), 1: Fraction(2, 3)}), (0, {2: Fraction(1)})],
+            [(0, {2: Fraction(1, 7), 1: Fraction(6, 7)})],
+            [(0, {2: Fraction(1)})],
+        ],
+        initial=[0, 1],
+        actions=["go", "stay"],
+        rewards={"cost": cost},
+        labels={"goal": [False, False, True]},
+    )
 
 
 def rewrite(path, change):
