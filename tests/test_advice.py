@@ -5,6 +5,7 @@ Then the advice of single messages is taken out of their text and followed.
 """
 
 import ast
+import copy
 import dataclasses
 import importlib.util
 import re
@@ -72,8 +73,8 @@ def named(pattern):
 def test_every_flag_is_one():
     owners = [cls for cls, _ in cli._COMMANDS.values()] + [*ALGORITHMS.values()]
     known = {f.name.strip("_").replace("_", "-") for cls in owners for f in dataclasses.fields(cls)}
-    others = {"help", "version", "logdir"}  # TensorBoard's
-    for place, flag in named(r"(?<![\w-])--([a-z][a-z-]*[a-z])"):
+    others = {"help", "version", "logdir", "ink"}  # TensorBoard's, and a colour of CSS
+    for place, flag in named(r"(?<![\w({;-])--([a-z][a-z-]*[a-z])(?![:\w])"):
         plain = flag.removeprefix("no-")
         assert plain in known | others, f"{place} names --{flag}"
 
@@ -137,11 +138,12 @@ class Odd(gymnasium.Env):
     """Four steps in any spaces."""
 
     def __init__(self, observation_space=GRID, action_space=None):
-        self.observation_space = observation_space
+        self.observation_space = copy.deepcopy(observation_space)
         self.action_space = action_space or spaces.Discrete(3)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
+        self.observation_space.seed(int(self.np_random.integers(2**31)))
         self.steps = 0
         return self.observation_space.sample(), {}
 

@@ -67,6 +67,7 @@ def test_json_summaries(capfd, folder):
     assert len(json.loads(out)["returns"]) == 2
 
 
+@pytest.mark.reports
 def test_train_evaluates_stops_and_keeps_the_best(capfd, tmp_path):
     flags = ["--eval-episodes", "2", "--stop-at", "1", "--tensorboard", "--out", tmp_path]
     code, out, err = run(capfd, "train", "CartPole-v1", "--steps", "2560", *flags, *SMALL)

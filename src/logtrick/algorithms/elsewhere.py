@@ -13,7 +13,8 @@ from typing import ParamSpec, TypeVar
 from logtrick.errors import ConfigError
 from logtrick.names import unknown_name
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _OF_TRAINING = {
     "total_timesteps": "steps",

@@ -1,4 +1,4 @@
-"""What `logtrick.derive` says of the garden, kept as a file: to ask it takes some seconds.
+"""What `logtrick derive` says of the garden, kept as a file: to ask it takes some seconds.
 
 `python -m logtrick.lessons.derived` writes the file anew; a test holds it to `derive`.
 """
