@@ -158,7 +158,7 @@ class Judge:
             directions = np.random.default_rng(0).normal(size=(parameters, count))
             directions = np.linalg.qr(directions)[0].T
         m = np.stack([directions @ self._along(policy, d) for d in directions], axis=1)
-        odd, even = np.linalg.norm(m - m.T), np.linalg.norm(m + m.T)
+        odd, even = float(np.linalg.norm(m - m.T)), float(np.linalg.norm(m + m.T))
         weights = 2 * sum(abs(weight) for _, weight in STENCIL)
         one_column = OPERATIONS * self.resolution * size * weights / (self.step * policy.scale)
         noise = 2 * np.sqrt(count) * one_column
