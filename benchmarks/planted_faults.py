@@ -25,6 +25,8 @@ ENUMERATION, KERNELS, STREAMING = (
 )
 VERDICT, CHECKS, REPORT = (f"auditing/{name}.py" for name in ("verdict", "checks", "report"))
 RATIOS, KL, ARRAYS = "psi/ratios.py", "psi/kl.py", "psi/arrays.py"
+DEVIATIONS, REGISTRY = "psi/deviations.py", "psi/registry.py"
+RULES, CRITIC = "auditing/rules.py", "auditing/critic.py"
 
 TRACES = ("tests/psi/test_traces.py", "tests/theory/test_trajectory_psi.py")
 TESTS = {
@@ -37,6 +39,10 @@ TESTS = {
     RATIOS: ("tests/psi/test_ratios.py",),
     KL: ("tests/psi/test_kl.py",),
     ARRAYS: ("tests/psi/test_arrays.py",),
+    DEVIATIONS: ("tests/psi/test_groups.py",),
+    REGISTRY: ("tests/psi/test_psi_registry.py", "tests/algorithms/test_trained_is_audited.py"),
+    RULES: ("tests/algorithms/test_trained_is_audited.py",),
+    CRITIC: ("tests/auditing/test_closed_form.py",),
     MOMENTS: ("tests/auditing/test_closed_form.py",),
     CLOSED_FORM: ("tests/auditing/test_closed_form.py",),
     FLOW: ("tests/auditing/test_closed_form.py",),
@@ -117,7 +123,7 @@ FAULTS = {
     "total return from t only": (RETURNS, "jnp.take_along_axis(to_go, start, axis=-1)", "to_go"),
     "total return without γ^t": (
         RETURNS,
-        "whole / jnp.asarray(gamma, whole.dtype) ** step",
+        "whole / discounts(gamma, step, whole.dtype)",
         "whole",
     ),
     "steps counted over episodes": (RETURNS, "return t - lax.cummax", "return t - 0 * lax.cummax"),
@@ -155,24 +161,40 @@ FAULTS = {
     ),
     "std without ε": (
         GROUPS,
-        "jnp.where(positive, variance, 1)) + epsilon",
-        "jnp.where(positive, variance, 1))",
+        "jnp.where(agree, 1, variance)) + epsilon / found.scale",
+        "jnp.where(agree, 1, variance))",
     ),
-    "ddof ignored": (GROUPS, "/ (size - ddof)", "/ size"),
-    "mean taken with its rounding": (
+    "ddof ignored": (DEVIATIONS, "self.number - ddof", "self.number"),
+    "NaN taken for agreement": (
         GROUPS,
-        "largest = jnp.max(values, axis=-1, keepdims=True, where=valid, initial=-jnp.inf)",
-        "largest = jnp.zeros_like(values[..., :1])",
+        "agree = variance == 0",
+        "agree = ~(variance > 0)",
+    ),
+    "NaN stays with its own sequence": (
+        GROUPS,
+        "finite = finite & jnp.all(jnp.isfinite(array), axis=-1, keepdims=True)",
+        "finite = finite & jnp.isfinite(array)",
+    ),
+    "infinity is a size like others": (
+        DEVIATIONS,
+        "jnp.where(jnp.isfinite(size), power, jnp.nan)",
+        "power",
+    ),
+    "squares overflow": (DEVIATIONS, "scale = _power_of_two(size)", "scale = size * 0 + 1"),
+    "mean taken with its rounding": (
+        DEVIATIONS,
+        "shift = jnp.where(jnp.isneginf(largest), 0, largest * unit)",
+        "shift = 0 * size",
     ),
     "padding counted when whitening": (
-        GROUPS,
-        "count = jnp.sum(valid, axis=-1, keepdims=True)\n    variance",
-        "count = psi.shape[-1]\n    variance",
+        DEVIATIONS,
+        "count = jnp.sum(some, axis=axis, keepdims=True)",
+        "count = values.shape[axis]",
     ),
     "OPO without lengths": (
         GROUPS,
-        "jnp.sum(lengths * returns, axis=-1",
-        "jnp.sum(returns, axis=-1",
+        "return _centred(returns, lengths)",
+        "return _centred(returns)",
     ),
     "token mean over the sequence": (
         WEIGHTS,
@@ -199,7 +221,17 @@ FAULTS = {
         "weights = probabilities * squared_scores",
         "weights = probabilities",
     ),
-    "PPO's max for min": (RATIOS, "jnp.minimum(ratio * psi", "jnp.maximum(ratio * psi"),
+    "PPO's max for min": (RATIOS, "jnp.minimum(_times", "jnp.maximum(_times"),
+    "infinite ratio times ψ = 0": (
+        RATIOS,
+        "jnp.where((psi == 0) & jnp.isposinf(ratio), 0, ratio * psi)",
+        "ratio * psi",
+    ),
+    "infinite slope past the clip": (
+        RATIOS,
+        "jnp.where(overflows, jnp.inf, jnp.exp(jnp.where(overflows, 0, x)))",
+        "jnp.exp(x)",
+    ),
     "ε the wrong way round": (
         RATIOS,
         "jnp.clip(ratio, 1 - low, 1 + high)",
@@ -207,18 +239,18 @@ FAULTS = {
     ),
     "dual clip on both signs": (
         RATIOS,
-        "jnp.where(psi < 0, jnp.maximum(clipped, bound * psi), clipped)",
-        "jnp.maximum(clipped, bound * psi)",
+        "jnp.where(psi < 0, jnp.maximum(lower, bound * psi), lower)",
+        "jnp.maximum(lower, bound * psi)",
     ),
     "CISPO differentiates its ratio": (
         RATIOS,
-        "lax.stop_gradient(ratio * psi) * log_probs",
-        "ratio * psi * log_probs",
+        "lax.stop_gradient(near * psi) * log_probs",
+        "near * psi * log_probs",
     ),
     "old policy differentiated": (
         RATIOS,
-        "return jnp.exp(log_probs - lax.stop_gradient(old_log_probs))",
-        "return jnp.exp(log_probs - old_log_probs)",
+        "return _exp(log_probs - lax.stop_gradient(old_log_probs))",
+        "return _exp(log_probs - old_log_probs)",
     ),
     "sequence ratio not divided by the length": (
         RATIOS,
@@ -278,12 +310,12 @@ FAULTS = {
     ),
     "a group counted once for all its orders": (
         ENUMERATION,
-        "return factorial(size) / repeated",
-        "return factorial(size) / np.ones(len(members))",
+        "orders *= (i + 1) / run",
+        "orders *= i + 1",
     ),
     "start states not weighted": (
         ENUMERATION,
-        "chance = starts[members[:, 0]] * np.prod",
+        "chance = np.prod(starts[drawn], axis=1) * np.prod",
         "chance = np.prod",
     ),
     "trace sampled without its decay": (KERNELS, "decay * z[n] + w *", "z[n] + w *"),
@@ -308,10 +340,23 @@ FAULTS = {
     "padding not tried": (CHECKS, "10 * rng.normal(size=shape)", "batches.reward"),
     "order not tried": (CHECKS, "x[:, order]", "x"),
     "bias against the total": (REPORT, "self.mean - self.gradient", "self.mean"),
-    "closed form bootstraps at an end": (
-        CLOSED_FORM,
-        "np.where(mdp.terminated, 0.0, v[mdp.successors])",
-        "v[mdp.successors]",
+    "closed form bootstraps at an end": (CRITIC, "mdp.terminated, never", "never, never"),
+    "closed form forgets λ": (REGISTRY, '("gamma", "lambda_"))', '("gamma",))'),
+    "a batch shares its prompt": (
+        RULES,
+        "return self.row.rule.scope is not Scope.BATCH",
+        "return True",
+    ),
+    "KL in the reward of the wrong policy": (
+        RULES,
+        "psi.penalised_rewards(rewards, old, before",
+        "psi.penalised_rewards(rewards, log_probs, before",
+    ),
+    "clip of another algorithm": (REGISTRY, "epsilon_high=0.28", "epsilon_high=0.2"),
+    "overflow returned": (
+        ARRAYS,
+        "wrong &= rows[..., None] if wrong.ndim > rows.ndim else rows",
+        "wrong &= False",
     ),
     "input changed in place": (ARRAYS, 'values["truncated"] = values["truncated"].copy()\n', ""),
 }

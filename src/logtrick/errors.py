@@ -15,7 +15,7 @@
     ├── RunError                a run folder that cannot be used
     │   ├── CheckpointError     a checkpoint that does not verify or does not fit
     │   └── RunLockedError      another process writes in this folder
-    ├── NonFiniteError          training met NaN or infinity; the array and the update are named
+    ├── NonFiniteError          NaN or infinity that training met, or that finite numbers gave
     └── EstimatorError          an estimator that breaks the audit's contract
 
 Every message says what is wrong, where, and what to do. At the command line a `LogtrickError`
@@ -84,7 +84,7 @@ class RunLockedError(RunError):
 
 
 class NonFiniteError(LogtrickError, ArithmeticError):
-    """Training produced NaN or infinity."""
+    """Training produced NaN or infinity, or finite numbers gave what no number of the dtype is."""
 
 
 class EstimatorError(LogtrickError, ValueError):

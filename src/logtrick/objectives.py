@@ -30,7 +30,8 @@ def score_function(
 
     Source: Williams (1992), "Simple statistical gradient-following algorithms", equation 11.
     """
-    return -log_prob * jax.lax.stop_gradient(psi)
+    batch = (log_prob[None], log_prob[None], jnp.asarray(psi)[None])  # one sample has no axis
+    return -ratios.score(*batch)[0]
 
 
 def ppo_clip(
@@ -86,8 +87,7 @@ def kl_penalty(
 
     Source: Schulman et al. (2017), "Proximal policy optimization algorithms", equation 8.
     """
-    ratio = jnp.exp(log_prob - jax.lax.stop_gradient(old_log_prob))
-    return kl_coef * divergence - ratio * jax.lax.stop_gradient(psi)
+    return kl_coef * divergence - ratios.importance(log_prob, old_log_prob, psi)
 
 
 def value_loss(

@@ -48,6 +48,16 @@ def test_rows_that_are_no_transition_do_not_count():
     np.testing.assert_allclose([moments.mean[0], moments.variance[0]], [2, 1])
 
 
+def test_an_observation_that_never_changes_is_zero():
+    """Its mean is the number itself, and its variance 0: no rounding is taken for a deviation."""
+    x = jnp.full((2048, 1), 1e4 + 0.1, jnp.float32)
+    moments = RunningMoments((1,))
+    for _ in range(3):
+        moments = moments.merge(x, jnp.ones(2048, bool))
+        np.testing.assert_array_equal(moments.variance, 0.0)
+        np.testing.assert_array_equal(moments.standardise(x[0]), 0.0)
+
+
 def test_standardised_observations_are_cut_off():
     moments = RunningMoments((1,)).merge(jnp.array([[1.0], [3.0]]), jnp.ones(2, bool))
     np.testing.assert_allclose(moments.standardise(jnp.array([4.0])), [2.0], rtol=1e-6)

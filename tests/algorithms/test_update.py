@@ -351,3 +351,37 @@ def test_the_bonus_raises_the_entropy_and_the_coefficients_weigh():
         atol=1e-14,
     )
     np.testing.assert_allclose(with_bonus.value.values, 0.25 * plain.value.values, rtol=1e-12)
+
+
+def test_equal_psi_give_no_gradient():
+    """Solved: every ψ is 0.1, of which float32 knows no exact mean. Whitened it is 0, not 0.79."""
+    count = 2048
+    for normalise in ("batch", "minibatch"):
+        for algorithm in (A2C(normalise=normalise), PPO(normalise=normalise)):
+            with jax.enable_x64(False):
+                psi = jnp.full(count, 0.1, jnp.float32)
+                model = make_model(np.random.default_rng(0))
+                model = jax.tree.map(lambda x: x.astype(jnp.float32), model)
+                if normalise == "batch":
+                    psi = estimation.whitened(psi, jnp.ones(count, bool))
+                obs, zeros = jnp.arange(count) % OBS, jnp.zeros(count)
+                log_prob = jax.nn.log_softmax(model.policy.logits)[obs, 0]
+                rows = (obs, obs * 0, log_prob, psi, zeros + 1, zeros, zeros, zeros + 1)
+                silent = algorithm.with_values({"entropy_coef": 0.0})
+                gradient = gradient_of_loss(silent, model, Batch(*rows))
+                np.testing.assert_array_equal(gradient.policy.logits, 0.0)
+
+
+def test_the_explained_share_of_targets_that_all_agree_is_unknown():
+    """A variance of 0 explains nothing, and is not one of rounding that explains something."""
+    valid = jnp.ones((1, 2048), bool)
+    with jax.enable_x64(False):
+        targets = jnp.full((1, 2048), 0.1, jnp.float32)
+        values = jnp.linspace(0, 1, 2048, dtype=jnp.float32)[None]
+        assert jnp.isnan(estimation._explained(targets, values, valid))
+    rng = np.random.default_rng(9)
+    targets, values = rng.normal(size=(2, 3, 50))
+    valid = rng.random((3, 50)) < 0.7
+    expected = 1 - np.var((targets - values)[valid]) / np.var(targets[valid])
+    got = estimation._explained(*map(jnp.array, (targets, values, valid)))
+    np.testing.assert_allclose(got, expected, rtol=1e-12)

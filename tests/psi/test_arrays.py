@@ -12,7 +12,7 @@ from jax.test_util import check_grads
 from test_traces import ARGUMENTS, SETTINGS, arguments, compute, fragment
 
 from logtrick import psi
-from logtrick.errors import ConfigError, ShapeError
+from logtrick.errors import ConfigError, NonFiniteError, ShapeError
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +200,27 @@ def test_nan_is_passed_through():
     got = compute("gae", rows)
     assert np.isnan(got[:4]).all()
     assert np.isfinite(got[4:]).all()
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.parametrize("convert", [as_jax, dict])
+def test_finite_rows_that_overflow_are_an_error(name, convert):
+    """Two rows; the second alone is too large, whatever NaN the first may hold."""
+    rows = fragment(16, (2, 6), ends=0.0)
+    largest = np.finfo(np.float32 if convert is as_jax else np.float64).max
+    for key in ("rewards", "next_values"):
+        rows[key][1] = 0.9 * largest
+    rows["rewards"][0, 2] = np.nan
+    with pytest.raises(NonFiniteError, match=rf"{name} at \(1, \d\) is inf, although .*finite"):
+        compute(name, convert(rows), gamma=1.0)
+    rows["rewards"][1, 0] = -np.inf
+    compute(name, convert(rows), gamma=1.0)  # what is not finite may go on
+
+
+def test_under_a_transform_an_overflow_stays_infinite():
+    rows = as_jax(fragment(16, (6,), ends=0.0))
+    rows["rewards"] = rows["rewards"] * 0 + 3e38
+    assert jnp.isinf(jax.jit(lambda rows: compute("gae", rows))(rows)[0])
 
 
 def test_gae_of_numpy_imports_no_torch():

@@ -1,5 +1,7 @@
 """Group rules and their weights: against loops, in their invariances, and on degenerate groups."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logtrick import psi
-from logtrick.errors import ConfigError, ShapeError
+from logtrick.errors import ConfigError, NonFiniteError, ShapeError
 
 groups = st.builds(
     lambda seed, batch, size: np.random.default_rng(seed).normal(size=(*batch, size)),
@@ -92,6 +94,7 @@ def test_a_unanimous_group_says_exactly_nothing(value, epsilon):
         psi.grpo(returns, epsilon=epsilon),
         psi.rloo(returns),
         psi.dr_grpo(returns),
+        psi.opo(returns, np.arange(1.0, 8.0) * np.ones((2, 1))),
         psi.whiten(returns, epsilon=epsilon),
     ):
         np.testing.assert_array_equal(got, 0.0)
@@ -168,3 +171,93 @@ def test_wrong_settings_and_lengths_are_named():
         psi.opo(np.zeros(4), np.ones(3))
     with pytest.raises(ShapeError, match="at least 2"):
         psi.whiten(np.zeros(1), ddof=1)
+
+
+RULES = {
+    "rloo": psi.rloo,
+    "grpo": psi.grpo,
+    "dr_grpo": psi.dr_grpo,
+    "opo": lambda r: psi.opo(r, 0 * _finite(r) + 2),
+    "remax": lambda r: psi.remax(r, 0 * _finite(r) + 2),
+    "whiten": psi.whiten,
+}
+
+
+def _finite(array):
+    """The same shape and kind, without NaN and infinity."""
+    return array.isfinite() + 0.0 if hasattr(array, "isfinite") else 0.0 + (array == array)
+
+
+def _torch(values):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own import
+        torch = pytest.importorskip("torch", reason="torch is an extra")
+    return torch.tensor(values, dtype=torch.float64)
+
+
+KINDS = {
+    "numpy": np.array,
+    "jax": jnp.array,
+    "jit": jnp.array,
+    "torch": _torch,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", RULES)
+def test_one_number_that_is_not_finite_makes_its_group_nan(name, kind):
+    rule = jax.jit(RULES[name]) if kind == "jit" else RULES[name]
+    clean = [1.0, 3.0, 0.0]
+    for bad in (np.nan, np.inf, -np.inf):
+        for where in range(3):
+            dirty = [bad if i == where else x for i, x in enumerate(clean)]
+            got = np.asarray(rule(KINDS[kind]([dirty, clean])))
+            assert np.isnan(got[0]).all()
+            np.testing.assert_allclose(got[1], np.asarray(rule(KINDS[kind](clean))), rtol=1e-6)
+
+
+def test_whether_a_group_differs_is_unknown_with_nan():
+    got = psi.informative([[1.0, np.nan], [np.inf, np.inf], [1.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(got, [np.nan, np.nan, 1.0, 0.0])
+
+
+def test_what_is_not_valid_may_be_anything():
+    got = psi.whiten([1.0, 3.0, np.nan, np.inf], [1, 1, 0, 0], epsilon=0.0)
+    np.testing.assert_array_equal(got, [-1.0, 1.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [1e308, 1e150, 1.0, 1e-150, 1e-300])
+def test_a_group_may_be_of_any_size(kind, size):
+    """(x, −x, 0) has the variance 2x²/3: ±√(3/2), whatever x is; ε counts beside the std."""
+    if kind in ("jax", "jit"):
+        size = float(np.float32(min(max(size, 1e-30), 3e38)))
+    values = KINDS[kind]([size, -size, 0.0])
+    white = jax.jit(psi.whiten) if kind == "jit" else psi.whiten
+    expected = np.array([1, -1, 0]) * 1.5**0.5
+    got = np.asarray(psi.whiten(values, epsilon=0.0))
+    np.testing.assert_allclose(got, expected, rtol=1e-6 if kind in ("jax", "jit") else 1e-15)
+    with_epsilon = size / (size * (2 / 3) ** 0.5 + 1e-8)
+    np.testing.assert_allclose(
+        np.asarray(white(values)), np.array([1, -1, 0]) * with_epsilon, rtol=1e-6
+    )
+    grouped = np.asarray(psi.grpo(values, ddof=0, epsilon=0.0))
+    np.testing.assert_allclose(grouped, expected, rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(psi.dr_grpo(values)), np.asarray(values), rtol=1e-6)
+
+
+def test_what_is_too_large_for_the_dtype_is_an_error():
+    """1e308 − (−1e308) is no float64, and 3e38 + 3e38 no float32; half of it is."""
+    for rule in (psi.rloo, lambda r: psi.remax(r, -r)):
+        with pytest.raises(NonFiniteError, match=r"at \(1, 0\) is inf, although .*float64"):
+            rule(np.array([[1.0, 2.0], [1e308, -1e308]]))
+    with pytest.raises(NonFiniteError, match="float32"):
+        psi.rloo(jnp.array([3e38, -3e38]))
+    np.testing.assert_allclose(psi.dr_grpo([1e308, -1e308]), [1e308, -1e308])
+    np.testing.assert_allclose(psi.opo([1e308, 0.0], [1.0, 3.0]), [0.75e308, -0.25e308])
+
+
+@pytest.mark.parametrize("convert", [np.float32, jnp.float32])
+def test_equal_numbers_whiten_to_nothing(convert):
+    """The mean of 2,048 times 0.1 is not 0.1 in float32."""
+    np.testing.assert_array_equal(psi.whiten(convert(np.full(2048, 0.1))), 0.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from logtrick import psi
-from logtrick.errors import ConfigError, ShapeError
+from logtrick.errors import ConfigError, NonFiniteError, ShapeError
 
 RULES = {
     "importance": {},
@@ -129,3 +129,40 @@ def test_wrong_input_is_named():
         psi.dual_clip([0.0], [0.0], [1.0], bound=0.5)
     with pytest.raises(ShapeError, match=r"psi has shape \(2,\).*\(1,\) is needed"):
         psi.gspo([[0.0, 0.0]], [[0.0, 0.0]], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.0, -1.0])
+def test_a_ratio_beyond_float32_is_still_clipped(weight):
+    """e^100: min(r ψ, 1.2 ψ), and c ψ of the dual clip; the slope past a clip is 0, not 0 · ∞."""
+    x, old, psi_ = jnp.array([100.0]), jnp.zeros(1), jnp.array([weight])
+
+    def both(rule):
+        return jax.value_and_grad(lambda x: rule(x, old, psi_)[0])(x)
+
+    value, slope = both(psi.dual_clip)
+    assert value == pytest.approx({1.0: 1.2, 0.0: 0.0, -1.0: -3.0}[weight])
+    assert slope == 0
+    value, slope = both(lambda *a: psi.cispo(*a, epsilon_high=0.2))
+    assert (value, slope) == (pytest.approx(120 * weight), pytest.approx(1.2 * weight))
+    value, slope = both(psi.ppo_clip)
+    assert value == pytest.approx({1.0: 1.2, 0.0: 0.0, -1.0: -np.inf}[weight])
+    if weight >= 0:
+        assert slope == 0
+
+
+def test_a_ratio_that_is_no_number_is_an_error():
+    with pytest.raises(NonFiniteError, match="ratio at \\(1,\\) is inf"):
+        psi.ratio([0.0, 800.0], [0.0, 0.0])
+    with pytest.raises(NonFiniteError, match="importance"):
+        psi.importance([800.0], [0.0], [1.0])
+    with pytest.raises(NonFiniteError, match="k3"):
+        psi.k3([-800.0], [0.0])
+    np.testing.assert_array_equal(psi.importance([800.0], [0.0], [0.0]), [0.0])
+    np.testing.assert_array_equal(psi.ratio([np.nan, -800.0], [0.0, 0.0]), [np.nan, 0.0])
+
+
+def test_the_clip_fraction_counts_both_sides():
+    ratios = np.array([0.7, 0.79, 0.81, 1.0, 1.29, 1.31])
+    got = psi.clipped(np.log(ratios), np.zeros(6), epsilon_low=0.2, epsilon_high=0.3)
+    np.testing.assert_array_equal(got, [1, 1, 0, 0, 0, 1])
+    assert np.isnan(psi.clipped([np.nan], [0.0])).all()

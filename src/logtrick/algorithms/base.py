@@ -13,13 +13,13 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from logtrick.algorithms.checks import check_minibatches, check_ranges, check_types
+from logtrick.psi import registry
 
 Psi = Literal[
     "total_return", "reward_to_go", "baselined_return", "td_residual", "n_step", "gae", "vtrace"
 ]
 Schedule = Literal["constant", "linear", "cosine"]
 Weighting = Literal["discounted", "undiscounted"]
-NEEDS_CRITIC = frozenset({"baselined_return", "td_residual", "n_step", "gae", "vtrace"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Algorithm:
     Attributes:
         num_envs: environments stepped side by side, for each seed.
         num_steps: steps of each environment per update; None: one whole episode each.
-        psi: ψ_t, by its name in `logtrick.psi`.
+        psi: ψ_t, by its name in `logtrick.psi.registry`.
         n: steps of the `n_step` advantage.
         gamma: γ.
         lambda_: λ of GAE.
@@ -98,9 +98,14 @@ class Algorithm:
         self.check_minibatches()
 
     @property
+    def rule(self) -> registry.Psi:
+        """The row of the registry that `psi` names: its function, and what that takes."""
+        return registry.psi_named(self.psi)
+
+    @property
     def has_critic(self) -> bool:
         """Whether ψ needs a learned value function."""
-        return self.psi in NEEDS_CRITIC
+        return self.rule.needs_critic
 
     @property
     def episodic(self) -> bool:

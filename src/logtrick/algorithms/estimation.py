@@ -12,12 +12,10 @@ from jaxtyping import Array, Bool, Float
 
 from logtrick import psi
 from logtrick.algorithms.base import Algorithm
-from logtrick.algorithms.configs import IMPALA
 from logtrick.policies.actor_critic import unroll
-from logtrick.psi.returns import step_in_episode
+from logtrick.psi.deviations import deviations
+from logtrick.psi.returns import discounts, step_in_episode
 from logtrick.rollouts import Trajectory
-
-STD_EPS = 1e-8
 
 
 class Batch(NamedTuple):
@@ -73,16 +71,16 @@ def estimate(
     """
     t = without_padding(trajectory)
     values, next_values, ratios = _values(algorithm, model, t, carry)
-    weight = t.valid.astype(t.reward.dtype)
-    if algorithm.weighting == "discounted":
-        weight = weight * jnp.asarray(algorithm.gamma) ** t.step
+    weight, dtype = t.valid.astype(t.reward.dtype), t.reward.dtype
     estimates, targets = _psi(algorithm, t, values, next_values, ratios)
-    if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
-        # This ψ comes with its γ^t already in it, t from the first row of the episode in the batch.
-        before = t.step - step_in_episode(t.terminated | t.truncated)
-        weight = t.valid * jnp.asarray(algorithm.gamma, t.reward.dtype) ** before
+    if algorithm.weighting == "discounted":
+        steps = t.step
+        if algorithm.rule.weighted is not None:
+            # ψ has its γ^t already in it, t from the first row of the episode in the batch.
+            steps = t.step - step_in_episode(t.terminated | t.truncated)
+        weight = weight * discounts(algorithm.gamma, steps, dtype)
     if algorithm.normalise == "batch":
-        estimates = standardise(estimates, t.valid)
+        estimates = whitened(estimates, t.valid)
     batch = Batch(
         t.obs,
         t.action,
@@ -93,7 +91,7 @@ def estimate(
         targets,
         t.valid.astype(weight.dtype),
     )
-    explained = 1 - _variance(targets - values, t.valid) / _variance(targets, t.valid)
+    explained = _explained(targets, values, t.valid)
     if carry is not None:
         return batch._replace(begins=t.step == 0, carry=carry), explained
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch), explained
@@ -113,11 +111,11 @@ def _values(
     else:
         values, next_values = state_value(t.obs), state_value(t.next_obs)
         distributions = None
-    if not isinstance(algorithm, IMPALA):
+    if not algorithm.rule.needs_ratios:
         return values, next_values, None
     if distributions is None:
         distributions = jax.vmap(jax.vmap(lambda obs: model(obs)[0]))(t.obs)
-    return values, next_values, jnp.exp(distributions.log_prob(t.action) - t.log_prob)
+    return values, next_values, psi.ratio(distributions.log_prob(t.action), t.log_prob)
 
 
 def without_padding(trajectory: Trajectory) -> Trajectory:
@@ -135,55 +133,32 @@ def without_padding(trajectory: Trajectory) -> Trajectory:
 def _psi(
     algorithm: Algorithm, t: Trajectory, values: Array, next_values: Array, ratios: Array | None
 ) -> tuple[Float[Array, "N T"], Float[Array, "N T"]]:
-    """ψ_t, and the target of V(s_t): ψ_t + V(s_t) but for V-trace, which has its own."""
-    if isinstance(algorithm, IMPALA):
-        data = (t.reward, values, next_values, ratios, t.terminated, t.truncated)
-        settings = {
-            "gamma": algorithm.gamma,
-            "lambda_": algorithm.lambda_,
-            "rho_bar": algorithm.rho_bar,
-            "c_bar": algorithm.c_bar,
-        }
-        return psi.vtrace(*data, **settings), psi.vtrace_targets(*data, **settings)
-    estimates = _on_policy_psi(algorithm, t, values, next_values)
-    return estimates, estimates + values
+    """ψ_t, or γ^t ψ_t where that is another function, and the target of V(s_t)."""
+    row = algorithm.rule
+    data = {
+        "rewards": t.reward,
+        "values": values,
+        "next_values": next_values,
+        "ratios": ratios,
+        "terminated": t.terminated,
+        "truncated": t.truncated,
+        **{name: getattr(algorithm, name) for name in row.settings},
+    }
+    estimates = row.evaluate(
+        data, function=row.weighted if algorithm.weighting == "discounted" else None
+    )
+    if row.target is None:
+        return estimates, estimates + values
+    return estimates, row.evaluate(data, function=row.target)
 
 
-def _on_policy_psi(
-    algorithm: Algorithm, t: Trajectory, values: Array, next_values: Array
-) -> Float[Array, "N T"]:
-    ends, gamma = (t.terminated, t.truncated), algorithm.gamma
-    match algorithm.psi:
-        case "total_return" if algorithm.weighting == "discounted":
-            return psi.episode_return(t.reward, *ends, gamma=gamma)
-        case "total_return":
-            return psi.total_return(t.reward, *ends, gamma=gamma)
-        case "reward_to_go":
-            return psi.reward_to_go(t.reward, *ends, gamma=gamma)
-        case "baselined_return":
-            return psi.baselined_return(
-                t.reward, values, *ends, next_values=next_values, gamma=gamma
-            )
-        case "td_residual":
-            return psi.td_residual(t.reward, values, next_values, *ends, gamma=gamma)
-        case "n_step":
-            return psi.n_step(t.reward, values, next_values, *ends, gamma=gamma, n=algorithm.n)
-        case "gae" | "vtrace":  # which is IMPALA's alone, and was taken above
-            lambda_ = algorithm.lambda_
-            return psi.gae(t.reward, values, next_values, *ends, gamma=gamma, lambda_=lambda_)
+def _explained(targets: Array, values: Array, valid: Bool[Array, "..."]) -> Array:
+    """1 − Var(target − V)/Var(target) over the valid rows; NaN where the targets do not differ."""
+    errors, own = (deviations(x.ravel(), valid.ravel()) for x in (targets - values, targets))
+    share = errors.variance() / own.variance() * jnp.square(errors.scale / own.scale)
+    return jnp.where(own.variance() > 0, 1 - share, jnp.nan)[0]
 
 
-def _moments(x: Array, valid: Bool[Array, "..."]) -> tuple[Array, Array]:
-    count = jnp.maximum(jnp.sum(valid), 1)
-    mean = jnp.sum(jnp.where(valid, x, 0)) / count
-    return mean, jnp.sum(jnp.where(valid, jnp.square(x - mean), 0)) / count
-
-
-def _variance(x: Array, valid: Bool[Array, "..."]) -> Array:
-    return _moments(x, valid)[1]
-
-
-def standardise(x: Array, valid: Bool[Array, "..."]) -> Array:
-    """Shift and scale to mean 0 and standard deviation 1 over the rows that are valid."""
-    mean, variance = _moments(x, valid)
-    return (x - mean) / (jnp.sqrt(variance) + STD_EPS)
+def whitened(estimates: Array, valid: Bool[Array, "..."]) -> Array:
+    """`psi.whiten` over all rows together."""
+    return psi.whiten(estimates.ravel(), valid.ravel()).reshape(estimates.shape)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from logtrick.algorithms.base import Algorithm, Schedule, Weighting
 from logtrick.errors import ConfigError
+from logtrick.psi.registry import Scope
 
 GroupPsi = Literal["rloo", "grpo", "dr_grpo", "opo", "whiten"]
 Normaliser = Literal["sequence_sum", "sequence_mean", "token_mean", "constant_length"]
@@ -34,7 +35,7 @@ class GroupAlgorithm(Algorithm):
         group_size: G, episodes from one start; it divides num_envs.
         psi: ψ of a sequence in its group: "rloo", "grpo", "dr_grpo", "opo"; or "whiten", the
             reward-to-go of each token, whitened over the whole batch as one group.
-        std_eps: ε beside the std of "grpo".
+        std_eps: ε beside the std of "grpo" and "whiten".
         normaliser: w_i: "sequence_sum" 1/G, "sequence_mean" 1/(G L_i), "token_mean" 1/ΣL,
             "constant_length" 1/(G L_max), L_max the time limit.
         ratio: what is differentiated once π has left π_old: "score", "importance", "ppo_clip",
@@ -77,7 +78,12 @@ class GroupAlgorithm(Algorithm):
     @property
     def num_groups(self) -> int:
         """M, groups in an update: whitening takes the whole batch as one."""
-        return 1 if self.psi == "whiten" else self.num_envs // self.group_size
+        return 1 if self.whole_batch else self.num_envs // self.group_size
+
+    @property
+    def whole_batch(self) -> bool:
+        """Whether ψ compares all sequences of the batch, not those of one start."""
+        return self.rule.scope is Scope.BATCH
 
     @property
     def rows_per_start(self) -> int:
@@ -102,14 +108,14 @@ class GroupAlgorithm(Algorithm):
                 self._refuse(field.name, f"left at {field.default!r}: a group rule does not use it")
 
     def _check_groups(self) -> None:
-        if self.psi == "whiten":
+        if self.whole_batch:
             if self.num_envs < 2:
                 self._refuse("num_envs", "at least 2: one return whitened is 0")
             if self.ratio == "gspo":
                 self._refuse("ratio", "one of tokens: 'gspo' has one ψ a sequence, 'whiten' many")
             if self.groups != "all":
                 self._refuse("groups", "'all' with psi='whiten', where the batch is one group")
-        elif self.group_size < 2:
+        elif self.group_size < self.rule.fewest:
             self._refuse("group_size", "at least 2: a group of one has nothing to compare with")
         if (self.kl == "none") != (self.beta == 0):
             self._refuse("beta", f"0 exactly where kl is 'none'; kl={self.kl!r}")

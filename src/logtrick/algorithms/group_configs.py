@@ -181,6 +181,7 @@ class REINFORCEPlusPlus(GroupAlgorithm):
 
     group_size: int = 1
     psi: GroupPsi = "whiten"
+    std_eps: float = 1e-8
     normaliser: Normaliser = "token_mean"
     ratio: Ratio = "ppo_clip"
     kl: Penalty = "k1_in_reward"

@@ -75,13 +75,17 @@ def loss(algorithm: GroupAlgorithm, model: Any, batch: Batch) -> tuple[Array, di
     def mean(x: Array) -> Array:
         return jnp.sum(jnp.where(valid, x, 0)) / jnp.sum(batch.valid)
 
-    ratio = jnp.exp(log_prob - batch.log_prob)
-    outside = (ratio < 1 - algorithm.clip_eps_low) | (ratio > 1 + algorithm.clip_eps_high)
+    outside = psi.clipped(
+        log_prob,
+        batch.log_prob,
+        epsilon_low=algorithm.clip_eps_low,
+        epsilon_high=algorithm.clip_eps_high,
+    )
     parts = {
         "entropy": mean(distribution.entropy().reshape(valid.shape)),
         "policy_loss": -jnp.mean(surrogate),
         "approx_kl": mean(psi.k3(batch.log_prob, log_prob)),
-        "clip_fraction": mean(outside.astype(ratio.dtype)),
+        "clip_fraction": mean(outside),
     }
     if batch.reference_log_prob is not None:
         parts["reference_kl"] = mean(psi.k3(log_prob, batch.reference_log_prob))

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Num
 
 from logtrick.policies.encoders import ACTION_MASK, is_image
 from logtrick.policies.memory import initial_carry
+from logtrick.psi.deviations import deviations
 from logtrick.rollouts import Trajectory
 
 LIMIT = 10.0
@@ -47,11 +48,11 @@ class RunningMoments(eqx.Module):
         """
         rows = valid.reshape(-1, *[1] * (x.ndim - 1))
         added = jnp.sum(valid).astype(self.count.dtype)
-        mean = jnp.sum(jnp.where(rows, x, 0), axis=0) / jnp.maximum(added, 1)
-        squares = jnp.where(rows, jnp.square(x - mean[None]), 0)
+        found = deviations(x.astype(self.mean.dtype), rows, axis=0)
         share = added / jnp.maximum(self.count + added, 1)
-        gap = mean - self.mean
-        within = (1 - share) * self.variance + share * jnp.sum(squares, 0) / jnp.maximum(added, 1)
+        gap = found.mean[0] - self.mean
+        squares = found.variance(axis=0)[0] * jnp.square(found.scale[0])
+        within = (1 - share) * self.variance + share * squares
         merged = self.mean + share * gap, within + share * (1 - share) * gap**2, self.count + added
         return eqx.tree_at(lambda m: (m.mean, m.variance, m.count), self, merged)
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from logtrick import natural
+from logtrick import natural, psi
 from logtrick.algorithms.configs import NPG, TRPO
 from logtrick.algorithms.estimation import Batch, forward
 from logtrick.algorithms.normalisation import trainable
@@ -32,8 +32,9 @@ def policy_step(algorithm: NPG, model: Any, batch: Batch) -> tuple[Any, dict[str
 
     def surrogate(params: Any) -> tuple[Array, dict[str, Array]]:
         distribution = distributions(params)
-        ratio = jnp.exp(distribution.log_prob(batch.action) - batch.log_prob)
-        gain, entropy = mean(ratio * batch.psi), mean(distribution.entropy())
+        log_prob = distribution.log_prob(batch.action)
+        gain = mean(psi.importance(log_prob, batch.log_prob, batch.psi))
+        entropy = mean(distribution.entropy())
         parts = {"policy_loss": -gain, "entropy": entropy}
         return gain + algorithm.entropy_coef * entropy, parts
 

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
-from logtrick import objectives
+from logtrick import objectives, psi
 from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import PPO
-from logtrick.algorithms.estimation import Batch, forward, standardise
+from logtrick.algorithms.estimation import Batch, forward, whitened
 from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.normalisation import trainable
 
@@ -53,7 +53,7 @@ def loss(algorithm: Algorithm, model: Any, batch: Batch) -> tuple[Array, dict[st
     log_prob = distribution.log_prob(batch.action)
     estimates = batch.psi
     if algorithm.normalise == "minibatch":
-        estimates = standardise(estimates, batch.valid > 0)
+        estimates = whitened(estimates, batch.valid > 0)
     parts = {"entropy": _mean(distribution.entropy(), batch.valid, batch)}
     if isinstance(algorithm, PPO):
         policy = _ppo_loss(algorithm, distribution, log_prob, estimates, batch, parts)
@@ -87,16 +87,16 @@ def _ppo_loss(
     batch: Batch,
     parts: dict[str, Array],
 ) -> Array:
-    log_ratio = log_prob - batch.log_prob
-    parts["approx_kl"] = _mean(jnp.expm1(log_ratio) - log_ratio, batch.valid, batch)
+    parts["approx_kl"] = _mean(psi.k3(batch.log_prob, log_prob), batch.valid, batch)
     if algorithm.surrogate == "kl_penalty":
         divergence = batch.old.kl(distribution)
         parts["kl"] = _mean(divergence, batch.valid, batch)
         return objectives.kl_penalty(
             log_prob, batch.log_prob, estimates, divergence, algorithm.kl_coef
         )
-    outside = jnp.abs(jnp.expm1(log_ratio)) > algorithm.clip_eps
-    parts["clip_fraction"] = _mean(outside.astype(log_prob.dtype), batch.valid, batch)
+    eps = algorithm.clip_eps
+    outside = psi.clipped(log_prob, batch.log_prob, epsilon_low=eps, epsilon_high=eps)
+    parts["clip_fraction"] = _mean(outside, batch.valid, batch)
     return objectives.ppo_clip(log_prob, batch.log_prob, estimates, algorithm.clip_eps)
 
 

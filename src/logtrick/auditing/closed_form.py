@@ -1,5 +1,6 @@
 """The registered ψ of single trajectories, each with its mean and covariance in closed form."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,9 @@ from logtrick.auditing.moments import Moments, TotalReturn, Trace
 from logtrick.auditing.settings import Settings, state_values
 from logtrick.errors import ConfigError, ShapeError
 from logtrick.mdp import FiniteMDP
+from logtrick.psi.registry import PSIS, Psi, Scope, psi_named
 
-TRACES = ("reward_to_go", "baselined_return", "td_residual", "n_step", "gae", "vtrace")
-OF_A_STEP = ("q_value", "advantage", "optimal_baseline")
-ESTIMATORS = ("total_return", *TRACES, *OF_A_STEP, "all_action_sum")
+ESTIMATORS = tuple(row.name for row in PSIS if not row.of_sequences)
 """The names that `moments` knows. `vtrace` is meant on-policy, where it is `gae`."""
 
 
@@ -88,41 +88,30 @@ def equations(
 ) -> Trace | TotalReturn:
     """The recursion that a ψ is, with the numbers of this MDP and policy in it."""
     _check(mdp, psi, settings, {"probabilities": probabilities, "scores": scores})
-    gamma, weight = settings.gamma, settings.step_weight
+    row, gamma, weight = psi_named(psi), settings.gamma, settings.step_weight
     exact = Flow.of(mdp, probabilities, scores)
     cut = settings.horizon is not None
     flow = Flow.of(mdp, probabilities, scores, settings.horizon) if cut else exact
     copies = settings.horizon or 1
-    rewards = np.tile(mdp.rewards, copies)
-    if psi == "total_return":
-        return TotalReturn(flow, rewards, gamma, weight / gamma if gamma else 1.0)
-    if psi == "reward_to_go":
-        return Trace(flow, rewards, gamma, weight)
     critic = Critic(mdp, exact, gamma, settings.values)
-    if psi in OF_A_STEP or psi == "all_action_sum":
-        return _of_a_step(psi, critic, flow, weight)
-    v = critic.values
-    after = np.where(mdp.terminated, 0.0, v[mdp.successors])
-    before = v[mdp.pair_states[mdp.outcome_pairs]]
-    residuals = np.tile(mdp.rewards + gamma * after - before, copies)
-    if psi == "n_step":
-        return Trace(flow, residuals, gamma, weight, window=settings.n)
-    factor = {"td_residual": 0.0, "baselined_return": 1.0}.get(psi, settings.lambda_)
-    return Trace(flow, residuals, gamma * factor, weight)
+    if row.scope is Scope.ACTIONS:
+        return _of_actions(row, critic, flow, weight)
+    if (recursion := row.recursion) is None:  # the total return, which is every ψ_t
+        rewards = np.tile(mdp.rewards, copies)
+        return TotalReturn(flow, rewards, gamma, weight / gamma if gamma else 1.0)
+    delta = mdp.rewards if recursion.delta == "reward" else critic.td_residuals
+    factors = [0.0] if recursion.decay is None else [getattr(settings, x) for x in recursion.decay]
+    window = None if recursion.window is None else getattr(settings, recursion.window)
+    return Trace(flow, np.tile(delta, copies), math.prod(factors), weight, window)
 
 
-def _of_a_step(psi: str, critic: Critic, flow: Flow, weight: float) -> Trace:
+def _of_actions(row: Psi, critic: Critic, flow: Flow, weight: float) -> Trace:
     """ψ that are numbers of (s, a): they have no future, c = 0."""
     copies = len(flow.scores) // critic.mdp.num_pairs
-    if psi == "all_action_sum":  # the same for every action: Σ_a π Q ∇log π in the place of ψ g
-        summed = replace(flow, scores=np.tile(critic.expected_terms, (copies, 1)))
+    if row.every_action:  # the same for every action: Σ_a π Q ∇log π in the place of ψ g
+        summed = replace(flow, scores=np.tile(critic.expected_terms(row), (copies, 1)))
         return Trace(summed, np.ones(len(flow.pairs)), 0.0, weight)
-    chosen = {
-        "q_value": lambda: critic.action_values,
-        "advantage": lambda: critic.advantages,
-        "optimal_baseline": lambda: critic.above_optimal_baseline,
-    }[psi]()
-    return Trace(flow, np.tile(chosen, copies)[flow.pairs], 0.0, weight)
+    return Trace(flow, np.tile(critic.of_pairs(row), copies)[flow.pairs], 0.0, weight)
 
 
 def _check(mdp: FiniteMDP, psi: str, settings: Settings, arrays: dict[str, Any]) -> None:

@@ -6,9 +6,10 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float64
 
+from logtrick import psi
 from logtrick.auditing.flow import Flow
 from logtrick.mdp import FiniteMDP
-from logtrick.psi import optimal_baseline
+from logtrick.psi.registry import Psi
 
 
 @dataclass(frozen=True)
@@ -38,24 +39,29 @@ class Critic:
         paid = self.flow.expected(self.mdp.rewards)
         return paid + self.gamma * (self.flow.onwards() @ self.exact_values)
 
-    @property
-    def advantages(self) -> Float64[np.ndarray, " P"]:
-        """A_π of each pair (V4)."""
-        return self.action_values - self.exact_values[self.mdp.pair_states]
-
     @cached_property
-    def above_optimal_baseline(self) -> Float64[np.ndarray, " P"]:
-        """Q − b* of each pair."""
-        mdp, flow = self.mdp, self.flow
-        tables = np.zeros((3, mdp.num_states, mdp.num_actions))
-        squares = np.sum(flow.scores**2, axis=1)
-        chances = np.asarray(flow.policy.sum(axis=0)).ravel()
-        for table, of_pairs in zip(tables, (self.action_values, chances, squares), strict=True):
-            table[mdp.pair_states, mdp.pair_actions] = of_pairs
-        return self.action_values - optimal_baseline(*tables)[mdp.pair_states]
+    def td_residuals(self) -> Float64[np.ndarray, " K"]:
+        """δ of each outcome."""
+        mdp, v = self.mdp, self.values
+        before, after = v[mdp.pair_states[mdp.outcome_pairs]], v[mdp.successors]
+        never = np.zeros(len(mdp.rewards), bool)
+        return psi.td_residual(mdp.rewards, before, after, mdp.terminated, never, gamma=self.gamma)
 
-    @property
-    def expected_terms(self) -> Float64[np.ndarray, "P N"]:
-        """Σ_a π Q ∇log π of the pair's state: what all actions together contribute."""
+    def of_pairs(self, row: Psi) -> Float64[np.ndarray, " P"]:
+        """ψ(s, a) of each pair, by a row of the registry that knows Q of every action."""
+        mdp, flow = self.mdp, self.flow
+        known = {
+            "action_values": self.action_values,
+            "probabilities": np.minimum(np.asarray(flow.policy.sum(axis=0)).ravel(), 1.0),
+            "squared_scores": np.sum(flow.scores**2, axis=1),
+        }
+        tables = {}
+        for name in row.takes:
+            tables[name] = np.zeros((mdp.num_states, mdp.num_actions))
+            tables[name][mdp.pair_states, mdp.pair_actions] = known[name]
+        return row.evaluate(tables)[mdp.pair_states, mdp.pair_actions]
+
+    def expected_terms(self, row: Psi) -> Float64[np.ndarray, "P N"]:
+        """Σ_a π ψ ∇log π of the pair's state: what all actions together contribute."""
         flow = self.flow
-        return (flow.policy @ (self.action_values[:, None] * flow.scores))[self.mdp.pair_states]
+        return (flow.policy @ (self.of_pairs(row)[:, None] * flow.scores))[self.mdp.pair_states]

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from logtrick.auditing.closed_form import ESTIMATORS as CLOSED_FORMS
 from logtrick.auditing.methods import sampled_batches
 from logtrick.auditing.plans import METHODS, Case, Plan
 from logtrick.auditing.policies import read_policy
@@ -52,7 +51,8 @@ def audit(
     A callable is measured on batches of one trajectory if it is found to be a mean over
     trajectories, otherwise on batches of `batch_size`; with `group_size`, on groups of so many
     that share a start state. Group rules (RLOO, GRPO …) take complete episodes: R_i is the
-    discounted return, one start state is one prompt, and no γ^t stands in front of a step.
+    discounted return, one start state is one prompt, and no γ^t stands in front of a step. A group
+    shares its prompt; only whitening over a whole batch draws a prompt for each sequence.
 
     Args:
         estimator: what to measure.
@@ -73,12 +73,13 @@ def audit(
         key: of all samples.
         method: "auto", or one of the three.
         samples: how many trajectories to sample; refused where nothing is sampled.
-        group_size: G; 4 for the group rules.
-        **settings: `n` of `n_step` (5); `ddof` (1), `epsilon` (1e-4) of the std of "grpo";
-            `epsilon_low`, `epsilon_high` (0.2) of the clip, with a `behaviour`; `max_length`, L_max
-            of Dr. GRPO; `reference`, a policy, and `beta` (0.04) of the KL, which is left out
-            without a reference; `behaviour`, the policy that acts instead: deterministic or with
-            zeros if you like, for it needs no score.
+        group_size: G; 4 for the group rules. For `reinforce_plus_plus`, which whitens over a whole
+            batch, it is N, the sequences of the batch, each from a start of its own.
+        **settings: `n` of `n_step`; `ddof`, `epsilon` of the std; `epsilon_low`, `epsilon_high` of
+            the clip, with a `behaviour`; `max_length`, L_max of Dr. GRPO; `reference`, a policy,
+            and `beta` of the KL, which is left out without a reference; `behaviour`, the policy
+            that acts instead: deterministic or with zeros if you like, for it needs no score. What
+            is not given is as the algorithm of that name is trained.
 
     An argument that has no effect on this estimator is refused by its name, so `settings` of the
     report are those that were used. None always means "not given".
@@ -216,7 +217,7 @@ def _row(estimator: Any, weighting: str | None) -> Estimator:
     if isinstance(estimator, str) and estimator not in rows:
         raise ConfigError(unknown_name("No estimator is called", estimator, rows))
     row = estimator if isinstance(estimator, Estimator) else rows[estimator]
-    if weighting in (None, row.weighting) or row.psi not in CLOSED_FORMS:
+    if weighting in (None, row.weighting) or row.rule.of_sequences:
         return row
     if estimator == row.psi:
         return rows[f"{row.psi}_undiscounted"]

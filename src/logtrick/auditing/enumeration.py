@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import comb, factorial
+from math import comb
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -39,12 +39,14 @@ class OnPaths(Protocol):
 
 @dataclass(frozen=True)
 class Enumeration:
-    """Every group of G trajectories that share a start state, as rows of numbers of paths."""
+    """Every group of G trajectories, as rows of numbers of paths."""
 
     paths: Paths
     members: Int64[np.ndarray, "U G"]
     orders: Float64[np.ndarray, " U"]
     """In how many orders the same group can be drawn, all counted in this row."""
+    same_start: bool = True
+    """Whether the trajectories of a group share a start state; else each has its own."""
 
     def moments(self, estimator: OnPaths, policy: ScoredPolicy, actor: Actor) -> Moments:
         """Of the estimate from one group.
@@ -75,7 +77,8 @@ class Enumeration:
         estimates_of = estimator.at(policy)
         for first in range(0, len(self.members), CHUNK):
             members = self.members[first : first + CHUNK]
-            chance = starts[members[:, 0]] * np.prod(chances[members], axis=1)
+            drawn = members[:, :1] if self.same_start else members
+            chance = np.prod(starts[drawn], axis=1) * np.prod(chances[members], axis=1)
             yield chance * self.orders[first : first + CHUNK], estimates_of(paths[members])
 
 
@@ -87,13 +90,13 @@ def enumerate_groups(
     most: int,
 ) -> Enumeration | None:
     """All groups of trajectories, or None if there are more than `most`."""
-    if estimator.group_size > 1 and not estimator.same_start:
-        return None
     paths = list_paths(mdp, actor.probabilities, horizon, most)
     if paths is None:
         return None
     size, starts = estimator.group_size, paths.states[:, 0]
-    groups = [np.flatnonzero(starts == s) for s in np.unique(starts)]
+    groups = [np.arange(len(starts))]
+    if estimator.same_start:
+        groups = [np.flatnonzero(starts == s) for s in np.unique(starts)]
     counts = [
         comb(len(g) + size - 1, size) if estimator.symmetric else len(g) ** size for g in groups
     ]
@@ -101,7 +104,7 @@ def enumerate_groups(
         return None
     members = np.concatenate([_tuples(g, size, estimator.symmetric) for g in groups])
     orders = _orders(members) if estimator.symmetric else np.ones(len(members))
-    return Enumeration(paths, members, orders)
+    return Enumeration(paths, members, orders, estimator.same_start)
 
 
 def _tuples(paths: Int64[np.ndarray, " M"], size: int, symmetric: bool) -> np.ndarray:
@@ -118,10 +121,8 @@ def _tuples(paths: Int64[np.ndarray, " M"], size: int, symmetric: bool) -> np.nd
 
 def _orders(members: Int64[np.ndarray, "U G"]) -> Float64[np.ndarray, " U"]:
     """G!/Π(repetitions)! of sorted rows."""
-    size = members.shape[1]
-    run = np.ones(len(members))
-    repeated = np.ones(len(members))
-    for i in range(1, size):
+    orders, run = np.ones(len(members)), np.ones(len(members))
+    for i in range(1, members.shape[1]):
         run = np.where(members[:, i] == members[:, i - 1], run + 1, 1)
-        repeated *= run
-    return factorial(size) / repeated
+        orders *= (i + 1) / run
+    return orders

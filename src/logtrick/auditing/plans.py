@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,8 +31,10 @@ from logtrick.psi.registry import Estimator
 METHODS = ("auto", "closed form", "enumeration", "sampling")
 GROUPS = 200_000
 """Most groups that are enumerated when the estimator can take many at once,"""
+SEQUENCES = 8 * GROUPS
+"""most sequences in all of them together,"""
 GROUPS_ONE_BY_ONE = 2_000
-"""and when it is called on one after the other."""
+"""and most groups when it is called on one after the other."""
 CALLS = 20_000_000
 """Most estimates that the Jacobian of an enumerated mean may take; beyond it fewer directions."""
 STREAMED, PADDED = 10_000_000, 1 << 17
@@ -90,18 +92,25 @@ class Case:
         if rule.is_group_rule:
             self._check_complete(row)
         method, judge = self._method_of(rule)
-        words = self._told(settings, unused, method)
+        words = self._told(rule.setting, settings, unused, method)
         if row.kl != "none" and settings.reference is None:
             words["kl"] = "left out (no reference)"
         return Plan(row.name, str(row.claim), words, rule, method, judge)
 
-    def _told(self, settings: Settings, unused: dict[str, str], method: Method) -> dict[str, Any]:
+    def _told(
+        self,
+        number: Callable[[str], Any],
+        settings: Settings,
+        unused: dict[str, str],
+        method: Method,
+    ) -> dict[str, Any]:
         """What the report lists; with exact numbers a number of samples is refused."""
+        words = told(settings, unused, number)
         if method.name == "sampling":
-            return told(settings, unused) | {"key": self.key}
+            return words | {"key": self.key}
         why = f"{method.name} is exact, and nothing is sampled; method='sampling' does sample"
         refuse(self.given & {"samples"}, {"samples": why}, "this audit")
-        return told(settings, unused)
+        return words
 
     def _method_of(self, rule: Rule) -> tuple[Method, Judge | None]:
         row, settings = rule.row, rule.settings
@@ -110,7 +119,8 @@ class Case:
             exact = ClosedForm(self.mdp, row.psi, settings)
             return exact, Judge(exact.mean)
         self._refuse_closed_form(row.name)
-        if (found := self._enumerated(rule, GROUPS)) is not None:
+        most = min(GROUPS, SEQUENCES // rule.group_size)
+        if (found := self._enumerated(rule, most)) is not None:
             return found, Judge(found.mean, directions=_affordable(found))
         if closed:
             count = self.samples or STREAMED
@@ -138,7 +148,7 @@ class Case:
             judge = Judge(found.mean, runner.resolution, _affordable(found))
         method = found or self._padded(foreign)
         settings = replace(self.settings, group_size=foreign.group_size)
-        words = self._told(settings, unused, method)
+        words = self._told(partial(getattr, settings), settings, unused, method)
         return Plan(name, "", words, foreign, method, judge, runner.resolution)
 
     def _enumerated(self, estimator: OnPaths, most: int) -> Enumerated | None:

@@ -16,20 +16,18 @@ from jaxtyping import Float64
 from scipy import sparse
 
 from logtrick import psi
-from logtrick.auditing.closed_form import ESTIMATORS as OF_TRAJECTORIES
 from logtrick.auditing.critic import Critic
 from logtrick.auditing.flow import Flow
 from logtrick.auditing.paths import Paths
 from logtrick.auditing.policies import ScoredPolicy, read_actor
 from logtrick.auditing.settings import Settings
-from logtrick.errors import ConfigError, EstimatorError
+from logtrick.errors import ConfigError, EstimatorError, NonFiniteError
 from logtrick.psi.group_surrogate import group_psi, group_surrogate, group_weights
-from logtrick.psi.registry import Estimator
+from logtrick.psi.registry import Estimator, Scope, named
+from logtrick.psi.returns import discounts
 
-ALONE = frozenset({"remax"})
-"""Group rules that can do with a group of one."""
-BOOTSTRAPPED = frozenset({"baselined_return", "td_residual", "n_step", "gae", "vtrace"})
-"""The ψ that look at a critic's V."""
+AXES = ("psi", "normaliser", "ratio", "kl")
+"""The choices of a group rule, each with settings of its own."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +38,30 @@ class Rule:
     settings: Settings
     symmetric = True
     """The order of the trajectories of a group does not matter."""
-    same_start = True
 
     def __post_init__(self) -> None:
-        if self.is_group_rule and self.group_size < 2 and self.row.psi not in ALONE:
+        if self.is_group_rule and self.group_size < self.row.rule.fewest:
             raise ConfigError(
                 f"{self.row.name} compares the trajectories of a group: group_size = 1 leaves "
                 "nothing to compare. Give at least 2"
             )
 
     @property
+    def same_start(self) -> bool:
+        """Whether the trajectories of a group start in one state.
+
+        Where a ψ compares all sequences of a batch, each of them has a start of its own.
+        """
+        return self.row.rule.scope is not Scope.BATCH
+
+    @property
     def is_group_rule(self) -> bool:
         """Whether ψ belongs to a whole trajectory in a group."""
-        return self.row.psi not in OF_TRAJECTORIES
+        return self.row.rule.of_sequences
+
+    def setting(self, name: str) -> Any:
+        """A number of this rule: as the user gave it, or else the row's own; None if neither."""
+        return self.row.setting(name, getattr(self.settings, name, None))
 
     @property
     def group_size(self) -> int:
@@ -113,9 +122,14 @@ class _Bound:
         self._check_support(paths)
         by_group = self._of_groups if self.rule.is_group_rule else self._of_trajectories
         coefficients = np.where(paths.valid, by_group(paths), 0.0)
+        if not np.isfinite(coefficients).all():
+            raise NonFiniteError(
+                f"{self.rule.row.name} gives a coefficient that is no finite number: the rewards "
+                "or the ratios are too large for float64. Scale the rewards down"
+            )
         scores = self.policy.scores
-        if self.rule.row.psi == "all_action_sum":
-            scores = self.critic.expected_terms
+        if self.rule.row.rule.every_action:
+            scores = self.critic.expected_terms(self.rule.row.rule)
         units, each = len(coefficients), int(np.prod(coefficients.shape[1:]))
         rows = np.arange(units + 1) * each
         matrix = sparse.csr_array(
@@ -142,77 +156,86 @@ class _Bound:
 
     def _of_trajectories(self, paths: Paths) -> Float64[np.ndarray, "U G T"]:
         """w_t ψ_t."""
-        settings, row = self.rule.settings, self.rule.row
-        gamma, weighting = settings.gamma, settings.weighting
-        if row.psi == "total_return" and weighting == "discounted":
-            # γ^t ψ_t in one, which cannot overflow
-            return psi.episode_return(paths.rewards, paths.terminated, paths.truncated, gamma=gamma)
+        row, settings = self.rule.row.rule, self.rule.settings
+        discounted = settings.weighting == "discounted"
+        if discounted and row.weighted is not None:
+            return self._psi(paths, row.weighted)
         steps = np.arange(paths.valid.shape[-1])
-        return settings.step_weight**steps * self._psi(paths)
+        with jax.enable_x64(True):
+            weights = np.asarray(discounts(settings.step_weight, jnp.asarray(steps), np.float64))
+        return weights * self._psi(paths)
 
-    def _psi(self, paths: Paths) -> Float64[np.ndarray, "U G T"]:
-        settings, critic = self.rule.settings, self.critic
-        gamma, lambda_ = settings.gamma, settings.lambda_
-        cuts = (paths.terminated, paths.truncated)
-        now, after = critic.values[paths.states], critic.values[paths.successors]
-        traces = (paths.rewards, now, after)
-        ratios = np.exp(_taken(self.log_probs, paths) - _taken(self.old_log_probs, paths))
-        functions: dict[str, Callable[[], Any]] = {
-            "total_return": lambda: psi.total_return(paths.rewards, *cuts, gamma=gamma),
-            "reward_to_go": lambda: psi.reward_to_go(paths.rewards, *cuts, gamma=gamma),
-            "baselined_return": lambda: psi.baselined_return(
-                paths.rewards, now, *cuts, next_values=after, gamma=gamma
-            ),
-            "td_residual": lambda: psi.td_residual(*traces, *cuts, gamma=gamma),
-            "n_step": lambda: psi.n_step(*traces, *cuts, gamma=gamma, n=settings.n),
-            "gae": lambda: psi.gae(*traces, *cuts, gamma=gamma, lambda_=lambda_),
-            "vtrace": lambda: psi.vtrace(*traces, ratios, *cuts, gamma=gamma, lambda_=lambda_),
-            "q_value": lambda: critic.action_values[paths.pairs],
-            "advantage": lambda: critic.advantages[paths.pairs],
-            "optimal_baseline": lambda: critic.above_optimal_baseline[paths.pairs],
-            "all_action_sum": lambda: np.ones(paths.pairs.shape),
-        }
-        return functions[self.rule.row.psi]()
+    def _psi(self, paths: Paths, function: str | None = None) -> Float64[np.ndarray, "U G T"]:
+        row = self.rule.row.rule
+        if row.every_action:
+            return np.ones(paths.pairs.shape)  # the rest is in the place of the scores
+        if row.scope is Scope.ACTIONS:
+            return self.critic.of_pairs(row)[paths.pairs]
+        numbers = {name: self.rule.setting(name) for name in row.settings}
+        arrays = {name: self._array(name, paths) for name in row.takes}
+        return row.evaluate(arrays | numbers, function=function)
+
+    def _array(self, name: str, paths: Paths) -> np.ndarray:
+        """What a ψ of trajectories takes, by the name of its parameter."""
+        match name:
+            case "values":
+                return self.critic.values[paths.states]
+            case "next_values":
+                return self.critic.values[paths.successors]
+            case "ratios":
+                acted = _taken(self.log_probs, paths), _taken(self.old_log_probs, paths)
+                return psi.ratio(*acted)
+        return getattr(paths, name)
 
     def _of_groups(self, paths: Paths) -> Float64[np.ndarray, "U G T"]:
         """∂L/∂log π at π, trajectories drawn from π_old; L is what training ascends."""
-        settings, row = self.rule.settings, self.rule.row
+        rule, row = self.rule, self.rule.row
         reference = self.reference_log_probs
         log_probs, old = _taken(self.log_probs, paths), _taken(self.old_log_probs, paths)
         before = None if reference is None else _taken(reference, paths)
-        rewards, greedy = paths.rewards, None
-        if row.kl == "k1_in_reward" and before is not None:
-            penalised = psi.penalised_rewards(rewards, log_probs, before, beta=settings.beta)
-            rewards = np.where(paths.valid, penalised, 0.0)
-        if row.psi == "remax":
+        greedy = None
+        if "greedy_returns" in row.rule.takes:
             greedy = self.greedy_values[paths.states[..., 0]]
-        scalars = {
-            name: getattr(settings, name) for name in ("epsilon_low", "epsilon_high", "beta")
-        }
+        arrays = (
+            paths.rewards,
+            paths.terminated,
+            paths.truncated,
+            paths.valid,
+            log_probs,
+            old,
+            before,
+            greedy,
+        )
+        names = {name for axis in AXES for name in named(axis, getattr(row, axis)).settings}
+        numbers = {name: rule.setting(name) for name in names | {"gamma"}}
+        whole = {name: numbers.pop(name) for name in ("ddof", "max_length") if name in numbers}
         with jax.enable_x64(True):
-            psi_ = group_psi(
-                row.psi,
-                jnp.asarray(rewards),
-                *map(jnp.asarray, (paths.terminated, paths.truncated, paths.valid)),
-                gamma=settings.gamma,
-                ddof=settings.ddof,
-                epsilon=settings.epsilon,
-                greedy_returns=None if greedy is None else jnp.asarray(greedy),
-            )
-            valid = jnp.asarray(paths.valid)
-            longest = settings.max_length
-            weights = group_weights(row.normaliser, valid, psi_, max_length=longest)
-            arrays = (log_probs, old, before, psi_, weights, valid)
-            return np.asarray(_coefficients(row, *jax.tree.map(jnp.asarray, arrays), scalars))
+            arrays = jax.tree.map(jnp.asarray, arrays)
+            return np.asarray(_coefficients(row, tuple(whole.items()), arrays, numbers))
 
 
-@partial(jax.jit, static_argnums=0)
-def _coefficients(row: Estimator, log_probs: Any, *rest: Any) -> Any:
+@partial(jax.jit, static_argnums=(0, 1))
+def _coefficients(
+    row: Estimator, fixed: tuple[tuple[str, Any], ...], arrays: Any, numbers: dict[str, Any]
+) -> Any:
     """∂L/∂log π, of all groups at once: each is in its own term of the sum."""
-    *arrays, scalars = rest
-    return jax.grad(lambda x: jnp.sum(group_surrogate(row.ratio, row.kl, x, *arrays, **scalars)))(
-        log_probs
-    )
+    rewards, terminated, truncated, valid, log_probs, old, before, greedy = arrays
+    whole = dict(fixed)
+    if row.kl == "k1_in_reward" and before is not None:
+        # The reward is made while π_old acts, as in training, so its KL is that of π_old.
+        penalised = psi.penalised_rewards(rewards, old, before, beta=numbers["beta"])
+        rewards = jnp.where(valid, penalised, 0.0)
+    ends = terminated, truncated
+    settings = whole | numbers
+    psi_ = group_psi(row.psi, rewards, *ends, valid, greedy_returns=greedy, **settings)
+    weights = group_weights(row.normaliser, valid, psi_, max_length=whole.get("max_length"))
+    rest = (old, before, psi_, weights, valid)
+    numbers = {"beta": 0.0} | numbers
+
+    def surrogate(x: Any) -> Any:
+        return jnp.sum(group_surrogate(row.ratio, row.kl, x, *rest, **numbers))
+
+    return jax.grad(surrogate)(log_probs)
 
 
 def _log(probabilities: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, " P"]:

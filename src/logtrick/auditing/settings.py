@@ -15,6 +15,7 @@ from logtrick.psi.arrays import RANGES
 
 NUMBERS = ("gamma", "lambda_", "epsilon", "epsilon_low", "epsilon_high", "beta")
 WHOLE = ("n", "horizon", "group_size", "max_length")
+NEEDED = ("gamma", "lambda_", "n", "group_size", "weighting")
 WEIGHTINGS = ("discounted", "undiscounted")
 
 
@@ -34,13 +35,14 @@ class Settings:
     values: Float64[np.ndarray, " S"] | None = None
     """The critic; None is V_π itself, at every θ."""
     group_size: int = 4
-    """G of the group rules."""
-    ddof: int = 1
-    epsilon: float = 1e-4
-    """ddof and ε of the std of "grpo"."""
-    epsilon_low: float = 0.2
-    epsilon_high: float = 0.2
-    beta: float = 0.04
+    """G of the group rules; N, the sequences of a batch, where ψ compares all of them."""
+    ddof: int | None = None
+    epsilon: float | None = None
+    """In the std of GRPO and of whitening. None, here and below, is what the estimator itself has:
+    see `logtrick.psi.registry`."""
+    epsilon_low: float | None = None
+    epsilon_high: float | None = None
+    beta: float | None = None
     """β of the KL to `reference`."""
     max_length: int | None = None
     """L_max of Dr. GRPO; None is the length of the longest trajectory."""
@@ -74,6 +76,8 @@ def checked(name: str, value: Any) -> Any:
     Raises:
         ConfigError: it cannot be meant.
     """
+    if value is None and name not in NEEDED:
+        return None
     if name in NUMBERS:
         return _number(name, value)
     if name in WHOLE:
@@ -99,10 +103,8 @@ def _number(name: str, value: Any) -> float:
     return float(value)
 
 
-def _whole(name: str, value: Any) -> int | None:
-    """The same for whole numbers; None where it may be left out."""
-    if value is None:
-        return None
+def _whole(name: str, value: Any) -> int:
+    """The same for whole numbers."""
     if not (_is_whole(value) and 1 <= value < 2**31):
         raise ConfigError(f"{name} = {value!r}; it must be a whole number, at least 1")
     return int(value)

@@ -8,11 +8,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from logtrick import problems
-from logtrick.auditing.closed_form import ESTIMATORS as CLOSED_FORMS
 from logtrick.auditing.entry import audit
 from logtrick.auditing.paths import list_paths
 from logtrick.auditing.policies import read_policy
-from logtrick.auditing.rules import BOOTSTRAPPED
 from logtrick.auditing.text import ROUNDING
 from logtrick.auditing.truth import truth
 from logtrick.auditing.verdict import ONE_PARAMETER, ZERO, free_directions
@@ -109,17 +107,17 @@ def survey(mdps: Sequence[str] = MDPS) -> Iterator[Cell]:
     """
     for problem in map(Problem.of, mdps):
         for row in ESTIMATORS:
-            if row.psi not in CLOSED_FORMS:
+            if row.rule.of_sequences:
                 if problem.longest is not None:
                     yield _of_group(row, problem)
                 continue
             yield _of_trajectory(row, problem, wrong=False)
-            if row.psi in BOOTSTRAPPED:
+            if row.rule.needs_critic:
                 yield _of_trajectory(row, problem, wrong=True)
 
 
 def _of_trajectory(row: Estimator, problem: Problem, *, wrong: bool) -> Cell:
-    critic = ("wrong" if wrong else "V_π") if row.psi in BOOTSTRAPPED else ""
+    critic = ("wrong" if wrong else "V_π") if row.rule.needs_critic else ""
     expected = _expected_of_trajectory(row, problem, wrong=wrong)
     told = {"values": problem.critic} if wrong else {}
     told |= {"n": STEPS} if row.psi == "n_step" else {}
@@ -200,7 +198,7 @@ def page(cells: Sequence[Cell]) -> str:
     mdps = list(dict.fromkeys(cell.mdp for cell in cells))
     letters = dict(zip(mdps, "ABCDEFGHIJ", strict=False))
     listed = "\n".join(f"- **{letters[name]}** `{name}`" for name in mdps)
-    alone = {row.name for row in ESTIMATORS if row.psi in CLOSED_FORMS}
+    alone = {row.name for row in ESTIMATORS if not row.rule.of_sequences}
     trajectories = [cell for cell in cells if cell.estimator in alone]
     groups = [cell for cell in cells if cell.estimator not in alone]
     sections = "\n\n".join(

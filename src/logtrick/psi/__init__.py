@@ -11,63 +11,68 @@ returned (torch detached).
 | `actions` | sums over all actions, the optimal baseline |
 | `groups`, `weights` | G answers to one prompt: their ψ, and how they are averaged |
 | `ratios`, `kl` | what is differentiated off-policy; the KL penalty |
-| `registry` | all of these by name, with the mean that each claims |
+| `registry` | all of these by name: what each takes, and the mean that each claims |
+
+A function is loaded when it is first used. The registry is data that the command line reads, and
+reading a command line must not load JAX.
 """
 
-from logtrick.psi.actions import advantage, all_action_sum, optimal_baseline
-from logtrick.psi.advantages import gae, n_step, td_residual
-from logtrick.psi.groups import dr_grpo, grpo, informative, opo, remax, rloo, whiten
-from logtrick.psi.kl import k1, k2, k3, penalised_rewards
-from logtrick.psi.off_policy import retrace, vtrace, vtrace_targets
-from logtrick.psi.ratios import cispo, dual_clip, gspo, importance, ppo_clip, sequence_ratio
-from logtrick.psi.returns import (
-    baselined_return,
-    episode_return,
-    lambda_return,
-    reward_to_go,
-    total_return,
-)
-from logtrick.psi.weights import (
-    constant_length_weights,
-    sequence_mean_weights,
-    sequence_sum_weights,
-    token_mean_weights,
-)
+import importlib
+from typing import Any
 
-__all__ = [
-    "advantage",
-    "all_action_sum",
-    "baselined_return",
-    "cispo",
-    "constant_length_weights",
-    "dr_grpo",
-    "dual_clip",
-    "episode_return",
-    "gae",
-    "grpo",
-    "gspo",
-    "importance",
-    "informative",
-    "k1",
-    "k2",
-    "k3",
-    "lambda_return",
-    "n_step",
-    "opo",
-    "optimal_baseline",
-    "penalised_rewards",
-    "ppo_clip",
-    "remax",
-    "retrace",
-    "reward_to_go",
-    "rloo",
-    "sequence_mean_weights",
-    "sequence_ratio",
-    "sequence_sum_weights",
-    "td_residual",
-    "token_mean_weights",
-    "total_return",
-    "vtrace",
-    "vtrace_targets",
-    "whiten",
-]
+_HOME = {
+    "above_optimal_baseline": "actions",
+    "advantage": "actions",
+    "all_action_sum": "actions",
+    "baselined_return": "returns",
+    "cispo": "ratios",
+    "clipped": "ratios",
+    "constant_length_weights": "weights",
+    "dr_grpo": "groups",
+    "dual_clip": "ratios",
+    "episode_return": "returns",
+    "gae": "advantages",
+    "grpo": "groups",
+    "gspo": "ratios",
+    "importance": "ratios",
+    "informative": "groups",
+    "k1": "kl",
+    "k2": "kl",
+    "k3": "kl",
+    "lambda_return": "returns",
+    "n_step": "advantages",
+    "opo": "groups",
+    "optimal_baseline": "actions",
+    "penalised_rewards": "kl",
+    "ppo_clip": "ratios",
+    "q_value": "actions",
+    "ratio": "ratios",
+    "remax": "groups",
+    "retrace": "off_policy",
+    "reward_to_go": "returns",
+    "rloo": "groups",
+    "score": "ratios",
+    "sequence_mean_weights": "weights",
+    "sequence_ratio": "ratios",
+    "sequence_sum_weights": "weights",
+    "td_residual": "advantages",
+    "token_mean_weights": "weights",
+    "total_return": "returns",
+    "vtrace": "off_policy",
+    "vtrace_targets": "off_policy",
+    "whiten": "groups",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'logtrick.psi' has no attribute {name!r}")
+    function = getattr(importlib.import_module(f"logtrick.psi.{_HOME[name]}"), name)
+    globals()[name] = function
+    return function
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *globals()]

@@ -67,6 +67,61 @@ def advantage(
 
 
 @array_function("A")
+def q_value(action_values: Float[Array, "*batch A"]) -> Float[Array, "*batch A"]:
+    """ψ(s, a) = Q(s, a), with no baseline at all. Unbiased for ∇J (G2) when Q = Q_π.
+
+    Args:
+        action_values: Q(s, a), [..., A].
+
+    Returns:
+        Q(s, a), [..., A].
+
+    Raises:
+        ShapeError: an empty array.
+
+    Example:
+        >>> q_value([4.0, 0.0])
+        array([4., 0.])
+
+    Source:
+        Sutton et al., Policy gradient methods for reinforcement learning with function
+        approximation, NIPS 1999, theorem 1.
+    """
+    return action_values
+
+
+@array_function("A")
+def above_optimal_baseline(
+    action_values: Float[Array, "*batch A"],
+    probabilities: Float[Array, "*batch A"],
+    squared_scores: Float[Array, "*batch A"] | None = None,
+) -> Float[Array, "*batch A"]:
+    """ψ(s, a) = Q(s, a) − b*(s), b* the `optimal_baseline`. Unbiased for ∇J (G2) when Q = Q_π.
+
+    Args:
+        action_values: Q(s, a), [..., A]; −∞ at actions that the state does not have.
+        probabilities: π(a|s).
+        squared_scores: ‖∇log π(a|s)‖²; None is a softmax over this state's own logits.
+
+    Returns:
+        Q − b*, [..., A], of the kind and dtype of `action_values`.
+
+    Raises:
+        ShapeError: the arrays differ in shape or kind, or are empty.
+        ConfigError: a probability is outside [0, 1].
+
+    Example:
+        >>> above_optimal_baseline([4.0, 0.0], [0.25, 0.75])
+        array([ 1., -3.])
+
+    Source:
+        Greensmith et al., Variance reduction techniques for gradient estimates in reinforcement
+        learning, JMLR 5 (2004).
+    """
+    return action_values - optimal_baseline(action_values, probabilities, squared_scores)[..., None]
+
+
+@array_function("A")
 def optimal_baseline(
     action_values: Float[Array, "*batch A"],
     probabilities: Float[Array, "*batch A"],

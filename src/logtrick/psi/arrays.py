@@ -3,6 +3,10 @@
 The equations of this package are plain JAX code. `array_function` gives back the kind and the
 dtype that came in. Inside a JAX transform nothing is added. NumPy and torch arrays are computed
 under `jax.enable_x64`, so float64 stays float64 whatever JAX's own setting is.
+
+NaN and infinity in what is given go on into the result. Where everything given is finite and the
+result is not, a number was too large for the dtype, and that is an error; under a transform, where
+numbers cannot be looked at, it stays infinite or NaN.
 """
 
 import functools
@@ -17,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logtrick.errors import ConfigError, ShapeError
+from logtrick.errors import ConfigError, NonFiniteError, ShapeError
 
 FLAGS = frozenset({"terminated", "truncated", "valid"})
 """Arguments that are read as booleans: bool, or the numbers 0 and 1."""
@@ -83,11 +87,15 @@ def array_function(
             kind = _common_kind(values)
             if kind == "jax":
                 values = _prepare(values, axis, one_per_row, jnp)
-                traced = any(isinstance(v, jax.core.Tracer) for v in (values | settings).values())
-                return (function if traced else compiled)(**values, **settings)
+                if any(isinstance(v, jax.core.Tracer) for v in (values | settings).values()):
+                    return function(**values, **settings)
+                result = compiled(**values, **settings)
+                _check_finite(function.__name__, result, values)
+                return result
             as_numpy = {k: _to_numpy(k, v) for k, v in values.items()}
             as_numpy = _prepare(as_numpy, axis, one_per_row, np)
             result = _on_host(compiled, as_numpy, settings, pad)
+            _check_finite(function.__name__, result, as_numpy)
             return result if kind == "numpy" else _to_torch(result, values)
 
         return wrapper
@@ -105,6 +113,35 @@ def _on_host(
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         result = jax.tree.map(np.array, compiled(**values, **settings))
     return jax.tree.map(lambda x: x[..., :length].copy(), result) if pad else result
+
+
+def _check_finite(name: str, result: Any, values: Mapping[str, Any]) -> None:
+    """Refuse a result that is not finite in a row in which everything given is."""
+    for part in jax.tree.leaves(result):
+        xp: Any = jnp if isinstance(part, jax.Array) else np
+        if bool(xp.isfinite(part).all()):
+            continue
+        wrong = ~np.isfinite(np.asarray(part))
+        rows = _finite_rows({k: np.asarray(v) for k, v in values.items()})
+        wrong &= rows[..., None] if wrong.ndim > rows.ndim else rows
+        if wrong.any():
+            where = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise NonFiniteError(
+                f"{name} at {where} is {np.asarray(part)[where]}, although all that was given is "
+                f"finite: a number on the way is too large for {part.dtype}. Give smaller numbers, "
+                "or a wider dtype"
+            )
+
+
+def _finite_rows(values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """bool[...]: where every number along the last axis is finite, or not valid."""
+    shape = next(iter(values.values())).shape
+    counted = values.get("valid", np.ones(shape, bool))
+    rows = np.ones(shape[:-1], bool)
+    for array in values.values():
+        finite = np.isfinite(array)
+        rows &= finite if array.shape != shape else (finite | ~counted).all(axis=-1)
+    return rows
 
 
 def _setting(name: str, value: Any) -> Any:
@@ -194,9 +231,12 @@ def _check_shapes(
 def _check_range(name: str, value: np.ndarray) -> None:
     low, high = RANGES[name]
     wrong = (value < low) | (value > high)
+    end = "]"
+    if name == "lengths":
+        wrong, end = wrong | ~np.isfinite(value), ")"
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ConfigError(f"{name} at {where} is {value[where]:g}, outside [{low:g}, {high:g}]")
+        raise ConfigError(f"{name} at {where} is {value[where]:g}, outside [{low:g}, {high:g}{end}")
 
 
 def _as_flag(name: str, value: Any) -> Any:

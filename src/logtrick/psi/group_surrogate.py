@@ -2,15 +2,19 @@
 
 The estimate is the gradient of `group_surrogate`. Training ascends it and the audit measures it, so
 that what is trained is what is audited. Arrays are JAX's, [..., G, T]: groups in front, then the G
-sequences of a group, then time; where `valid` is False there is no token.
+sequences of a group, then time; where `valid` is False there is no token. Where ψ looks at a whole
+batch, the batch is the group.
 """
+
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from logtrick.errors import ConfigError
-from logtrick.psi import groups, kl, ratios, weights
-from logtrick.psi.returns import Scalar, episode_return, reward_to_go, step_in_episode
+from logtrick.psi import ratios
+from logtrick.psi.registry import Penalty, Ratio, Scope, named, psi_named
+from logtrick.psi.returns import Scalar, discounts, episode_return, reward_to_go, step_in_episode
 
 
 def group_psi(
@@ -21,54 +25,48 @@ def group_psi(
     valid: Bool[Array, "*groups G T"],
     *,
     gamma: Scalar = 1.0,
-    ddof: int = 1,
-    epsilon: Scalar = 1e-4,
     greedy_returns: Float[Array, "*groups G"] | None = None,
+    **settings: Any,
 ) -> Float[Array, "*groups G T"]:
-    """γ^t ψ of every token: of its whole sequence, but for "whiten", which is of each token.
+    """γ^t ψ of every token: of its whole sequence, or of each token where ψ is of a batch.
 
     R_i = Σ_t γ^t r_t has the weight γ^t of G2 already in it; the reward-to-go that is whitened is
     multiplied by it.
 
     Args:
-        rule: "rloo", "grpo", "dr_grpo", "opo", "remax" or "whiten", the functions of that name.
+        rule: a ψ of the registry that compares sequences.
         rewards: r_t, the KL inside them if it is to be; one episode in each row.
         terminated: the MDP ended.
         truncated: the episode was cut.
         valid: which tokens there are.
         gamma: γ.
-        ddof: of the std of "grpo".
-        epsilon: ε beside it.
-        greedy_returns: what "remax" needs.
+        greedy_returns: what "remax" needs, [..., G].
+        **settings: the numbers of the rule, `ddof` and `epsilon` say; others are left aside.
 
     Returns:
         [..., G, T]; 0 where there is no token.
 
     Raises:
-        ConfigError: another name.
+        ConfigError: another name, or no greedy returns.
         ShapeError: a group of one.
     """
-    if rule == "whiten":
+    row = psi_named(rule)
+    if not row.of_sequences:
+        raise ConfigError(f"{rule!r} is a psi of single trajectories, not of groups.")
+    if row.scope is Scope.BATCH:
         to_go = reward_to_go(rewards, terminated, truncated, gamma=gamma)
         steps = step_in_episode(terminated | truncated)
-        to_go = to_go * jnp.asarray(gamma, to_go.dtype) ** steps
         flat = (*to_go.shape[:-2], -1)
-        white = groups.whiten(to_go.reshape(flat), valid.reshape(flat))
-        return white.reshape(to_go.shape)
+        tokens = (to_go * discounts(gamma, steps, to_go.dtype)).reshape(flat)
+        data = {"psi": tokens, "valid": valid.reshape(flat)}
+        return row.evaluate(data | settings).reshape(to_go.shape)
     returns = episode_return(rewards, terminated, truncated, gamma=gamma)[..., 0]
-    match rule:
-        case "rloo":
-            of_sequences = groups.rloo(returns)
-        case "grpo":
-            of_sequences = groups.grpo(returns, ddof=ddof, epsilon=epsilon)
-        case "dr_grpo":
-            of_sequences = groups.dr_grpo(returns)
-        case "opo":
-            of_sequences = groups.opo(returns, _lengths(valid, returns))
-        case "remax" if greedy_returns is not None:
-            of_sequences = groups.remax(returns, greedy_returns)
-        case _:
-            raise ConfigError(f"{rule!r} is no group rule, or lacks the greedy returns.")
+    of_groups = {
+        "returns": returns,
+        "lengths": _lengths(valid, returns),
+        "greedy_returns": greedy_returns,
+    }
+    of_sequences = row.evaluate(of_groups | settings)
     return jnp.where(valid, jnp.broadcast_to(of_sequences[..., None], valid.shape), 0)
 
 
@@ -90,18 +88,9 @@ def group_weights(
     Raises:
         ConfigError: another name.
     """
-    lengths = _lengths(valid, like)
-    match normaliser:
-        case "sequence_sum":
-            return weights.sequence_sum_weights(lengths)
-        case "sequence_mean":
-            return weights.sequence_mean_weights(lengths)
-        case "token_mean":
-            return weights.token_mean_weights(lengths)
-        case "constant_length":
-            longest = valid.shape[-1] if max_length is None else max_length
-            return weights.constant_length_weights(lengths, max_length=longest)
-    raise ConfigError(f"{normaliser!r} is no normaliser.")
+    row = named("normaliser", normaliser)
+    longest = valid.shape[-1] if max_length is None else max_length
+    return row.function(_lengths(valid, like), **row.chosen({"max_length": longest}))
 
 
 def group_surrogate(
@@ -114,10 +103,8 @@ def group_surrogate(
     weights: Float[Array, "*groups G"],
     valid: Bool[Array, "*groups G T"],
     *,
-    epsilon_low: Scalar = 0.2,
-    epsilon_high: Scalar = 0.2,
-    bound: Scalar = 3.0,
     beta: Scalar = 0.0,
+    **settings: Any,
 ) -> Float[Array, "*groups"]:
     """L = Σ_i w_i Σ_t (rule(r_t, ψ_t) − β k_t), to be ascended; ψ, w and π_old are frozen.
 
@@ -125,7 +112,7 @@ def group_surrogate(
     At π = π_old the gradient is that of the registered estimator of these names.
 
     Args:
-        ratio: a rule of `logtrick.psi.ratios`, or "score": ψ log π.
+        ratio: a ratio rule of the registry.
         penalty: which k is subtracted in the loss; "none" and "k1_in_reward" subtract nothing here.
         log_probs: log π of the tokens, differentiated.
         old_log_probs: log π_old, of the policy that wrote them.
@@ -133,10 +120,9 @@ def group_surrogate(
         psi: ψ_t.
         weights: w_i.
         valid: which tokens there are.
-        epsilon_low: ε of the clip below.
-        epsilon_high: ε of the clip above.
-        bound: c of the dual clip.
         beta: β.
+        **settings: the numbers of the ratio rule: `epsilon_low`, `epsilon_high`, `bound`; what is
+            not given is as in the rule's own function, and others are left aside.
 
     Returns:
         L of each group, [...].
@@ -144,49 +130,20 @@ def group_surrogate(
     Raises:
         ConfigError: a name that is not known.
     """
-    clip = {"epsilon_low": epsilon_low, "epsilon_high": epsilon_high}
-    arrays = log_probs, old_log_probs, psi
-    match ratio:
-        case "gspo":
-            of_sequences = ratios.gspo(log_probs, old_log_probs, psi[..., 0], valid, **clip)
-        case "score":
-            of_sequences = _summed(psi * log_probs, valid)
-        case "importance":
-            of_sequences = _summed(ratios.importance(*arrays), valid)
-        case "ppo_clip":
-            of_sequences = _summed(ratios.ppo_clip(*arrays, **clip), valid)
-        case "dual_clip":
-            of_sequences = _summed(ratios.dual_clip(*arrays, **clip, bound=bound), valid)
-        case "cispo":
-            of_sequences = _summed(ratios.cispo(*arrays, **clip), valid)
-        case _:
-            raise ConfigError(f"{ratio!r} is no ratio rule.")
-    if reference_log_probs is not None:
-        k = _penalties(penalty, log_probs, old_log_probs, reference_log_probs)
-        of_sequences = of_sequences - beta * _summed(k, valid)
+    rule, k = named("ratio", ratio), named("kl", penalty)
+    assert isinstance(rule, Ratio)
+    assert isinstance(k, Penalty)
+    numbers = rule.chosen(settings)
+    if rule.of_sequences:
+        of_sequences = rule.function(log_probs, old_log_probs, psi[..., 0], valid, **numbers)
+    else:
+        of_sequences = _summed(rule.function(log_probs, old_log_probs, psi, **numbers), valid)
+    if reference_log_probs is not None and k.place == "loss":
+        terms = k.function(log_probs, reference_log_probs)
+        if k.times_ratio:
+            terms = ratios.ratio(log_probs, old_log_probs) * terms
+        of_sequences = of_sequences - beta * _summed(terms, valid)
     return jnp.sum(weights * of_sequences, axis=-1)
-
-
-def _penalties(
-    penalty: str,
-    log_probs: Float[Array, "*groups G T"],
-    old_log_probs: Float[Array, "*groups G T"],
-    reference_log_probs: Float[Array, "*groups G T"],
-) -> Float[Array, "*groups G T"]:
-    """k_t as it stands in the loss."""
-    match penalty:
-        case "none" | "k1_in_reward":
-            return jnp.zeros_like(log_probs)
-        case "k1_in_loss":
-            return kl.k1(log_probs, reference_log_probs)
-        case "k2_in_loss":
-            return kl.k2(log_probs, reference_log_probs)
-        case "k3_in_loss":
-            return kl.k3(log_probs, reference_log_probs)
-        case "k3_times_ratio_in_loss":
-            corrected = ratios.importance(log_probs, old_log_probs, jnp.ones_like(log_probs))
-            return corrected * kl.k3(log_probs, reference_log_probs)
-    raise ConfigError(f"{penalty!r} is no place for a KL penalty.")
 
 
 def _summed(

@@ -2,7 +2,8 @@
 
 Arrays are [..., G], the group last. `returns` are R_i, one number a sequence. The estimate is
 Σ_i w_i ψ_i Σ_t ∇log π(a_{i,t}|s_{i,t}); the ψ rules and the weights w_i are chosen apart, and their
-claimed means below suppose w_i = 1/G unless they say otherwise.
+claimed means below suppose w_i = 1/G unless they say otherwise. One return that is NaN or infinite
+makes the ψ of its whole group NaN.
 """
 
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from logtrick.errors import ShapeError
 from logtrick.psi.arrays import array_function
+from logtrick.psi.deviations import deviations
 from logtrick.psi.returns import Scalar
 
 
@@ -67,10 +69,8 @@ def grpo(
     Source:
         Shao et al., DeepSeekMath, arXiv 2402.03300, sec. 4.1.2.
     """
-    size = _group_size(returns, 2, "R minus its own mean is 0")
-    centred = _centred(returns)
-    variance = jnp.sum(centred**2, axis=-1, keepdims=True) / (size - ddof)
-    return _scaled(centred, variance, epsilon)
+    _group_size(returns, 2, "R minus its own mean is 0")
+    return _standardised(returns, None, ddof, epsilon)
 
 
 @array_function("G")
@@ -122,7 +122,7 @@ def remax(
     Source:
         Li et al., ReMax, arXiv 2310.10505.
     """
-    return returns - greedy_returns
+    return _nan_with_group(returns - greedy_returns, returns, greedy_returns)
 
 
 @array_function("G")
@@ -152,9 +152,7 @@ def opo(
         Hao et al., On-policy RL with optimal reward baseline, arXiv 2505.23585.
     """
     _group_size(returns, 2, "R minus its own mean is 0")
-    total = jnp.sum(lengths, axis=-1, keepdims=True)
-    baseline = jnp.sum(lengths * returns, axis=-1, keepdims=True) / total
-    return returns - jnp.broadcast_to(baseline, returns.shape)
+    return _centred(returns, lengths)
 
 
 @array_function("N", static=("ddof",))
@@ -192,19 +190,15 @@ def whiten(
         Hu et al., REINFORCE++, arXiv 2501.03262.
     """
     _group_size(psi, ddof + 1, f"the std has {ddof} degrees of freedom less")
-    valid = jnp.ones(psi.shape, bool) if valid is None else valid
-    centred = _centred(psi, valid)
-    count = jnp.sum(valid, axis=-1, keepdims=True)
-    variance = jnp.sum(centred**2, axis=-1, keepdims=True) / jnp.maximum(count - ddof, 1)
-    return _scaled(centred, variance, epsilon)
+    return _standardised(psi, valid, ddof, epsilon)
 
 
 @array_function("G")
 def informative(returns: Float[Array, "*batch G"]) -> Float[Array, "*batch"]:
     """1 where the rewards of a group differ, else 0: the groups that DAPO's dynamic sampling keeps.
 
-    A prompt is then kept with probability P(not unanimous), which multiplies its gradient by
-    1/P relative to the others when the batch is filled up again.
+    The mean over the groups that are kept is that over all groups divided by P, the chance over all
+    prompts that a group is not unanimous: the same direction, at a scale that changes with θ.
 
     Args:
         returns: R_i, [..., G].
@@ -222,9 +216,8 @@ def informative(returns: Float[Array, "*batch G"]) -> Float[Array, "*batch"]:
     Source:
         Yu et al., DAPO, arXiv 2503.14476, sec. 3.2.
     """
-    return jnp.any(returns != returns[..., :1].repeat(returns.shape[-1], -1), axis=-1).astype(
-        returns.dtype
-    )
+    differ = jnp.any(returns != returns[..., :1], axis=-1).astype(returns.dtype)
+    return _nan_with_group(differ[..., None], returns)[..., 0]
 
 
 def _group_size(array: Float[Array, "*batch G"], least: int, why: str) -> int:
@@ -236,25 +229,37 @@ def _group_size(array: Float[Array, "*batch G"], least: int, why: str) -> int:
 
 
 def _centred(
-    values: Float[Array, "*batch N"], valid: Bool[Array, "*batch N"] | bool = True
-) -> Float[Array, "*batch N"]:
-    """Values minus the mean of the valid ones, and 0 at the others."""
-    # Differences from the largest: exactly 0 where all agree, whatever the rounding of the mean.
-    largest = jnp.max(values, axis=-1, keepdims=True, where=valid, initial=-jnp.inf)
-    shifted = jnp.where(valid, values - jnp.broadcast_to(largest, values.shape), 0)
-    count = jnp.sum(jnp.broadcast_to(valid, values.shape), axis=-1, keepdims=True)
-    mean = jnp.sum(shifted, axis=-1, keepdims=True) / jnp.maximum(count, 1)
-    return jnp.where(valid, shifted - jnp.broadcast_to(mean, values.shape), 0)
+    values: Float[Array, "*batch G"], weights: Float[Array, "*batch G"] | None = None
+) -> Float[Array, "*batch G"]:
+    """Values minus their mean, weighted if there are weights."""
+    found = deviations(_single(values), weights=weights)
+    return (found.scaled * found.scale).astype(values.dtype)
 
 
-def _scaled(
-    centred: Float[Array, "*batch N"], variance: Float[Array, "*batch 1"], epsilon: Scalar
+def _standardised(
+    values: Float[Array, "*batch N"],
+    valid: Bool[Array, "*batch N"] | None,
+    ddof: int,
+    epsilon: Scalar,
 ) -> Float[Array, "*batch N"]:
-    """centred/(√variance + ε), and 0 where the variance is 0 (with a finite derivative there)."""
-    positive = variance > 0
-    scale = jnp.sqrt(jnp.where(positive, variance, 1)) + epsilon
-    return jnp.where(
-        jnp.broadcast_to(positive, centred.shape),
-        centred / jnp.broadcast_to(scale, centred.shape),
-        0,
-    )
+    """(x − mean)/(std + ε), and 0 where the std is 0 (with a finite derivative there)."""
+    found = deviations(_single(values), valid)
+    variance = found.variance(ddof=ddof)
+    agree = variance == 0  # not with NaN, which goes on into the result
+    std = jnp.sqrt(jnp.where(agree, 1, variance)) + epsilon / found.scale
+    return jnp.where(agree, 0, found.scaled / std).astype(values.dtype)
+
+
+def _single(values: Float[Array, "*batch N"]) -> Float[Array, "*batch N"]:
+    """At least float32: in half precision sums lose what is wanted of them."""
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+
+
+def _nan_with_group(
+    psi: Float[Array, "*batch G"], *given: Float[Array, "*batch N"]
+) -> Float[Array, "*batch G"]:
+    """NaN for a whole group in which anything is NaN or infinite."""
+    finite = jnp.ones((*psi.shape[:-1], 1), bool)
+    for array in given:
+        finite = finite & jnp.all(jnp.isfinite(array), axis=-1, keepdims=True)
+    return jnp.where(finite, psi, jnp.nan)

@@ -6,12 +6,109 @@ sequence), so all inherit the mean of their ψ there; away from it only `importa
 sampled action, and none corrects the states.
 """
 
+import math
+
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from logtrick.psi.arrays import array_function
 from logtrick.psi.returns import Scalar
+
+
+@array_function("T")
+def ratio(
+    log_probs: Float[Array, "*batch T"], old_log_probs: Float[Array, "*batch T"]
+) -> Float[Array, "*batch T"]:
+    """r_t = π(a_t|s_t)/π_old(a_t|s_t), from the logarithms; π_old is frozen.
+
+    Where r_t is too large for the dtype it is infinite, with the derivative 0, so that a clip
+    behind it stays what it is.
+
+    Args:
+        log_probs: log π of the sampled actions, [..., T].
+        old_log_probs: log π_old of the same actions.
+
+    Returns:
+        r_t, [..., T], of the kind and dtype of `log_probs`.
+
+    Raises:
+        ShapeError: the arrays differ in shape or kind, or are empty.
+        NonFiniteError: r_t is too large for the dtype.
+
+    Example:
+        >>> ratio([0.0, 0.5], [0.0, 0.0]).round(4)
+        array([1.    , 1.6487])
+
+    Source:
+        Schulman et al., Proximal policy optimization algorithms, arXiv 1707.06347, sec. 3.
+    """
+    return _exp(log_probs - lax.stop_gradient(old_log_probs))
+
+
+@array_function("T")
+def clipped(
+    log_probs: Float[Array, "*batch T"],
+    old_log_probs: Float[Array, "*batch T"],
+    *,
+    epsilon_low: Scalar = 0.2,
+    epsilon_high: Scalar = 0.2,
+) -> Float[Array, "*batch T"]:
+    """1 where r_t is outside [1 − ε_low, 1 + ε_high], else 0: its mean is the clip fraction.
+
+    Args:
+        log_probs: log π of the sampled actions, [..., T].
+        old_log_probs: log π_old of the same actions.
+        epsilon_low: in [0, 1].
+        epsilon_high: not negative.
+
+    Returns:
+        [..., T], of the kind and dtype of `log_probs`.
+
+    Raises:
+        ShapeError: the arrays differ in shape or kind, or are empty.
+        ConfigError: an ε is out of range.
+
+    Example:
+        >>> clipped([0.0, 1.0, -1.0], [0.0, 0.0, 0.0])
+        array([0., 1., 1.])
+
+    Source:
+        Schulman et al., arXiv 1707.06347, sec. 3.
+    """
+    change = jnp.expm1(log_probs - old_log_probs)  # r − 1, with its digits where r is near 1
+    outside = (change < -epsilon_low) | (change > epsilon_high)
+    return jnp.where(jnp.isnan(change), jnp.nan, outside.astype(log_probs.dtype))
+
+
+@array_function("T")
+def score(
+    log_probs: Float[Array, "*batch T"],
+    old_log_probs: Float[Array, "*batch T"],
+    psi: Float[Array, "*batch T"],
+) -> Float[Array, "*batch T"]:
+    """ψ_t log π(a_t|s_t), whose gradient is ψ_t ∇log π: one sample of G2 (D7), π_old unused.
+
+    Args:
+        log_probs: log π of the sampled actions, [..., T].
+        old_log_probs: log π_old of the same actions; without effect.
+        psi: ψ_t.
+
+    Returns:
+        [..., T], of the kind and dtype of `log_probs`.
+
+    Raises:
+        ShapeError: the arrays differ in shape or kind, or are empty.
+
+    Example:
+        >>> score([-1.0], [0.0], [2.0])
+        array([-2.])
+
+    Source:
+        Williams, Simple statistical gradient-following algorithms, Machine Learning 8 (1992), eq.
+        11.
+    """
+    return log_probs * lax.stop_gradient(psi)
 
 
 @array_function("T")
@@ -38,9 +135,9 @@ def importance(
         array([2.])
 
     Source:
-        Schulman et al., Proximal policy optimization algorithms, arXiv 1707.06347, eq. 6.
+        Schulman et al., arXiv 1707.06347, eq. 6.
     """
-    return _ratio(log_probs, old_log_probs) * lax.stop_gradient(psi)
+    return _times(ratio(log_probs, old_log_probs), lax.stop_gradient(psi))
 
 
 @array_function("T")
@@ -78,7 +175,7 @@ def ppo_clip(
     Source:
         Schulman et al., arXiv 1707.06347, eq. 7; Yu et al., DAPO, arXiv 2503.14476, sec. 3.1.
     """
-    return _clipped(_ratio(log_probs, old_log_probs), psi, epsilon_low, epsilon_high)
+    return _lower(ratio(log_probs, old_log_probs), psi, epsilon_low, epsilon_high)
 
 
 @array_function("T")
@@ -116,9 +213,9 @@ def dual_clip(
         Ye et al., Mastering complex control in MOBA games with deep reinforcement learning, arXiv
         1912.09729.
     """
-    clipped = _clipped(_ratio(log_probs, old_log_probs), psi, epsilon_low, epsilon_high)
+    lower = _lower(ratio(log_probs, old_log_probs), psi, epsilon_low, epsilon_high)
     psi = lax.stop_gradient(psi)
-    return jnp.where(psi < 0, jnp.maximum(clipped, bound * psi), clipped)
+    return jnp.where(psi < 0, jnp.maximum(lower, bound * psi), lower)
 
 
 @array_function("T")
@@ -155,8 +252,8 @@ def cispo(
     Source:
         MiniMax, MiniMax-M1, arXiv 2506.13585, sec. 3.1.
     """
-    ratio = jnp.clip(_ratio(log_probs, old_log_probs), 1 - epsilon_low, 1 + epsilon_high)
-    return lax.stop_gradient(ratio * psi) * log_probs
+    near = jnp.clip(ratio(log_probs, old_log_probs), 1 - epsilon_low, 1 + epsilon_high)
+    return lax.stop_gradient(near * psi) * log_probs
 
 
 @array_function("T")
@@ -189,7 +286,7 @@ def sequence_ratio(
     """
     valid = jnp.ones(log_probs.shape, bool) if valid is None else valid
     x = jnp.where(valid, log_probs - lax.stop_gradient(old_log_probs), 0)
-    return jnp.exp(jnp.sum(x, axis=-1) / jnp.maximum(jnp.sum(valid, axis=-1), 1))
+    return _exp(jnp.sum(x, axis=-1) / jnp.maximum(jnp.sum(valid, axis=-1), 1))
 
 
 @array_function("T", one_per_row=("psi",))
@@ -228,16 +325,24 @@ def gspo(
     Source:
         Zheng et al., arXiv 2507.18071, eq. 5; the ε are those of its section 5.1.
     """
-    ratio = sequence_ratio(log_probs, old_log_probs, valid)
-    return _clipped(ratio, psi, epsilon_low, epsilon_high)
+    of_sequence = sequence_ratio(log_probs, old_log_probs, valid)
+    return _lower(of_sequence, psi, epsilon_low, epsilon_high)
 
 
-def _ratio(log_probs: Float[Array, "*t"], old_log_probs: Float[Array, "*t"]) -> Float[Array, "*t"]:
-    return jnp.exp(log_probs - lax.stop_gradient(old_log_probs))
-
-
-def _clipped(
+def _lower(
     ratio: Float[Array, "*t"], psi: Float[Array, "*t"], low: Scalar, high: Scalar
 ) -> Float[Array, "*t"]:
+    """The clipped surrogate, min(r ψ, clip(r) ψ)."""
     psi = lax.stop_gradient(psi)
-    return jnp.minimum(ratio * psi, jnp.clip(ratio, 1 - low, 1 + high) * psi)
+    return jnp.minimum(_times(ratio, psi), jnp.clip(ratio, 1 - low, 1 + high) * psi)
+
+
+def _times(ratio: Float[Array, "*t"], psi: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    """The product r ψ, which is 0 where ψ is 0, however large r is."""
+    return jnp.where((psi == 0) & jnp.isposinf(ratio), 0, ratio * psi)
+
+
+def _exp(x: Float[Array, "*t"]) -> Float[Array, "*t"]:
+    """e^x; beyond the largest number of the dtype it is infinite, with the derivative 0, not ∞."""
+    overflows = x > math.log(jnp.finfo(x.dtype).max)
+    return jnp.where(overflows, jnp.inf, jnp.exp(jnp.where(overflows, 0, x)))

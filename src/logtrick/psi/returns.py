@@ -8,7 +8,8 @@ the last row: what is not known beyond a cut is `next_values`, never a number of
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int
 
 from logtrick.psi.arrays import array_function
 
@@ -56,6 +57,21 @@ def step_in_episode(cut: Bool[Array, "*batch T"]) -> Array:
     after_cut = jnp.where(cut[..., :-1], t[..., 1:], 0)
     starts = jnp.concatenate([jnp.zeros_like(t[..., :1]), after_cut], axis=-1)
     return t - lax.cummax(starts, axis=cut.ndim - 1)
+
+
+def discounts(gamma: Scalar, steps: Int[Array, "*batch T"], dtype: DTypeLike) -> Array:
+    """γ^k, the weight of the k-th step of an episode (G2); 0^0 is 1.
+
+    Args:
+        gamma: γ.
+        steps: k, counted from the first step of the episode.
+        dtype: of the result.
+
+    Example:
+        >>> discounts(0.5, jnp.arange(3), jnp.float32).tolist()
+        [1.0, 0.5, 0.25]
+    """
+    return jnp.asarray(gamma, dtype) ** steps
 
 
 def cuts(
@@ -177,8 +193,7 @@ def total_return(
         terminated: the MDP ended at row t; bool or 0/1.
         truncated: the episode was cut at row t; bool or 0/1.
         next_values: V(s'_t), used where an episode is cut without an end; None stands for 0.
-        gamma: γ in [0, 1]. At γ = 0 only the first row of an episode is defined; the others are
-            infinite (NaN where the first reward is 0).
+        gamma: γ in [0, 1]. At γ = 0 only the first row of an episode is defined.
 
     Returns:
         ψ_t, [..., T], of the kind and dtype of `rewards`.
@@ -186,6 +201,7 @@ def total_return(
     Raises:
         ShapeError: the arrays differ in shape or kind, or are empty.
         ConfigError: γ is outside [0, 1].
+        NonFiniteError: ψ_t is too large for the dtype, as γ^{−t} becomes in long episodes.
 
     Example:
         >>> total_return([1.0, 1.0, 1.0, 5.0], [0, 0, 1, 0], [0, 0, 0, 0], gamma=0.5)
@@ -196,7 +212,7 @@ def total_return(
     """
     whole = episode_return(rewards, terminated, truncated, next_values=next_values, gamma=gamma)
     step = step_in_episode(cuts(terminated, truncated))
-    return whole / jnp.asarray(gamma, whole.dtype) ** step
+    return whole / discounts(gamma, step, whole.dtype)
 
 
 @array_function("T", by_name=("next_values",), pad=True)
