@@ -75,12 +75,11 @@ def audit(
         samples: how many trajectories to sample; refused where nothing is sampled.
         group_size: G; 4 for the group rules. For `reinforce_plus_plus`, which whitens over a whole
             batch, it is N, the sequences of the batch, each from a start of its own.
-        **settings: `n` of `n_step` (5); `ddof`, `epsilon` of the std of "grpo" and of whitening;
-            `epsilon_low`, `epsilon_high` of the clip, with a `behaviour`; `max_length`, L_max of
-            Dr. GRPO; `reference`, a policy, and `beta` of the KL, which is left out without a
-            reference; `behaviour`, the policy that acts instead: deterministic or with zeros if
-            you like, for it needs no score. What is not given is as the algorithm of that name is
-            trained.
+        **settings: `n` of `n_step`; `ddof`, `epsilon` of the std; `epsilon_low`, `epsilon_high` of
+            the clip, with a `behaviour`; `max_length`, L_max of Dr. GRPO; `reference`, a policy,
+            and `beta` of the KL, which is left out without a reference; `behaviour`, the policy
+            that acts instead: deterministic or with zeros if you like, for it needs no score. What
+            is not given is as the algorithm of that name is trained.
 
     An argument that has no effect on this estimator is refused by its name, so `settings` of the
     report are those that were used. None always means "not given".

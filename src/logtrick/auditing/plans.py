@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,24 +92,25 @@ class Case:
         if rule.is_group_rule:
             self._check_complete(row)
         method, judge = self._method_of(rule)
-        words = self._told(settings, unused, method, row)
+        words = self._told(rule.setting, settings, unused, method)
         if row.kl != "none" and settings.reference is None:
             words["kl"] = "left out (no reference)"
         return Plan(row.name, str(row.claim), words, rule, method, judge)
 
     def _told(
         self,
+        number: Callable[[str], Any],
         settings: Settings,
         unused: dict[str, str],
         method: Method,
-        row: Estimator | None = None,
     ) -> dict[str, Any]:
         """What the report lists; with exact numbers a number of samples is refused."""
+        words = told(settings, unused, number)
         if method.name == "sampling":
-            return told(settings, unused, row) | {"key": self.key}
+            return words | {"key": self.key}
         why = f"{method.name} is exact, and nothing is sampled; method='sampling' does sample"
         refuse(self.given & {"samples"}, {"samples": why}, "this audit")
-        return told(settings, unused, row)
+        return words
 
     def _method_of(self, rule: Rule) -> tuple[Method, Judge | None]:
         row, settings = rule.row, rule.settings
@@ -147,7 +148,7 @@ class Case:
             judge = Judge(found.mean, runner.resolution, _affordable(found))
         method = found or self._padded(foreign)
         settings = replace(self.settings, group_size=foreign.group_size)
-        words = self._told(settings, unused, method)
+        words = self._told(partial(getattr, settings), settings, unused, method)
         return Plan(name, "", words, foreign, method, judge, runner.resolution)
 
     def _enumerated(self, estimator: OnPaths, most: int) -> Enumerated | None:

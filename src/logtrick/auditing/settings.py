@@ -15,6 +15,7 @@ from logtrick.psi.arrays import RANGES
 
 NUMBERS = ("gamma", "lambda_", "epsilon", "epsilon_low", "epsilon_high", "beta")
 WHOLE = ("n", "horizon", "group_size", "max_length")
+NEEDED = ("gamma", "lambda_", "n", "group_size", "weighting")
 WEIGHTINGS = ("discounted", "undiscounted")
 
 
@@ -42,7 +43,7 @@ class Settings:
     epsilon_low: float | None = None
     epsilon_high: float | None = None
     beta: float | None = None
-    """β of the KL to `reference`, where the estimator has one."""
+    """β of the KL to `reference`."""
     max_length: int | None = None
     """L_max of Dr. GRPO; None is the length of the longest trajectory."""
     reference: Any = None
@@ -75,13 +76,15 @@ def checked(name: str, value: Any) -> Any:
     Raises:
         ConfigError: it cannot be meant.
     """
+    if value is None and name not in NEEDED:
+        return None
     if name in NUMBERS:
         return _number(name, value)
     if name in WHOLE:
         return _whole(name, value)
     if name == "weighting" and value not in WEIGHTINGS:
         raise ConfigError(f"weighting = {value!r}; it is 'discounted' or 'undiscounted'")
-    if name == "ddof" and value is not None and not (_is_whole(value) and value in (0, 1)):
+    if name == "ddof" and not (_is_whole(value) and value in (0, 1)):
         raise ConfigError(f"ddof = {value!r}; the std divides by N − ddof, and ddof is 0 or 1")
     return value
 
@@ -90,10 +93,8 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _number(name: str, value: Any) -> float | None:
-    """Python's number, or NumPy's, as Python's; None where it may be left out."""
-    if value is None and name != "gamma":
-        return None
+def _number(name: str, value: Any) -> float:
+    """Python's number, or NumPy's, as Python's."""
     low, high = RANGES[name]
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not (number and math.isfinite(value) and low <= value <= high):
@@ -102,10 +103,8 @@ def _number(name: str, value: Any) -> float | None:
     return float(value)
 
 
-def _whole(name: str, value: Any) -> int | None:
-    """The same for whole numbers; None where it may be left out."""
-    if value is None:
-        return None
+def _whole(name: str, value: Any) -> int:
+    """The same for whole numbers."""
     if not (_is_whole(value) and 1 <= value < 2**31):
         raise ConfigError(f"{name} = {value!r}; it must be a whole number, at least 1")
     return int(value)
