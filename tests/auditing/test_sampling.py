@@ -4,8 +4,11 @@ Every z-score here is held against the quantile of a false alarm of 1e-6 for all
 (`FALSE_ALARM`, Bonferroni over parameters), and the keys are fixed.
 """
 
+import json
+
 import numpy as np
 import pytest
+from scipy import stats
 from trees import random_softmax, random_tree
 
 import logtrick as lt
@@ -128,3 +131,44 @@ def test_trajectories_that_do_not_end_need_a_horizon():
     with pytest.raises(EstimatorError, match="Give a smaller γ, a horizon"):
         lt.audit("gae", mdp, policy, method="sampling")
     assert lt.audit("gae", mdp, policy, method="sampling", horizon=5, samples=1000).samples == 1000
+
+
+def test_a_bias_of_the_size_that_is_told_is_seen():
+    """95 % of the time where it hides best, one parameter; more often with more parameters."""
+    from logtrick.auditing.report import FALSE_ALARM, POWER
+
+    rng = np.random.default_rng(0)
+    for errors in (np.ones(1), np.array([1.0, 2.0, 0.5])):
+        limit = stats.norm.isf(FALSE_ALARM / 2 / len(errors))
+        detectable = (limit + stats.norm.ppf(POWER)) * np.linalg.norm(errors)
+        bias = detectable * errors / np.linalg.norm(errors)
+        means = bias + errors * rng.normal(size=(4000, len(errors)))
+        seen = np.mean([exceeds_sampling_error(mean, np.diag(errors**2)) for mean in means])
+        expected = 1 - (1 - POWER) ** len(errors)
+        assert seen == pytest.approx(expected, abs=5 * np.sqrt(expected * (1 - expected) / 4000))
+
+
+def test_what_a_sampled_mean_could_not_have_shown_is_told():
+    """Five standard errors of 4,096 samples may be as large as ∇J itself."""
+    mdp = random_tree(3)
+    policy = random_softmax(mdp, 4)
+    report = lt.audit("gae", mdp, policy, method="sampling", samples=4096)
+    parameters = len(report.flat.mean)
+    z = stats.norm.isf(1e-6 / 2 / parameters) + stats.norm.ppf(0.95)
+    exact = lt.audit("gae", mdp, policy)
+    told = z * np.sqrt(exact.variance / 4096)
+    assert report.detectable_bias == pytest.approx(told, rel=0.1)
+    size = np.linalg.norm(exact.flat.gradient)
+    assert report.detectable_relative_bias == pytest.approx(told / size, rel=0.1)
+    more = lt.audit("gae", mdp, policy, method="sampling", samples=4096 * 16)
+    assert more.detectable_bias == pytest.approx(told / 4, rel=0.1)
+    percent = f"{100 * report.detectable_relative_bias:.3g} % of ‖∇J‖"
+    assert f"({percent}) or more would have been seen with 95 % probability" in str(report)
+    stored = json.loads(report.to_json())
+    assert stored["detectable_bias"] == report.detectable_bias
+    assert stored["detectable_relative_bias"] == report.detectable_relative_bias
+    assert (stored["power"], stored["false_alarm"]) == (0.95, 1e-6)
+    assert exact.detectable_bias is None
+    assert exact.detectable_relative_bias is None
+    assert json.loads(exact.to_json())["power"] is None
+    assert "power" not in str(exact)

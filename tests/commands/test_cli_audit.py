@@ -1,11 +1,13 @@
 """`logtrick audit` as its user types it."""
 
 import json
+from dataclasses import fields
 
 import pytest
 
 from logtrick.auditing import survey
 from logtrick.cli import main
+from logtrick.commands.audit import Audit
 
 
 def run(capfd, *arguments):
@@ -49,6 +51,9 @@ def test_its_settings_arrive(capfd):
     )
     report = json.loads(out)
     assert report["samples"] == 1000
+    assert report["power"] == 0.95
+    assert report["detectable_relative_bias"] > 0
+    assert report["settings"]["key"] == 3
     assert report["settings"]["horizon"] == 7
 
 
@@ -61,6 +66,15 @@ def test_its_settings_arrive(capfd):
         (["--gamma", "2"], "gamma is 2.0"),
         (["--out", "report.txt"], "must end in .json"),
         (["--all", "--out", "page.html"], "must end in .md"),
+        (["--all", "--mdp", "corridor"], "--mdp has no effect with --all"),
+        (["--all", "--estimator", "gae"], "--estimator has no effect with --all"),
+        (["--all", "--lambda", "0.95"], "--lambda has no effect with --all"),
+        (["--all", "--group-size", "4"], "--group-size has no effect with --all"),
+        (["--key", "1"], "--key 1 has no effect: closed form is exact"),
+        (["--samples", "10"], "samples has no effect on this audit"),
+        (["--estimator", "rloo", "--lambda", "0.9"], "lambda_ has no effect on rloo"),
+        (["--estimator", "rloo", "--weighting", "discounted"], "weighting has no effect on rloo"),
+        (["--group-size", "4"], "group_size has no effect on gae"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(capfd, arguments, message):
@@ -68,6 +82,31 @@ def test_a_mistake_is_one_line_and_status_2(capfd, arguments, message):
     assert code == 2
     assert message in err
     assert "Traceback" not in err + out
+
+
+def test_every_option_changes_what_is_printed(capfd, tmp_path):
+    """Where it has no effect it is refused, as above."""
+    alone = {
+        "estimator": "td_residual", "mdp": "chain", "policy": "random:1", "gamma": "0.5",
+        "lambda": "0.5", "weighting": "undiscounted", "horizon": "3", "batch-size": "7",
+    }  # fmt: skip
+    sampled = {"samples": "200", "key": "1", "method": "closed form"}
+    names = {field.name.rstrip("_").replace("_", "-") for field in fields(Audit)}
+    assert names == {*alone, *sampled, "group-size", "all", "json", "out"}
+    of_sampling = {"samples": "100", "method": "sampling"}
+    for options, base in ((alone, {}), (sampled, of_sampling)):
+        _, before, _ = run(capfd, "--json", *flags(base))
+        for name, value in options.items():
+            told = base | {name: value}
+            if name == "method":
+                told.pop("samples")
+            code, after, err = run(capfd, "--json", *flags(told))
+            assert code == 0, err
+            assert json.loads(after) != json.loads(before), name
+
+
+def flags(told):
+    return [part for name, value in told.items() for part in (f"--{name}", value)]
 
 
 def test_all_of_them(capfd, tmp_path, monkeypatch):

@@ -3,13 +3,15 @@
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from logtrick.auditing.methods import sampled_batches
 from logtrick.auditing.plans import METHODS, Case, Plan
 from logtrick.auditing.policies import read_policy
 from logtrick.auditing.report import Flat, Report, exceeds_sampling_error
-from logtrick.auditing.settings import Settings, state_values
-from logtrick.auditing.truth import gradient, gradients
-from logtrick.auditing.verdict import Verdict
+from logtrick.auditing.settings import Settings, checked, state_values
+from logtrick.auditing.truth import truth, truths
+from logtrick.auditing.verdict import ROUNDING, Verdict, rounding
 from logtrick.errors import ConfigError
 from logtrick.histories import Histories
 from logtrick.mdp import FiniteMDP
@@ -21,19 +23,19 @@ from logtrick.validation import checked_whole
 
 def audit(
     estimator: Any,
-    mdp: FiniteMDP,
+    mdp: FiniteMDP | Any,  # whatever comes is checked below, and refused in words
     policy: Any,
     *,
     values: Any = None,
-    gamma: float | None = None,
-    lambda_: float = 0.95,
-    weighting: str = "discounted",
-    horizon: int | None = None,
-    batch_size: int = 64,
-    key: int = 0,
-    method: str = "auto",
-    samples: int | None = None,
-    group_size: int | None = None,
+    gamma: float | Any = None,
+    lambda_: float | Any = None,
+    weighting: str | Any = None,
+    horizon: int | Any = None,
+    batch_size: int | Any = 64,
+    key: int | Any = 0,
+    method: str | Any = "auto",
+    samples: int | Any = None,
+    group_size: int | Any = None,
     **settings: Any,
 ) -> Report:
     """Measure an estimator of the policy gradient against the truth.
@@ -63,20 +65,25 @@ def audit(
         values: the critic V, an array [S] or a function of one observation; None is V_π, at every
             θ.
         gamma: γ of the estimator; None is the MDP's.
-        lambda_: λ of GAE and V-trace.
-        weighting: "discounted" (γ^t in front of step t, G2) or "undiscounted" (G4); for names that
-            do not say it themselves.
+        lambda_: λ of GAE and V-trace; None is 0.95.
+        weighting: "discounted" (γ^t in front of step t, G2) or "undiscounted" (G4), for a name that
+            does not say it itself; None is "discounted" there.
         horizon: cut every trajectory after so many steps, as truncated.
         batch_size: B, for the numbers about a batch.
         key: of all samples.
         method: "auto", or one of the three.
-        samples: how many trajectories to sample.
+        samples: how many trajectories to sample; refused where nothing is sampled.
         group_size: G; 4 for the group rules. For `reinforce_plus_plus`, which whitens over a whole
             batch, it is N, the sequences of the batch, each from a start of its own.
-        **settings: `n` of `n_step`; `ddof`, `epsilon` of the std; `epsilon_low`, `epsilon_high` of
-            the clip; `max_length`, L_max of Dr. GRPO; `reference`, a policy, and `beta` of the KL
-            (left out without a reference); `behaviour`, the policy that acts instead. What is not
-            given is as the algorithm of that name is trained.
+        **settings: `n` of `n_step` (5); `ddof`, `epsilon` of the std of "grpo" (1, 1e-4) and of
+            "whiten" (0, 1e-8); `epsilon_low`, `epsilon_high` of the clip, with a `behaviour`;
+            `max_length`, L_max of Dr. GRPO; `reference`, a policy, and `beta` of the KL, which is
+            left out without a reference; `behaviour`, the policy that acts instead: deterministic
+            or with zeros if you like, for it needs no score. What is not given is as the algorithm
+            of that name is trained.
+
+    An argument that has no effect on this estimator is refused by its name, so `settings` of the
+    report are those that were used. None always means "not given".
 
     Returns:
         A `Report`: `print` it, `plot` it, `save` it.
@@ -84,7 +91,8 @@ def audit(
     Raises:
         EstimatorError: the estimator breaks the contract (another structure, NaN, rows that are
             not valid, the order of trajectories), or a moment of it is infinite.
-        ConfigError: a name or a setting that cannot be meant.
+        ConfigError: a name or a setting that cannot be meant or has no effect, a choice of a row
+            that its ψ has no place for, or arguments in another order.
         ShapeError, MDPError: arrays or a policy that do not fit the MDP.
         ImproperPolicyError: γ = 1 and the policy does not end from every state.
 
@@ -100,44 +108,66 @@ def audit(
         The claims and their references are in `logtrick.psi.registry`; that dropping γ^t leaves no
         gradient at all: Nota and Thomas, arXiv 1906.07073.
     """
+    _check_order(estimator, mdp, policy)
     batch_size, key = checked_whole("batch_size", batch_size, 1), checked_whole("key", key, 0)
     if samples is not None:
         samples = checked_whole("samples", samples, 2)  # a standard error needs two
     if method not in METHODS:
         raise ConfigError(f"method = {method!r}; choose one of {', '.join(METHODS)}")
-    told = _settings(
-        {
-            "gamma": mdp.gamma if gamma is None else gamma,
-            "weighting": weighting,
-            "lambda_": lambda_,
-            "horizon": horizon,
-            "values": state_values(mdp, values),
-            **({} if group_size is None else {"group_size": group_size}),
-            **settings,
-        }
-    )
+    settings |= {
+        "gamma": gamma,
+        "weighting": weighting,
+        "lambda_": lambda_,
+        "horizon": horizon,
+        "values": state_values(mdp, values),
+        "group_size": group_size,
+    }
+    given = {name: value for name, value in settings.items() if value is not None}
+    told = _settings({"gamma": mdp.gamma} | given)
+    names = frozenset(given) | ({"samples"} if samples is not None else frozenset())
     words = {"mdp": repr(mdp), "policy": type(policy).__name__}
     if any(has_memory(p) for p in (policy, told.behaviour, told.reference)):
         tree = Histories(mdp)
         mdp, policy, told = tree.mdp, tree.policy(policy), told.on(tree)
-    case = Case(mdp, read_policy(mdp, policy), told, key, samples, method)
+    case = Case(mdp, read_policy(mdp, policy), told, key, samples, method, names)
     if callable(estimator):
-        plan = case.of_function(estimator, batch_size, group_size)
+        plan = case.of_function(estimator, batch_size)
     else:
         plan = case.of_row(_row(estimator, weighting))
     return _measured(case, plan, batch_size, words)
 
 
+def _check_order(estimator: Any, mdp: Any, policy: Any) -> None:
+    """The three first arguments, which are easily mixed up."""
+    if not isinstance(mdp, FiniteMDP):
+        hint = "logtrick.problems.make(name) makes one of a name"
+        if any(isinstance(other, FiniteMDP) for other in (estimator, policy)):
+            hint = "the order is audit(estimator, mdp, policy)"
+        raise ConfigError(f"mdp is a {type(mdp).__name__}, not a FiniteMDP: {hint}")
+    if isinstance(policy, str | Estimator | FiniteMDP) or policy is None:
+        raise ConfigError(
+            f"policy is a {type(policy).__name__}: give a policy, such as "
+            "logtrick.SoftmaxTable(mdp); the order is audit(estimator, mdp, policy)"
+        )
+
+
 def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) -> Report:
     """Carry a plan out."""
     moments, estimates = plan.method.measure(case.policy)
+    size = float(np.sqrt(np.trace(moments.covariance) + moments.mean @ moments.mean))
     group_size = plan.estimator.group_size
     samples = None if estimates is None else estimates * group_size
-    exact = gradient(case.policy)
+    exact = truth(case.policy)
     # That of one trajectory is that of a group times its size: a batch of B has it over B.
-    flat = Flat(moments.mean, exact, moments.covariance * group_size)
+    flat = Flat(
+        moments.mean,
+        exact.vector,
+        moments.covariance * group_size,
+        rounding(plan.resolution) * max(size, exact.size),
+        ROUNDING * exact.size,
+    )
     if plan.judge is not None:
-        verdict = plan.judge.decide(case.policy)
+        verdict = plan.judge.decide(case.policy, size)
     else:
         verdict = _sampled_verdict(case, flat, samples or 1)
     return Report(
@@ -147,7 +177,7 @@ def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) ->
         settings=words | plan.told,
         mean=case.policy.shaped(flat.mean),
         bias=case.policy.shaped(flat.bias),
-        gradient=case.policy.shaped(exact),
+        gradient=case.policy.shaped(exact.vector),
         gradient_of=verdict.gradient_of,
         curl=verdict.curl,
         batch_size=batch_size,
@@ -168,27 +198,31 @@ def _sampled_verdict(case: Case, flat: Flat, samples: int) -> Verdict:
     """From a mean at one θ, known but for its sampling error: what it cannot be."""
     fits = [
         f"J {kind}"
-        for kind, exact in gradients(case.policy).items()
-        if not exceeds_sampling_error(flat.mean - exact, flat.covariance / samples)
+        for kind, exact in truths(case.policy).items()
+        if not exceeds_sampling_error(
+            flat.mean - exact.vector, flat.covariance / samples, flat.rounding
+        )
     ]
     said = f"consistent with {fits[0]}" if fits else "not ∇J of any kind"
     return Verdict(f"undecided (sampled; {said})", float("nan"))
 
 
-def _row(estimator: Any, weighting: str) -> Estimator:
-    if isinstance(estimator, Estimator):
-        return estimator
+def _row(estimator: Any, weighting: str | None) -> Estimator:
+    """The row that is meant; a weighting that it contradicts is refused."""
     rows = {row.name: row for row in ESTIMATORS}
-    if not isinstance(estimator, str):
+    if not isinstance(estimator, str | Estimator):
         raise ConfigError(
             f"an estimator is a name, a row of logtrick.psi.registry, or a function of (policy, "
             f"trajectories); this is a {type(estimator).__name__}"
         )
-    if estimator not in rows:
+    if isinstance(estimator, str) and estimator not in rows:
         raise ConfigError(unknown_name("No estimator is called", estimator, rows))
-    row = rows[estimator]
-    drops = weighting == "undiscounted" and not row.rule.of_sequences
-    return rows[row.psi + "_undiscounted"] if drops else row
+    row = estimator if isinstance(estimator, Estimator) else rows[estimator]
+    if weighting in (None, row.weighting) or row.rule.of_sequences:
+        return row
+    if estimator == row.psi:
+        return rows[f"{row.psi}_undiscounted"]
+    raise ConfigError(f"weighting = {weighting!r}, and {row.name} says itself {row.weighting!r}")
 
 
 def _settings(told: dict[str, Any]) -> Settings:
@@ -196,4 +230,4 @@ def _settings(told: dict[str, Any]) -> Settings:
     for name in told:
         if name not in known:
             raise ConfigError(unknown_name("audit has no setting", name, known))
-    return Settings(**told)
+    return Settings(**{name: checked(name, value) for name, value in told.items()})

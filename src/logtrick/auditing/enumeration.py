@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 
 from logtrick.auditing.moments import Moments
 from logtrick.auditing.paths import Paths, list_paths
-from logtrick.auditing.policies import ScoredPolicy
+from logtrick.auditing.policies import Actor, ScoredPolicy
 from logtrick.mdp import FiniteMDP
 
 CHUNK = 16384
@@ -48,7 +48,7 @@ class Enumeration:
     same_start: bool = True
     """Whether the trajectories of a group share a start state; else each has its own."""
 
-    def moments(self, estimator: OnPaths, policy: ScoredPolicy, actor: ScoredPolicy) -> Moments:
+    def moments(self, estimator: OnPaths, policy: ScoredPolicy, actor: Actor) -> Moments:
         """Of the estimate from one group.
 
         Args:
@@ -63,13 +63,13 @@ class Enumeration:
         return Moments(mean, second - np.outer(mean, mean))
 
     def mean(
-        self, estimator: OnPaths, policy: ScoredPolicy, actor: ScoredPolicy
+        self, estimator: OnPaths, policy: ScoredPolicy, actor: Actor
     ) -> Float64[np.ndarray, " N"]:
         """The mean alone."""
         return sum(c @ estimates for c, estimates in self._estimates(estimator, policy, actor))
 
     def _estimates(
-        self, estimator: OnPaths, policy: ScoredPolicy, actor: ScoredPolicy
+        self, estimator: OnPaths, policy: ScoredPolicy, actor: Actor
     ) -> Iterator[tuple[Float64[np.ndarray, " u"], Float64[np.ndarray, "u N"]]]:
         paths = self.paths
         chances = paths.chances(actor.probabilities)
@@ -85,7 +85,7 @@ class Enumeration:
 def enumerate_groups(
     mdp: FiniteMDP,
     estimator: OnPaths,
-    actor: ScoredPolicy,
+    actor: Actor,
     horizon: int | None,
     most: int,
 ) -> Enumeration | None:

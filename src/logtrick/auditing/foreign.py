@@ -4,6 +4,7 @@ JAX estimators are compiled and mapped over many batches at once. One that canno
 or branches on numbers) is called on one batch after another, with arrays of NumPy.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 CHUNK = 2048
 """Batches in one compiled call."""
+ADDRESS = re.compile(r"0x[0-9a-f]+")
+"""Of objects in a trace, which two traces do not share."""
 
 
 @runtime_checkable
@@ -59,6 +62,41 @@ class JaxRunner:
         leaves = [np.concatenate(leaf)[:count] for leaf in zip(*parts, strict=True)]
         return policy.flat_gradients(leaves)
 
+    def once(self, policy: "ScoredPolicy", batch: Trajectory) -> list[Any]:
+        """What the Python code does in one call: its trace, or its numbers if it has none.
+
+        Nothing is compiled, not even what the estimator compiles, so nothing is remembered.
+
+        Args:
+            policy: the policy.
+            batch: trajectories [B, T].
+        """
+        assert isinstance(policy, JaxPolicy)
+        call = partial(_called, self.estimator)
+        with jax.enable_x64(True):
+            model = jax.tree.map(_as_jax, policy.model)
+            try:
+                with jax.disable_jit():
+                    on_device = Trajectory(*map(jnp.asarray, batch))
+                    closed = eqx.filter_make_jaxpr(call)(model, on_device)[0]
+                return [ADDRESS.sub("", str(closed)), *map(_numbers, closed.consts)]
+            except EstimatorError:
+                raise
+            except Exception:  # it looks at numbers
+                return self.numbers(policy, batch)
+
+    def numbers(self, policy: "ScoredPolicy", batch: Trajectory) -> list[Any]:
+        """The numbers of one call, nothing compiled."""
+        assert isinstance(policy, JaxPolicy)
+        call = partial(_called, self.estimator)
+        with jax.enable_x64(True):
+            model = jax.tree.map(_as_jax, policy.model)
+            try:
+                with jax.disable_jit():
+                    return list(map(_numbers, call(model, batch)))
+            except Exception:
+                return list(map(_numbers, attempt(call, model, batch)))
+
     def _leaves(self, model: Any, trajectories: Trajectory) -> list[np.ndarray]:
         """The gradient's arrays [U, ...], in the order of the policy's."""
         if self.batched:
@@ -78,6 +116,12 @@ class JaxRunner:
         for leaf in leaves:
             self.resolution = max(self.resolution, float(jnp.finfo(leaf.dtype).eps))
         return [np.asarray(leaf, np.float64) for leaf in leaves]
+
+
+def _numbers(array: Any) -> np.ndarray:
+    if jnp.issubdtype(getattr(array, "dtype", np.float64), jax.dtypes.prng_key):
+        array = jax.random.key_data(array)
+    return np.asarray(array)
 
 
 def attempt(estimator: Callable[..., Any], model: Any, batch: Trajectory) -> Any:

@@ -11,7 +11,7 @@ from logtrick.auditing.closed_form import equations
 from logtrick.auditing.enumeration import Enumeration, OnPaths
 from logtrick.auditing.moments import Moments
 from logtrick.auditing.paths import Paths, draw_paths, draw_starts
-from logtrick.auditing.policies import Runner, ScoredPolicy
+from logtrick.auditing.policies import Actor, Runner, ScoredPolicy
 from logtrick.auditing.settings import Settings
 from logtrick.auditing.streaming import sampled_moments
 from logtrick.mdp import FiniteMDP
@@ -65,7 +65,7 @@ class Enumerated:
 
     listed: Enumeration
     estimator: OnPaths
-    actor: ScoredPolicy | None
+    actor: Actor | None
     """Who acts; None is the policy itself."""
     name = "enumeration"
 
@@ -103,7 +103,7 @@ class Padded:
     """Batches [B, T] of sampled trajectories, for what needs whole trajectories at once."""
 
     estimator: OnPaths
-    actor: ScoredPolicy | None
+    actor: Actor | None
     horizon: int | None
     samples: int
     key: int
@@ -130,7 +130,7 @@ class Padded:
 
 
 def sampled_groups(
-    actor: ScoredPolicy,
+    actor: Actor,
     estimator: OnPaths,
     groups: int,
     rng: np.random.Generator,
@@ -150,7 +150,7 @@ def sampled_groups(
 def sampled_batches(
     estimator: OnPaths,
     policy: ScoredPolicy,
-    actor: ScoredPolicy,
+    actor: Actor,
     batches: int,
     batch_size: int,
     key: int,
@@ -171,7 +171,7 @@ class Foreign:
     runner: Runner
     group_size: int
     same_start: bool
-    actor: ScoredPolicy | None
+    actor: Actor | None
     symmetric = False
     """Its trajectories are enumerated in every order: what it does with them is its own affair."""
 

@@ -68,6 +68,8 @@ class Paths:
         """As a `Trajectory` of NumPy arrays, float64, under the policy that acted."""
         observations = self.mdp.observations
         rewards = self.rewards
+        with np.errstate(divide="ignore"):
+            logs = np.log(probabilities)  # −∞ only where no valid step is
         return Trajectory(
             obs=observations[self.states],
             action=self.mdp.pair_actions[self.pairs],
@@ -76,7 +78,7 @@ class Paths:
             terminated=self.terminated,
             truncated=self.truncated,
             valid=self.valid,
-            log_prob=np.log(probabilities)[self.pairs],
+            log_prob=np.where(self.valid, logs[self.pairs], 0.0),
             step=np.broadcast_to(np.arange(rewards.shape[-1], dtype=np.int32), rewards.shape),
             episode_return=np.cumsum(rewards, axis=-1),
         )

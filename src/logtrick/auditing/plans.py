@@ -2,17 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from logtrick.auditing.arguments import (
+    check_row,
+    refuse,
+    told,
+    without_effect,
+    without_effect_on_a_function,
+)
 from logtrick.auditing.checks import Nature, examine
 from logtrick.auditing.closed_form import ESTIMATORS as CLOSED_FORMS
 from logtrick.auditing.enumeration import OnPaths, enumerate_groups
 from logtrick.auditing.flow import Flow
 from logtrick.auditing.methods import ClosedForm, Enumerated, Foreign, Method, Padded, Streamed
 from logtrick.auditing.paths import list_paths
-from logtrick.auditing.policies import ScoredPolicy, read_policy
+from logtrick.auditing.policies import Actor, ScoredPolicy, read_actor
 from logtrick.auditing.rules import Rule
-from logtrick.auditing.settings import Settings
+from logtrick.auditing.settings import OF_THE_ROW, Settings
 from logtrick.auditing.verdict import MOST_DIRECTIONS, Judge
 from logtrick.errors import ConfigError, EstimatorError
 from logtrick.mdp import FiniteMDP
@@ -42,6 +52,8 @@ class Plan(NamedTuple):
     method: Method
     judge: Judge | None
     """None where there are samples only."""
+    resolution: float = float(np.finfo(np.float64).eps)
+    """The rounding of one estimate, relative."""
 
 
 @dataclass(frozen=True)
@@ -54,28 +66,46 @@ class Case:
     key: int
     samples: int | None
     method: str
+    given: frozenset[str] = frozenset()
+    """The arguments that the user named."""
 
-    @property
-    def behaviour(self) -> ScoredPolicy | None:
+    @cached_property
+    def behaviour(self) -> Actor | None:
         """Who acts, if it is not the policy."""
         given = self.settings.behaviour
-        return None if given is None else read_policy(self.mdp, given)
+        return None if given is None else read_actor(self.mdp, given)
 
     @property
-    def actor(self) -> ScoredPolicy:
+    def actor(self) -> Actor:
         """Who acts."""
         return self.behaviour or self.policy
 
     def of_row(self, row: Estimator) -> Plan:
         """A registered estimator."""
         settings = replace(self.settings, weighting=row.weighting)
+        check_row(row, settings)
+        unused = without_effect(row, settings)
+        refuse(self.given, unused, row.name)
+        own = {name: row.setting(name, getattr(settings, name)) for name in OF_THE_ROW}
+        settings = replace(settings, **own)
         if row.normaliser == "constant_length" and settings.max_length is None:
             settings = replace(settings, max_length=self._longest(row))
         rule = Rule(row, settings)
         if rule.is_group_rule:
             self._check_complete(row)
         method, judge = self._method_of(rule)
-        return Plan(row.name, str(row.claim), rule.told(), rule, method, judge)
+        words = self._told(settings, unused, method)
+        if row.kl != "none" and settings.reference is None:
+            words["kl"] = "left out (no reference)"
+        return Plan(row.name, str(row.claim), words, rule, method, judge)
+
+    def _told(self, settings: Settings, unused: dict[str, str], method: Method) -> dict[str, Any]:
+        """What the report lists; with exact numbers a number of samples is refused."""
+        if method.name == "sampling":
+            return told(settings, unused) | {"key": self.key}
+        why = f"{method.name} is exact, and nothing is sampled; method='sampling' does sample"
+        refuse(self.given & {"samples"}, {"samples": why}, "this audit")
+        return told(settings, unused)
 
     def _method_of(self, rule: Rule) -> tuple[Method, Judge | None]:
         row, settings = rule.row, rule.settings
@@ -92,14 +122,16 @@ class Case:
             return Streamed(self.mdp, row.psi, settings, count, self.key), None
         return self._padded(rule), None
 
-    def of_function(
-        self, estimator: Callable[..., Any], batch_size: int, group_size: int | None
-    ) -> Plan:
+    def of_function(self, estimator: Callable[..., Any], batch_size: int) -> Plan:
         """Somebody else's estimator, after the checks."""
+        name = getattr(estimator, "__name__", type(estimator).__name__)
+        unused = without_effect_on_a_function()
+        refuse(self.given, unused, f"the function {name}")
         self._refuse_closed_form("a function")
         runner = self.policy.runner(estimator)
-        shared = group_size is not None
-        foreign = Foreign(runner, group_size or batch_size, shared, self.behaviour)
+        shared = "group_size" in self.given
+        size = self.settings.group_size if shared else batch_size
+        foreign = Foreign(runner, size, shared, self.behaviour)
         nature = examine(estimator, foreign, self.policy, self.settings.horizon)
         if nature.is_mean and not shared:
             foreign = replace(foreign, group_size=1)
@@ -110,9 +142,9 @@ class Case:
         if found is not None:
             judge = Judge(found.mean, runner.resolution, _affordable(found))
         method = found or self._padded(foreign)
-        name = getattr(estimator, "__name__", type(estimator).__name__)
-        told = {"horizon": self.settings.horizon, "group_size": foreign.group_size}
-        return Plan(name, "", told, foreign, method, judge)
+        settings = replace(self.settings, group_size=foreign.group_size)
+        words = self._told(settings, unused, method)
+        return Plan(name, "", words, foreign, method, judge, runner.resolution)
 
     def _enumerated(self, estimator: OnPaths, most: int) -> Enumerated | None:
         if self.method == "sampling":
@@ -146,8 +178,9 @@ class Case:
 
     def _check_complete(self, row: Estimator) -> None:
         """Group rules compare episodes, so some must end."""
-        actor, horizon = self.actor, self.settings.horizon
-        steps = Flow.of(self.mdp, actor.probabilities, actor.scores).steps
+        horizon = self.settings.horizon
+        no_scores = np.zeros((self.mdp.num_pairs, 1))
+        steps = Flow.of(self.mdp, self.actor.probabilities, no_scores).steps
         going = self.mdp.start
         for _ in range(min(horizon or self.mdp.num_states, self.mdp.num_states)):
             going = going @ steps

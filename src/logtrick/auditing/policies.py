@@ -7,6 +7,7 @@ kind of policy needs one class here and nothing elsewhere.
 import abc
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
@@ -39,6 +40,21 @@ class Runner(Protocol):
         self, policy: "ScoredPolicy", trajectories: Trajectory
     ) -> Float64[np.ndarray, "U N"]:
         """One gradient for each of U batches; the arrays of `trajectories` are [U, B, T]."""
+
+    def once(self, policy: "ScoredPolicy", batch: Trajectory) -> list[Any]:
+        """What the Python code does in one call on one batch [B, T]: its trace, or its numbers."""
+
+    def numbers(self, policy: "ScoredPolicy", batch: Trajectory) -> list[Any]:
+        """The numbers of one call on one batch [B, T], nothing compiled."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The probabilities of a policy that is not estimated."""
+
+    mdp: FiniteMDP
+    probabilities: Float64[np.ndarray, " P"]
+    """π(a|s) of each pair, 0 where it never takes the action."""
 
 
 class ScoredPolicy(abc.ABC):
@@ -205,6 +221,10 @@ class TablePolicy(ScoredPolicy):
         return (by_pi - means[:, states]) / self.sums
 
 
+Actor = Table | ScoredPolicy
+"""Who draws the trajectories, or is compared with: only its probabilities are looked at."""
+
+
 def read_policy(mdp: FiniteMDP, policy: Any) -> ScoredPolicy:
     """The policy as the audit reads it.
 
@@ -228,3 +248,19 @@ def read_policy(mdp: FiniteMDP, policy: Any) -> ScoredPolicy:
             f"{MOST_PARAMETERS} is too large. Audit a smaller policy: the claim is about the rule"
         )
     return read
+
+
+def read_actor(mdp: FiniteMDP, policy: Any) -> Actor:
+    """A policy that acts, or that another is compared with, and is itself not estimated.
+
+    So it needs no parameters and no scores: deterministic actions int[S] will do, a table with
+    zeros, and a function of an observation.
+
+    Raises:
+        ConfigError: it is no policy.
+        ShapeError, MDPError: it does not fit the MDP.
+    """
+    if isinstance(policy, ScoredPolicy):
+        return policy
+    table = tables.probabilities(mdp, policy)
+    return Table(mdp, table[mdp.pair_states, mdp.pair_actions])

@@ -18,6 +18,8 @@ from logtrick.files import write_bytes_atomic
 
 FALSE_ALARM = 1e-6
 """The chance that a sampled mean without any bias is called biased, all parameters together."""
+POWER = 0.95
+"""The chance of seeing a bias of the size `Report.detectable_bias`."""
 DRAWS = 4096
 """Of a batch's estimate, for its cosine."""
 
@@ -29,6 +31,20 @@ class Flat:
     mean: Float64[np.ndarray, " N"]
     gradient: Float64[np.ndarray, " N"]
     covariance: Float64[np.ndarray, "N N"]
+    rounding: float = 0.0
+    """Of the mean: a shorter one is 0."""
+    gradient_rounding: float = 0.0
+    """The same of ∇J."""
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether the mean is 0 but for rounding."""
+        return bool(np.linalg.norm(self.mean) <= self.rounding)
+
+    @property
+    def gradient_is_zero(self) -> bool:
+        """Whether ∇J is 0 but for rounding."""
+        return bool(np.linalg.norm(self.gradient) <= self.gradient_rounding)
 
     @property
     def bias(self) -> Float64[np.ndarray, " N"]:
@@ -60,10 +76,11 @@ class Report:
     """∇J, likewise."""
     gradient_of: str
     """Whose gradient the expected update is: "J discounted", "0.75 × J discounted", "J total", "J
-    average", "another function", "no function", "undecidable (one parameter)", or "undecided
-    (sampled; …)"."""
+    average", "another function", "no function", "J discounted (the zero gradient)" where both are
+    0, "undecidable (one parameter)", "undecidable (rounding)", or "undecided (sampled; …)"."""
     curl: float
-    """‖M − Mᵀ‖/‖M + Mᵀ‖, M the Jacobian of the expected update; NaN where it is not known."""
+    """‖M − Mᵀ‖/‖M + Mᵀ‖, M the Jacobian of the expected update; NaN where it is not known, as for
+    an update of 0."""
     batch_size: int
     """B of the numbers about a batch."""
     samples: int | None
@@ -94,7 +111,9 @@ class Report:
 
     @property
     def cosine(self) -> float:
-        """Of the angle between the mean and ∇J; NaN where one of them is 0."""
+        """Of the angle between the mean and ∇J; NaN where one of them is 0 but for rounding."""
+        if self.flat.is_zero or self.flat.gradient_is_zero:
+            return np.nan
         return _cosine(self.flat.mean, self.flat.gradient)
 
     @property
@@ -104,16 +123,22 @@ class Report:
 
     @property
     def scale(self) -> float:
-        """The c that brings c ∇J nearest to the mean."""
+        """The c that brings c ∇J nearest to the mean; NaN where ∇J is 0 but for rounding."""
         squared = float(self.flat.gradient @ self.flat.gradient)
-        return float(self.flat.mean @ self.flat.gradient) / squared if squared > 0 else np.nan
+        if self.flat.gradient_is_zero or squared == 0:
+            return np.nan
+        return float(self.flat.mean @ self.flat.gradient) / squared
 
     @property
     def residual(self) -> float:
-        """‖mean − c ∇J‖/‖mean‖, the relative bias that is left after the best scalar c."""
-        size = float(np.linalg.norm(self.flat.mean))
+        """‖mean − c ∇J‖/‖mean‖, the relative bias that is left after the best scalar c.
+
+        NaN where one of them is 0 but for rounding.
+        """
+        if self.flat.is_zero:
+            return np.nan
         left = float(np.linalg.norm(self.flat.mean - self.scale * self.flat.gradient))
-        return left / size if size > 0 else np.nan
+        return left / float(np.linalg.norm(self.flat.mean))
 
     @property
     def bias_is_significant(self) -> bool | None:
@@ -124,7 +149,33 @@ class Report:
         """
         if self.samples is None:
             return None
-        return exceeds_sampling_error(self.flat.bias, self.covariance / self.samples)
+        return exceeds_sampling_error(
+            self.flat.bias, self.covariance / self.samples, self.flat.rounding
+        )
+
+    @property
+    def detectable_bias(self) -> float | None:
+        """The smallest ‖bias‖ that would have been called significant with 95 % probability.
+
+        (z + 1.64) standard errors, z the quantile of `bias_is_significant`, in the direction that
+        hides a bias best: spread over the parameters as their errors are. So a bias that is not
+        significant may well be as large as this. None where nothing was sampled; NaN where all
+        samples gave the same estimate, which says nothing of rarer ones.
+        """
+        if self.samples is None:
+            return None
+        if self.standard_error <= self.flat.rounding:
+            return np.nan
+        return (_limit(len(self.flat.mean)) + stats.norm.ppf(POWER)) * self.standard_error
+
+    @property
+    def detectable_relative_bias(self) -> float | None:
+        """The same over ‖∇J‖; NaN where ∇J is 0."""
+        if self.detectable_bias is None:
+            return None
+        if self.flat.gradient_is_zero:
+            return np.nan
+        return self.detectable_bias / float(np.linalg.norm(self.flat.gradient))
 
     def mse(self, batch_size: int | None = None) -> float:
         """E‖estimate − ∇J‖² of a batch of B: ‖bias‖² + tr Σ/B."""
@@ -133,7 +184,9 @@ class Report:
     def signal_to_noise(self, batch_size: int | None = None) -> float:
         """‖mean‖²/(tr Σ/B) of a batch of B."""
         noise = self.variance / self._batch(batch_size)
-        return float(self.flat.mean @ self.flat.mean) / noise if noise > 0 else np.inf
+        if noise > 0:
+            return float(self.flat.mean @ self.flat.mean) / noise
+        return np.nan if self.flat.is_zero else np.inf
 
     def batch_cosine(self, batch_size: int | None = None) -> tuple[float, float, float]:
         """(mean, 5 % and 95 % quantile) of the cosine between a batch's estimate and ∇J.
@@ -145,7 +198,7 @@ class Report:
         noise = np.random.default_rng(0).normal(size=(DRAWS, len(values)))
         drawn = self.flat.mean + (noise * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
         sizes = np.linalg.norm(drawn, axis=1) * np.linalg.norm(self.flat.gradient)
-        if not np.all(sizes > 0):
+        if self.flat.gradient_is_zero or not np.all(sizes > 0):
             return (np.nan,) * 3
         cosines = drawn @ self.flat.gradient / sizes
         low, high = np.quantile(cosines, [0.05, 0.95])
@@ -167,6 +220,9 @@ class Report:
             **{name: float(getattr(self, name)) for name in scalars},
             "bias_is_significant": self.bias_is_significant,
             "false_alarm": None if self.samples is None else FALSE_ALARM,
+            "detectable_bias": self.detectable_bias,
+            "detectable_relative_bias": self.detectable_relative_bias,
+            "power": None if self.samples is None else POWER,
             "batch": {
                 "size": self.batch_size,
                 "cosine": cosine,
@@ -203,13 +259,24 @@ class Report:
 
 
 def exceeds_sampling_error(
-    difference: Float64[np.ndarray, " N"], covariance: Float64[np.ndarray, "N N"]
+    difference: Float64[np.ndarray, " N"],
+    covariance: Float64[np.ndarray, "N N"],
+    rounding: float = 0.0,
 ) -> bool:
-    """Whether a difference of means is larger than chance allows, at `FALSE_ALARM` altogether."""
+    """Whether a difference of means is larger than chance allows, at `FALSE_ALARM` altogether.
+
+    Args:
+        difference: of the means.
+        covariance: of the difference.
+        rounding: what rounding alone may bring to a parameter's.
+    """
     errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    limit = stats.norm.isf(FALSE_ALARM / (2 * len(errors)))
-    rounding = 1e-12 * float(np.abs(difference).max(initial=0.0))
-    return bool(np.any(np.abs(difference) > limit * errors + rounding))
+    return bool(np.any(np.abs(difference) > _limit(len(errors)) * errors + rounding))
+
+
+def _limit(parameters: int) -> float:
+    """The z-score that is passed by none of so many parameters but with chance `FALSE_ALARM`."""
+    return float(stats.norm.isf(FALSE_ALARM / (2 * parameters)))
 
 
 def _cosine(one: Float64[np.ndarray, " N"], other: Float64[np.ndarray, " N"]) -> float:

@@ -19,7 +19,7 @@ from logtrick import psi
 from logtrick.auditing.critic import Critic
 from logtrick.auditing.flow import Flow
 from logtrick.auditing.paths import Paths
-from logtrick.auditing.policies import ScoredPolicy, read_policy
+from logtrick.auditing.policies import ScoredPolicy, read_actor
 from logtrick.auditing.settings import Settings
 from logtrick.errors import ConfigError, EstimatorError, NonFiniteError
 from logtrick.psi.group_surrogate import group_psi, group_surrogate, group_weights
@@ -68,26 +68,6 @@ class Rule:
         """Trajectories that one estimate is made of."""
         return self.settings.group_size if self.is_group_rule else 1
 
-    def told(self) -> dict[str, Any]:
-        """The settings that matter to this rule, in words where they are not numbers."""
-        row, settings = self.row, self.settings
-        names = ["gamma", "horizon"]
-        if self.is_group_rule:
-            names += ["group_size", *row.rule.settings]
-            names += named("normaliser", row.normaliser).settings
-            names += named("kl", row.kl).settings if settings.reference is not None else []
-        else:
-            names += [name for name in row.rule.settings if name != "gamma"]
-        words = {name: self.setting(name) for name in names}
-        if row.rule.needs_critic:
-            words["values"] = "V_π" if settings.values is None else "given"
-        if not self.is_group_rule:
-            words["weighting"] = settings.weighting
-        for name in ("reference", "behaviour"):
-            policy = getattr(settings, name)
-            words |= {} if policy is None else {name: type(policy).__name__}
-        return words
-
     def at(self, policy: ScoredPolicy) -> Callable[[Paths], Float64[np.ndarray, "U N"]]:
         """The estimates of groups of trajectories [U, G, T], the policy at its parameters."""
         return _Bound(self, policy).estimates
@@ -129,14 +109,14 @@ class _Bound:
         behaviour = self.rule.settings.behaviour
         if behaviour is None:
             return self.log_probs
-        return _log(read_policy(self.policy.mdp, behaviour).probabilities)
+        return _log(read_actor(self.policy.mdp, behaviour).probabilities)
 
     @cached_property
     def reference_log_probs(self) -> Float64[np.ndarray, " P"] | None:
         reference = self.rule.settings.reference
         if reference is None or self.rule.row.kl == "none":
             return None
-        return _log(read_policy(self.policy.mdp, reference).probabilities)
+        return _log(read_actor(self.policy.mdp, reference).probabilities)
 
     def estimates(self, paths: Paths) -> Float64[np.ndarray, "U N"]:
         self._check_support(paths)
@@ -158,14 +138,20 @@ class _Bound:
         return matrix @ scores
 
     def _check_support(self, paths: Paths) -> None:
-        never = paths.valid & np.isneginf(self.log_probs[paths.pairs])
+        self._check_chosen(self.log_probs, paths, "the policy", "it has no score ∇log π")
+        if (reference := self.reference_log_probs) is not None:
+            self._check_chosen(reference, paths, "the reference", "the KL to it is infinite")
+
+    def _check_chosen(
+        self, logs: Float64[np.ndarray, " P"], paths: Paths, who: str, so: str
+    ) -> None:
+        never = paths.valid & np.isneginf(logs)[paths.pairs]
         if never.any():
             pair = int(paths.pairs[never][0])
             mdp = self.policy.mdp
             raise EstimatorError(
                 f"{mdp.describe_state(int(mdp.pair_states[pair]))}, action "
-                f"{mdp.pair_actions[pair]} was sampled, but the policy gives it probability 0: it "
-                "has no score ∇log π"
+                f"{mdp.pair_actions[pair]} was sampled, but {who} gives it probability 0: {so}"
             )
 
     def _of_trajectories(self, paths: Paths) -> Float64[np.ndarray, "U G T"]:
@@ -197,16 +183,15 @@ class _Bound:
             case "next_values":
                 return self.critic.values[paths.successors]
             case "ratios":
-                acted = self.log_probs[paths.pairs], self.old_log_probs[paths.pairs]
-                return psi.ratio(*acted)
+                return psi.ratio(_taken(self.log_probs, paths), _taken(self.old_log_probs, paths))
         return getattr(paths, name)
 
     def _of_groups(self, paths: Paths) -> Float64[np.ndarray, "U G T"]:
         """∂L/∂log π at π, trajectories drawn from π_old; L is what training ascends."""
         rule, row = self.rule, self.rule.row
         reference = self.reference_log_probs
-        log_probs, old = self.log_probs[paths.pairs], self.old_log_probs[paths.pairs]
-        before = None if reference is None else reference[paths.pairs]
+        log_probs, old = _taken(self.log_probs, paths), _taken(self.old_log_probs, paths)
+        before = None if reference is None else _taken(reference, paths)
         greedy = None
         if "greedy_returns" in row.rule.takes:
             greedy = self.greedy_values[paths.states[..., 0]]
@@ -255,3 +240,8 @@ def _coefficients(
 def _log(probabilities: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, " P"]:
     with np.errstate(divide="ignore"):
         return np.log(probabilities)
+
+
+def _taken(logs: Float64[np.ndarray, " P"], paths: Paths) -> Float64[np.ndarray, "U G T"]:
+    """Of the actions that were taken; 0 where there is no step, for log 0 is not finite."""
+    return np.where(paths.valid, logs[paths.pairs], 0.0)

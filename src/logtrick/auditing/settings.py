@@ -1,5 +1,7 @@
 """The numbers of an audit, checked once."""
 
+import math
+import numbers
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +11,12 @@ from jaxtyping import Float64
 from logtrick.errors import ConfigError, ShapeError
 from logtrick.histories import Histories
 from logtrick.mdp import FiniteMDP
+from logtrick.psi.arrays import RANGES
 
+NUMBERS = ("gamma", "lambda_", "epsilon", "epsilon_low", "epsilon_high", "beta")
+WHOLE = ("n", "horizon", "group_size", "max_length")
+OF_THE_ROW = ("ddof", "epsilon", "epsilon_low", "epsilon_high", "beta")
+"""What a row of the registry has numbers of its own for."""
 WEIGHTINGS = ("discounted", "undiscounted")
 
 
@@ -32,12 +39,12 @@ class Settings:
     """G of the group rules; N, the sequences of a batch, where ψ compares all of them."""
     ddof: int | None = None
     epsilon: float | None = None
-    """In the std of GRPO and of whitening. None, here and below, is what the estimator itself has:
-    see `logtrick.psi.registry`."""
+    """ddof and ε of the std of "grpo" and "whiten". None, here and below, is what the estimator
+    itself has: see `logtrick.psi.registry`."""
     epsilon_low: float | None = None
     epsilon_high: float | None = None
     beta: float | None = None
-    """β of the KL to `reference`, where the estimator has one."""
+    """β of the KL to `reference`."""
     max_length: int | None = None
     """L_max of Dr. GRPO; None is the length of the longest trajectory."""
     reference: Any = None
@@ -46,22 +53,8 @@ class Settings:
     """The policy that acts; None is the audited one."""
 
     def __post_init__(self) -> None:
-        if self.weighting not in WEIGHTINGS:
-            raise ConfigError(
-                f"weighting = {self.weighting!r}; it is 'discounted' or 'undiscounted'"
-            )
-        for name in ("gamma", "lambda_", "epsilon_low"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ConfigError(f"{name} = {getattr(self, name)!r} is outside [0, 1]")
-        for name in ("epsilon", "epsilon_high", "beta"):
-            value = getattr(self, name)
-            if value is not None and not value >= 0:
-                raise ConfigError(f"{name} = {getattr(self, name)!r} is negative")
-        for name in ("n", "horizon", "group_size", "max_length"):
-            value = getattr(self, name)
-            if value is not None and not (value >= 1 and value == int(value)):
-                raise ConfigError(f"{name} = {value!r}; it must be an integer, at least 1")
+        for name in self.__dataclass_fields__:
+            object.__setattr__(self, name, checked(name, getattr(self, name)))
 
     def on(self, tree: Histories) -> "Settings":
         """The same on the tree of histories."""
@@ -78,13 +71,61 @@ class Settings:
         return self.gamma if self.weighting == "discounted" else 1.0
 
 
+def checked(name: str, value: Any) -> Any:
+    """A setting as it may be: numbers of Python for NumPy's.
+
+    Raises:
+        ConfigError: it cannot be meant.
+    """
+    if value is None and name in OF_THE_ROW:
+        return None
+    if name in NUMBERS:
+        return _number(name, value)
+    if name in WHOLE:
+        return _whole(name, value)
+    if name == "weighting" and value not in WEIGHTINGS:
+        raise ConfigError(f"weighting = {value!r}; it is 'discounted' or 'undiscounted'")
+    if name == "ddof" and not (_is_whole(value) and value in (0, 1)):
+        raise ConfigError(f"ddof = {value!r}; the std divides by N − ddof, and ddof is 0 or 1")
+    return value
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _number(name: str, value: Any) -> float:
+    """Python's number, or NumPy's, as Python's."""
+    low, high = RANGES[name]
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and low <= value <= high):
+        most = f"{high:g}]" if math.isfinite(high) else "∞)"
+        raise ConfigError(f"{name} = {value!r}; it must be a number in [{low:g}, {most}")
+    return float(value)
+
+
+def _whole(name: str, value: Any) -> int | None:
+    """The same for whole numbers; None where it may be left out."""
+    if value is None:
+        return None
+    if not (_is_whole(value) and 1 <= value < 2**31):
+        raise ConfigError(f"{name} = {value!r}; it must be a whole number, at least 1")
+    return int(value)
+
+
 def state_values(mdp: FiniteMDP, values: Any) -> Float64[np.ndarray, " S"] | None:
     """A critic given as an array [S], or as a function of one observation."""
     if values is None:
         return None
-    if callable(values):
-        values = [float(values(observation)) for observation in mdp.observations]
-    array = np.asarray(values, np.float64)
+    try:
+        if callable(values):
+            values = [float(values(observation)) for observation in mdp.observations]
+        array = np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(
+            f"values are no numbers ({error}): give an array of {mdp.num_states} numbers, or a "
+            "function that returns one number for one observation"
+        ) from error
     if array.shape != (mdp.num_states,):
         raise ShapeError(
             f"values has shape {array.shape}: one number for each of {mdp.num_states} states"

@@ -11,7 +11,10 @@ from logtrick import problems
 from logtrick.auditing.entry import audit
 from logtrick.auditing.paths import list_paths
 from logtrick.auditing.policies import read_policy
-from logtrick.auditing.verdict import ONE_PARAMETER, free_directions
+from logtrick.auditing.text import ROUNDING
+from logtrick.auditing.truth import truth
+from logtrick.auditing.verdict import ONE_PARAMETER, ZERO, free_directions
+from logtrick.auditing.verdict import ROUNDING as OF_A_SUM
 from logtrick.errors import EstimatorError
 from logtrick.mdp import FiniteMDP
 from logtrick.policies import SoftmaxTable
@@ -47,6 +50,8 @@ class Problem:
     critic: Float64[np.ndarray, " S"]
     ends: bool
     one_parameter: bool
+    flat: bool
+    """∇J is 0 here but for rounding."""
     longest: int | None
     """Steps of the longest trajectory; None where there are many trajectories."""
 
@@ -58,6 +63,7 @@ class Problem:
         policy = SoftmaxTable(mdp, logits=jnp.asarray(rng.normal(size=shape), jnp.float32))
         read = read_policy(mdp, policy)
         paths = list_paths(mdp, read.probabilities, None, MOST_PATHS)
+        exact = truth(read)
         return cls(
             name=name,
             mdp=mdp,
@@ -65,6 +71,7 @@ class Problem:
             critic=rng.normal(size=mdp.num_states),
             ends=bool(mdp.terminated.any()),
             one_parameter=free_directions(read) < 2,
+            flat=bool(np.linalg.norm(exact.vector) <= OF_A_SUM * exact.size),
             longest=None if paths is None else int(paths.lengths.max()),
         )
 
@@ -112,9 +119,10 @@ def survey(mdps: Sequence[str] = MDPS) -> Iterator[Cell]:
 def _of_trajectory(row: Estimator, problem: Problem, *, wrong: bool) -> Cell:
     critic = ("wrong" if wrong else "V_π") if row.rule.needs_critic else ""
     expected = _expected_of_trajectory(row, problem, wrong=wrong)
-    values = problem.critic if wrong else None
+    told = {"values": problem.critic} if wrong else {}
+    told |= {"n": STEPS} if row.psi == "n_step" else {}
     try:
-        report = audit(row, problem.mdp, problem.policy, values=values, n=STEPS)
+        report = audit(row, problem.mdp, problem.policy, **told)
     except EstimatorError:
         return _cell(row, problem, critic, INFINITE, float("nan"), expected)
     return _cell(row, problem, critic, report.gradient_of, report.residual, expected)
@@ -125,7 +133,8 @@ def _of_group(row: Estimator, problem: Problem) -> Cell:
         audit(row, problem.mdp, problem.policy, group_size=size) for size in (GROUP_SIZE, 2)
     )
     expected = _expected_of_group(row, problem)
-    turned = report.residual >= smaller.residual and not problem.one_parameter
+    # A residual of rounding, or none where ∇J is 0, says nothing of the limit.
+    turned = report.residual >= max(smaller.residual, ROUNDING) and not problem.one_parameter
     if row.claim is Claim.LARGE_BATCH and turned:
         expected = ("nearer to ∇J as the batch grows",)
     return _cell(row, problem, "", report.gradient_of, report.residual, expected)
@@ -139,6 +148,7 @@ def _cell(
     residual: float,
     expected: tuple[str, ...],
 ) -> Cell:
+    expected += (ZERO,) if problem.flat else ()  # what is 0 is ∇J, whatever is claimed elsewhere
     return Cell(row.name, str(row.claim), problem.name, critic, measured, expected, residual)
 
 
@@ -223,9 +233,10 @@ def _line(texts: Sequence[str] | Iterator[str]) -> str:
 
 def _text(cell: Cell) -> str:
     """J, a multiple of it, or no J with the part of the mean that no multiple explains."""
-    left = f" {100 * cell.residual:.2g} %" if cell.residual > 1e-9 else " 0 %"
+    left = f" {100 * cell.residual:.2g} %" if cell.residual > ROUNDING else " 0 %"
     short = {
         "J discounted": "J",
+        ZERO: "J = 0",
         INFINITE: "∞",
         ONE_PARAMETER: "one",
         "no function": "none" + left,

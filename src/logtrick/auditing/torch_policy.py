@@ -237,6 +237,12 @@ class TorchRunner:
             rows.append(policy.flat(_checked(policy, gradient)))
         return np.stack(rows)
 
+    def once(self, policy: ScoredPolicy, batch: Trajectory) -> list[Any]:
+        """The numbers of one call."""
+        return [self(policy, Trajectory(*(x[None] for x in batch)))]
+
+    numbers = once
+
 
 def _zeros(parameter: Any) -> Any:
     """Zeros shaped like a parameter."""

@@ -1,5 +1,7 @@
 """∇J of every objective that an MDP and a policy have, on flat parameters."""
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float64
 
@@ -10,7 +12,15 @@ from logtrick.exact import Kind, evaluate
 KINDS: tuple[Kind, ...] = ("discounted", "total", "average")
 
 
-def gradient(policy: ScoredPolicy, kind: Kind = "discounted") -> Float64[np.ndarray, " N"]:
+class Truth(NamedTuple):
+    """A gradient, and the size of what it is summed from: what rounding is relative to."""
+
+    vector: Float64[np.ndarray, " N"]
+    size: float
+    """Σ_s η(s) Σ_a π(a|s) (|Q(s, a)| + E|r|) ‖∇log π(a|s)‖."""
+
+
+def truth(policy: ScoredPolicy, kind: Kind = "discounted") -> Truth:
     """∇J = Σ_s η(s) Σ_a π(a|s) A(s, a) ∇log π(a|s) (G1 to G3, with A for Q since E ∇log π = 0).
 
     Args:
@@ -25,18 +35,25 @@ def gradient(policy: ScoredPolicy, kind: Kind = "discounted") -> Float64[np.ndar
     table = np.zeros(mdp.available.shape)
     table[where] = pi
     exact = evaluate(mdp, table, kind)
-    weights = exact.visitation[mdp.pair_states] * pi * exact.advantages[where]
-    return weights @ policy.scores
+    chances = exact.visitation[mdp.pair_states] * pi
+    paid = np.bincount(mdp.outcome_pairs, mdp.probabilities * np.abs(mdp.rewards), mdp.num_pairs)
+    terms = (np.abs(exact.action_values[where]) + paid) * np.linalg.norm(policy.scores, axis=1)
+    return Truth((chances * exact.advantages[where]) @ policy.scores, float(chances @ terms))
 
 
-def gradients(policy: ScoredPolicy) -> dict[Kind, Float64[np.ndarray, " N"]]:
-    """∇J of each kind that exists here; "total" only where it differs from "discounted"."""
+def gradient(policy: ScoredPolicy, kind: Kind = "discounted") -> Float64[np.ndarray, " N"]:
+    """The vector of `truth`."""
+    return truth(policy, kind).vector
+
+
+def truths(policy: ScoredPolicy) -> dict[Kind, Truth]:
+    """Of each kind that exists here; "total" only where it differs from "discounted"."""
     found = {}
     for kind in KINDS:
         if kind == "total" and policy.mdp.gamma == 1:
             continue
         try:
-            found[kind] = gradient(policy, kind)
+            found[kind] = truth(policy, kind)
         except MDPError:
             if kind == "discounted":
                 raise

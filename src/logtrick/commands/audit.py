@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from logtrick.policies import SoftmaxTable
 
 
+FIGURES = (".png", ".svg", ".pdf")
+TOLD = (
+    "lambda_", "weighting", "horizon", "group_size", "batch_size", "method", "samples", "key",
+)  # fmt: skip
+"""The options that are arguments of `logtrick.audit`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Audit:
     """Say what an estimator's expectation is, its variance, and whose gradient it is.
@@ -18,33 +25,35 @@ class Audit:
     Example: logtrick audit --estimator gae --mdp corridor --weighting undiscounted
     """
 
-    estimator: str = "gae"
-    """Its name: gae, reward_to_go, rloo, grpo … A wrong one gets the list."""
-    mdp: str = "corridor"
-    """A problem (corridor, garnet:5,3,2,ends=0.3 …), a Gymnasium id with a table, or a file."""
-    policy: str = "uniform"
-    """uniform (a softmax table with logits 0), or random:K (logits drawn with seed K)."""
+    estimator: str | None = None
+    """Its name: gae (where not given), reward_to_go, rloo, grpo … A wrong one gets the list."""
+    mdp: str | None = None
+    """A problem (corridor where not given, garnet:5,3,2,ends=0.3 …), a Gymnasium id with a table,
+    or a file."""
+    policy: str | None = None
+    """uniform (where not given: a softmax table with logits 0), or random:K (logits drawn with seed
+    K)."""
     all: bool = False
     """Every registered estimator on ten MDPs, claimed against measured; exit status 1 if a claim
-    does not hold."""
+    does not hold. Only --json and --out go with it."""
     gamma: float | None = None
     """The discount factor of the MDP and of the estimator; the problem's own where not given."""
-    lambda_: Annotated[float, tyro.conf.arg(name="lambda")] = 0.95
-    """λ of GAE and V-trace."""
-    weighting: Literal["discounted", "undiscounted"] = "discounted"
-    """Whether γ^t stands in front of step t."""
+    lambda_: Annotated[float | None, tyro.conf.arg(name="lambda")] = None
+    """λ of GAE and V-trace; 0.95 where not given."""
+    weighting: Literal["discounted", "undiscounted"] | None = None
+    """Whether γ^t stands in front of step t; discounted where neither this nor the name says it."""
     horizon: int | None = None
     """Cut every trajectory after so many steps."""
     group_size: int | None = None
     """G of the group rules; 4 where not given."""
-    batch_size: int = 64
-    """B of the numbers about a batch."""
-    method: Literal["auto", "closed form", "enumeration", "sampling"] = "auto"
-    """How."""
+    batch_size: int | None = None
+    """B of the numbers about a batch; 64 where not given."""
+    method: Literal["auto", "closed form", "enumeration", "sampling"] | None = None
+    """How; auto where not given."""
     samples: int | None = None
     """Trajectories, when sampling."""
-    key: int = 0
-    """Of all samples."""
+    key: int | None = None
+    """Of all samples; 0 where not given."""
     json: bool = False
     """Print everything as JSON."""
     out: str | None = None
@@ -55,7 +64,7 @@ def run(options: Audit) -> None:
     """Measure, write and print."""
     from logtrick.errors import ConfigError
 
-    suffixes = (".md",) if options.all else (".json", ".png", ".svg", ".pdf")
+    suffixes = (".md",) if options.all else (".json", *FIGURES)
     if options.out is not None and not options.out.endswith(suffixes):
         raise ConfigError(f"--out {options.out}: it must end in {' or '.join(suffixes)}")
     if options.all:
@@ -67,33 +76,42 @@ def run(options: Audit) -> None:
 def _one(options: Audit) -> None:
     from logtrick import problems
     from logtrick.auditing.entry import audit
+    from logtrick.errors import ConfigError
 
-    mdp = problems.make(options.mdp, gamma=options.gamma)
+    mdp = problems.make(options.mdp or "corridor", gamma=options.gamma)
+    told = {name: getattr(options, name) for name in TOLD}
     report = audit(
-        options.estimator,
+        options.estimator or "gae",
         mdp,
-        _policy(options.policy, mdp),
-        lambda_=options.lambda_,
-        weighting=options.weighting,
-        horizon=options.horizon,
-        group_size=options.group_size,
-        batch_size=options.batch_size,
-        method=options.method,
-        samples=options.samples,
-        key=options.key,
+        _policy(options.policy or "uniform", mdp),
+        **{name: value for name, value in told.items() if value is not None},
     )
+    drawn = report.samples is not None or (options.out or "").endswith(FIGURES)
+    if options.key is not None and not drawn:
+        raise ConfigError(
+            f"--key {options.key} has no effect: {report.method} is exact and no figure is drawn. "
+            "Leave --key out, or give --method sampling"
+        )
     if options.out is not None:
         (report.save if options.out.endswith(".json") else report.plot)(options.out)
     print(report.to_json() if options.json else report)
 
 
 def _all(options: Audit) -> None:
-    from dataclasses import asdict
+    from dataclasses import asdict, fields
 
     from logtrick.auditing.survey import page, survey
     from logtrick.commands.output import print_json
+    from logtrick.errors import ConfigError
     from logtrick.files import write_bytes_atomic
 
+    for field in fields(options):
+        if field.name not in ("all", "json", "out") and getattr(options, field.name) is not None:
+            flag = field.name.rstrip("_").replace("_", "-")
+            raise ConfigError(
+                f"--{flag} has no effect with --all, which measures every estimator on its own "
+                f"ten MDPs. Leave --{flag} out, or --all"
+            )
     cells = list(survey())
     text = page(cells)
     if options.out is not None:

@@ -13,6 +13,9 @@ from jaxtyping import Array
 from logtrick.exact.traced import TracedChain
 from logtrick.mdp import FiniteMDP
 
+PROBES = 8
+"""Random signs that are tried for the size of a sum's terms."""
+
 
 class Calculus:
     """Functions of the flat parameters, and their derivatives at the policy.
@@ -100,6 +103,18 @@ class Calculus:
     def all_action(self, weights: Array, psi: Array) -> np.ndarray:
         """Σ_s w Σ_a ψ ∇π."""
         return self.pull(self.probabilities, weights[:, None] * psi)
+
+    def size(self, weights: Array, psi: Array) -> float:
+        """Of the terms that Σ_s w Σ_a (|ψ| + |R|) ∇π is summed from, signs at random.
+
+        What rounding is relative to, also where the sum itself is 0.
+        """
+        paid = jnp.abs(jnp.asarray(self.mdp.dense_rewards()))
+        terms = jnp.abs(weights)[:, None] * (jnp.abs(psi) + paid)
+        rng = np.random.default_rng(0)
+        signs = [jnp.asarray(rng.choice([-1.0, 1.0], terms.shape)) for _ in range(PROBES)]
+        pulled = [self.pull(self.probabilities, terms * sign) for sign in signs]
+        return float(max(np.linalg.norm(vector) for vector in pulled))
 
     def unrolled(self, first: Array, gamma: float) -> Array:
         """Σ_t γ^t first P_π^t, step after step: the powers double until nothing is left."""

@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from logtrick import exact
 from logtrick.derivation.calculus import Calculus
-from logtrick.derivation.results import Identity, relative, share
+from logtrick.derivation.results import NOTHING, Identity, relative, share
 
 _EQUATIONS = {
     "I1": "Σ ∇d = 0",
@@ -45,7 +45,8 @@ def _conservation(of: Calculus, weights: Callable[[Array], Array]) -> tuple[floa
 
     moved = np.asarray(jax.jit(jax.jacrev(distribution))(of.theta))
     size = float(np.linalg.norm(moved, axis=1).sum())
-    residual = float(np.linalg.norm(moved.sum(axis=0))) / size if size > 0 else 0.0
+    terms = of.size(distribution(of.theta), jnp.ones(of.table.shape))
+    residual = float(np.linalg.norm(moved.sum(axis=0))) / size if size > NOTHING * terms else 0.0
     return residual, "what one state gains in visits the others lose"
 
 
@@ -56,26 +57,29 @@ def _visits_inside_q(of: Calculus) -> tuple[float, str]:
     immediate = jnp.asarray(of.mdp.dense_rewards())
     moved = of.pull(of.visits, rewards)
     inside = of.all_action(visits, of.at(of.action_values) - immediate)
-    lost = relative(of.all_action(visits, immediate), of.gradient(of.objective))
+    size = of.size(visits, of.at(of.action_values))
+    lost = relative(of.all_action(visits, immediate), of.gradient(of.objective), size)
     words = f"the change in visits is inside Q; with ψ = r alone {share(lost)} of ∇J is lost"
-    return relative(moved, inside), words
+    return relative(moved, inside, size), words
 
 
 def _rescaling(of: Calculus) -> tuple[float, str]:
     """I3: what freezing Q does under d_π."""
-    weights = of.at(of.stationary)
-    frozen = of.all_action(weights, of.at(of.action_values))
+    weights, q = of.at(of.stationary), of.at(of.action_values)
+    frozen = of.all_action(weights, q)
     pulled = of.pull(of.values, weights)
-    return relative((1 - of.gamma) * pulled, frozen), "freezing Q rescales and does not turn"
+    residual = relative((1 - of.gamma) * pulled, frozen, of.size(weights, q))
+    return residual, "freezing Q rescales and does not turn"
 
 
 def _dropped_term(of: Calculus) -> tuple[float, str]:
     """I4: ∇r̄ is what D4 keeps and what D2 drops."""
-    kept = of.all_action(of.at(of.stationary), of.at(of.action_values))
+    weights, q = of.at(of.stationary), of.at(of.action_values)
+    kept, size = of.all_action(weights, q), of.size(weights, q)
     dropped = (1 - of.gamma) * of.pull(of.stationary, of.at(of.values))
     truth = of.gradient(of.gain)
-    words = f"the second term is what D2 and D4 drop: {share(relative(kept, truth))} of ∇r̄"
-    return relative(kept + dropped, truth), words
+    words = f"the second term is what D2 and D4 drop: {share(relative(kept, truth, size))} of ∇r̄"
+    return relative(kept + dropped, truth, size), words
 
 
 def _levelling(of: Calculus) -> tuple[float, str]:

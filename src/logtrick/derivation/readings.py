@@ -28,9 +28,9 @@ def start(of: Calculus) -> Derivation:
     def unfolded(theta: Array) -> Array:
         return of.start @ (of.probabilities(theta) * of.action_values(theta)).sum(axis=1)
 
-    truth = of.gradient(of.objective)
+    truth, size = of.gradient(of.objective), of.size(visits, q)
     frozen = of.all_action(of.start, q)
-    lost = relative(frozen, truth)
+    lost = relative(frozen, truth, size)
     total = "Σ η" if of.gamma == 1 else "Σ η_γ"
     lines = [
         ("D1", "∇ Σ ρ V", truth, 1.0, ""),
@@ -65,6 +65,7 @@ def start(of: Calculus) -> Derivation:
         truth,
         lines,
         all_five(of, of.visits),
+        sizes=(size, size),
         normaliser=normaliser,
         dropped=0.0,
         sentence=(
@@ -87,9 +88,11 @@ def stationary(of: Calculus) -> Derivation:
     def unfolded(theta: Array) -> Array:
         return weights @ (of.probabilities(theta) * of.action_values(theta)).sum(axis=1)
 
-    all_action = of.all_action(weights, q)
-    dropped, turned = relative(all_action, truth), degrees(angle(all_action, truth))
-    left = "still points its way" if turned == "0°" else f"points {turned} away from it"
+    all_action, size = of.all_action(weights, q), of.size(weights, q)
+    dropped, turned = relative(all_action, truth, size), angle(all_action, truth, size, size)
+    left = f"points {degrees(turned)} away from it"
+    if np.isnan(turned) or degrees(turned) == "0°":
+        left = "is 0, or ∇r̄ is" if np.isnan(turned) else "still points its way"
     lines = [
         ("D1", "∇ Σ d V", of.gradient(objective), 1.0, ""),
         (
@@ -117,6 +120,7 @@ def stationary(of: Calculus) -> Derivation:
         truth,
         lines,
         all_five(of, of.stationary),
+        sizes=(size * horizon, size),
         normaliser=horizon,
         dropped=dropped,
         sentence=(
@@ -146,6 +150,7 @@ def average(of: Calculus) -> Derivation:
         return of.stationary(theta) @ constant(theta)
 
     psi = of.at(lambda theta: continued(theta)[0] - of.gain(theta))
+    size = of.size(weights, psi)
     steps = 64
     visits = _averaged(weights, of.at(lambda theta: of.chain(theta).matrix()), steps)
     lines = [
@@ -169,6 +174,7 @@ def average(of: Calculus) -> Derivation:
         truth,
         lines,
         all_five(of, of.stationary),
+        sizes=(size, size),
         normaliser=1.0,
         dropped=0.0,
         sentence=(
@@ -194,14 +200,19 @@ def _derivation(
     lines: Sequence[tuple[str, str, np.ndarray, float, str]],
     identities: Sequence[Identity],
     *,
+    sizes: tuple[float, float],
     normaliser: float,
     dropped: float,
     sentence: str,
 ) -> Derivation:
+    """Residuals and angles; `sizes` are those of the terms of D1 and of the truth."""
     built: list[Line] = []
+    size, of_truth = sizes
     for name, formula, vector, factor, why in lines:
-        residual = relative(vector, factor * built[-1].vector) if built else 0.0
-        built.append(Line(name, formula, vector, factor, residual, angle(vector, truth), why))
+        size *= factor
+        residual = relative(vector, factor * built[-1].vector, size) if built else 0.0
+        turned = angle(vector, truth, size, of_truth)
+        built.append(Line(name, formula, vector, factor, residual, turned, why))
     return Derivation(
         reading, of.gamma, truth, tuple(built), tuple(identities), normaliser, dropped, sentence
     )

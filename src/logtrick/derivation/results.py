@@ -11,6 +11,8 @@ Reading = Literal["start", "stationary", "average"]
 
 #: A step is exact where its residual is below this, and shown as 0 below that.
 EXACT, ROUNDING = 1e-8, 1e-13
+#: A sum is 0 if it is smaller than this part of its terms.
+NOTHING = 1e-11
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Line:
     residual: float
     """‖line − factor · previous‖ / ‖factor · previous‖; 0 for D1."""
     angle: float
-    """Degrees between the line and the true gradient; NaN where one of them is 0."""
+    """Degrees between the line and the true gradient; NaN where one is 0 but for rounding."""
     why: str
     """What makes the step from the previous line exact, or what it drops."""
 
@@ -117,16 +119,26 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def relative(found: np.ndarray, truth: np.ndarray) -> float:
-    """‖found − truth‖ / ‖truth‖; the difference itself where the truth is 0."""
-    size = float(np.linalg.norm(truth))
-    return float(np.linalg.norm(found - truth)) / (size if size > 0 else 1.0)
+def relative(found: np.ndarray, truth: np.ndarray, size: float = 0.0) -> float:
+    """‖found − truth‖ / ‖truth‖, of vectors whose terms are of a size; 0 where both are rounding.
+
+    Where the truth alone is 0 but for rounding, the difference over the size of the terms.
+    """
+    apart, length = float(np.linalg.norm(found - truth)), float(np.linalg.norm(truth))
+    if length > NOTHING * size:
+        return apart / length
+    return 0.0 if apart <= NOTHING * size else apart / (size or 1.0)
 
 
-def angle(vector: np.ndarray, truth: np.ndarray) -> float:
-    """Degrees between two vectors, accurate for small angles too; NaN where one is 0."""
-    sizes = float(np.linalg.norm(vector)) * float(np.linalg.norm(truth))
-    if sizes == 0:
+def angle(
+    vector: np.ndarray, truth: np.ndarray, size: float = 0.0, size_of_truth: float = 0.0
+) -> float:
+    """Degrees between two vectors, accurate for small angles too.
+
+    NaN where one of them is 0 but for the rounding of its terms, whose sizes are given.
+    """
+    sizes = float(np.linalg.norm(vector)), float(np.linalg.norm(truth))
+    if sizes[0] <= NOTHING * size or sizes[1] <= NOTHING * size_of_truth:
         return float("nan")
-    u, v = vector / np.linalg.norm(vector), truth / np.linalg.norm(truth)
+    u, v = vector / sizes[0], truth / sizes[1]
     return float(np.degrees(2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))))
