@@ -72,11 +72,16 @@ def test_the_weights_of_a_long_chain_cover_their_own_residual():
     assert weights[0] <= 2.0**20 * 1.2
 
 
-def test_the_constant_weight_covers_row_sums_that_are_rounded():
+def test_the_constant_weight_covers_row_sums_that_are_rounded(monkeypatch):
     """½ and many numbers too small to be added to it: the computed sum is too small."""
     tiny = 4000
     row = np.r_[0.5, np.full(tiny, 2.0**-54), 0.5]
     matrix = sparse.csr_array((row, np.zeros(tiny + 2, int), [0, tiny + 2]), (1, 1))
+    # one number after the other, as some libraries add them up
+    monkeypatch.setattr(
+        sparse.csr_array, "sum", lambda self, axis: np.cumsum(self.data)[-1:], raising=False
+    )
+    assert matrix.sum(axis=1) == 1.0
     gamma = 1 - 2e-5
     whole = 1 + Fraction(tiny) / 2**54
     for make in (dense, iterative):
@@ -150,29 +155,51 @@ def test_residuals_cover_underflow(make):
     assert 0 < abs(Fraction(float(missing[0])) - truth) <= Fraction(float(hidden[0]))
 
 
-def many_outcomes(terms, reward=0.0, sums=None):
-    """One state that ends or goes on by many outcomes, whose probabilities sum to `sums`."""
-    p = np.full(terms, 1.0 / terms)
-    if sums is not None:
-        p[0] += sums - 1
-    outcomes = [(float(q), 0, reward, k % 2 == 0) for k, q in enumerate(p)]
-    return FiniteMDP.from_outcomes([[outcomes]], gamma=0.9, storage="sparse")
+def spread(row):
+    """State 0 goes to each state by one number of `row`; the others go back to it."""
+    table = [[[(float(p), s, 0.0, False) for s, p in enumerate(row)]]]
+    table += [[[(1.0, 0, 1.0, False)]]] * (len(row) - 1)
+    return FiniteMDP.from_outcomes(table, gamma=0.9, storage="sparse")
+
+
+#: Four numbers that add up to 1 in float64, one after the other, and to 1 + 2⁻⁵³ in truth.
+SEEMS_ONE = np.array([0.5, 2.0**-54, 2.0**-54, 0.5])
 
 
 def test_the_slack_of_a_chain_has_its_rows_and_its_policy_in_it():
-    off = 1 - 60 * EPS
-    mdp = many_outcomes(64, sums=off)
+    row = np.full(64, 1 / 64)
+    row[0] -= 60 * EPS
+    mdp = spread(row)
+    assert mdp.probabilities[0] == row[0]
     assert mdp.row_defect >= 59 * EPS
-    chain = FiniteChain(mdp, np.ones((1, 1)))
+    chain = FiniteChain(mdp, np.ones((64, 1)))
     assert chain.slack >= 59 * EPS
     table = np.full((1, 64), 1 / 64)
     table[0, 0] -= 60 * EPS
     assert policy_defect(table) >= 59 * EPS
+    assert SEEMS_ONE.sum() == 1
+    assert policy_defect(SEEMS_ONE[None]) >= 2.0**-53
+    assert spread(SEEMS_ONE).row_defect >= 2.0**-53
     loops = {a: [(1.0, 0, 0.0, True)] for a in range(64)}
     loops = FiniteMDP.from_outcomes([loops], gamma=0.9)
     assert FiniteChain(loops, table).slack >= 59 * EPS
     free = as_matrix_free(loops)
     assert MatrixFreeChain(free, table).slack >= 59 * EPS
+
+
+def test_a_chain_covers_the_rounding_of_its_sums():
+    """½ · 2 = 1, and 400 numbers that are lost when they are added to it; rows that are exact."""
+    size = 400
+    mdp = spread(np.r_[0.5, np.full(size, 0.5 / size)])
+    chain = FiniteChain(mdp, np.ones((size + 1, 1)))
+    chain.slack = 0.0
+    values = np.r_[2.0, np.full(size, 2.0**-53 * size * 0.9)]
+    truth = sum(
+        Fraction(p) * Fraction(v)
+        for p, v in zip(mdp.probabilities[: size + 1].tolist(), values.tolist(), strict=True)
+    )
+    off = abs(Fraction(float(chain.step(values)[0])) - truth)
+    assert 80 * EPS < off <= chain.backup_error(2.0)
 
 
 def test_merged_outcomes_count():

@@ -63,6 +63,25 @@ def test_small_rewards_need_a_smaller_tolerance():
     )
 
 
+@pytest.mark.parametrize("kind", ["discounted", "average"])
+@pytest.mark.parametrize("window", [None, 8])
+@pytest.mark.parametrize("method", ["inexact_policy_iteration", "policy_iteration"])
+def test_numbers_beyond_single_precision_and_their_squares(method, window, kind):
+    """Rewards of 10²⁰⁰ or 10⁻²⁰⁰ take as many backups as those of one: nothing is lost."""
+    mdp = problems.garnet(300, 3, 3, seed=1, gamma=0.99, window=window)
+    plain = planning.solve(mdp, kind, method=method)
+    for scale in (2.0**664, 2.0**-664):
+        scaled = mdp.replace(rewards=scale * mdp.rewards)
+        found = planning.solve(scaled, kind, method=method, tol=1e-8 * min(scale, 1.0))
+        apart = plain.error_bound + found.error_bound / scale
+        np.testing.assert_allclose(found.values / scale, plain.values, rtol=0, atol=2e-5)
+        if kind == "average":
+            assert abs(found.gain / scale - plain.gain) <= apart
+        else:
+            np.testing.assert_allclose(found.values / scale, plain.values, rtol=0, atol=apart)
+        assert found.iterations <= plain.iterations + 3
+
+
 def test_the_values_of_nothing_are_nothing():
     mdp = problems.forest(gamma=0.9)
     nothing = planning.solve(mdp.replace(rewards=np.zeros(mdp.num_outcomes)))

@@ -17,6 +17,8 @@ QUICK = 0.95
 FURTHER = 0.25
 #: Rounding of float32. A correction is up to 1/(1 − γ) times the residual that asks for it.
 SINGLE_ROUNDOFF = 2.0**-24
+#: Powers of two that single precision holds with room to spare.
+ORDINARY = 60
 
 
 def by_krylov(preference: krylov.Preference, step: Step, fraction: float) -> Vector | None:
@@ -30,10 +32,13 @@ def by_krylov(preference: krylov.Preference, step: Step, fraction: float) -> Vec
     if step.pinned:
         return _pinned_by_krylov(preference, step, fraction * step.spread)
     least = 100 * SINGLE_ROUNDOFF / (1 - operator.gamma) if operator.gamma < 1 else np.inf
-    single = least <= 0.1
-    tolerance = (max(fraction, least) if single else fraction) * step.spread
+    single, unit = least <= 0.1, _unit(step.spread)
+    spread = step.spread / unit
+    tolerance = (max(fraction, least) if single else fraction) * spread
     chain = step.chain(np.float32 if single else np.float64)
     missing = step.backed_up - step.values
+    if unit != 1.0:
+        missing /= unit
     correction, residual = _swept_while_quick(
         step, chain, missing.astype(chain.probabilities.dtype), FURTHER * tolerance
     )
@@ -47,10 +52,18 @@ def by_krylov(preference: krylov.Preference, step: Step, fraction: float) -> Vec
             budget=600,
             preference=preference,
         )
-        if answer.residual > 0.5 * step.spread:
+        if answer.residual > 0.5 * spread:
             return None
         correction = answer.x
+    if unit != 1.0:
+        correction = correction.astype(np.float64) * unit
     return np.add(step.values, correction, out=step.backed_up)
+
+
+def _unit(spread: float) -> float:
+    """A power of two by which numbers fit into single precision, and their squares into double."""
+    exponent = int(np.frexp(spread)[1])
+    return 2.0 ** min(max(exponent, -1000), 1000) if abs(exponent) > ORDINARY else 1.0
 
 
 def _swept_while_quick(
@@ -77,18 +90,22 @@ def _swept_while_quick(
 
 def _pinned_by_krylov(preference: krylov.Preference, step: Step, tolerance: float) -> Vector | None:
     """Bias and gain: the pinned state's value is the gain."""
-    start = step.backed_up
+    start, rewards, unit = step.backed_up, step.rewards, _unit(step.backup.size)
     start += 0.5 * (step.backup.low + step.backup.high) - start[0]
+    if unit != 1.0:
+        start, rewards = start / unit, rewards / unit
     answer = krylov.solve(
         step.chain(),
-        step.rewards,
+        rewards,
         1.0,
-        tolerance=tolerance,
+        tolerance=tolerance / unit,
         start=start,
         pin=0,
         budget=600,
         preference=preference,
     )
+    if unit != 1.0:
+        answer = answer._replace(x=answer.x * unit, low=answer.low * unit, high=answer.high * unit)
     return _if_useful(step, answer, 0.5 * step.spread)
 
 

@@ -53,8 +53,9 @@ class Criterion:
         """The size of values at which the floor is half of `goal`; it grows with their size."""
         if not self.pinned:
             return np.inf
-        least, more = (self.floor(Backup(0.0, 0.0, size, 0), rounding) for size in (0.0, 1.0))
-        return max(0.5 * goal - least, 0.0) / (more - least)
+        probe = max(1.0, rounding.reward_scale)  # less would be lost beside the rewards' rounding
+        least, more = (self.floor(Backup(0.0, 0.0, size, 0), rounding) for size in (0.0, probe))
+        return max(0.5 * goal - least, 0.0) / (more - least) * probe
 
     def goal(self, backup: Backup, interval: Interval, tol: float) -> float:
         """The bound that is good enough: tol · max(1, size of the gain, or of the values).
