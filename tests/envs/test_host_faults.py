@@ -105,6 +105,12 @@ class Slow(Faulty):
         return super().step(action)
 
 
+class Stuck(Faulty):
+    def step(self, action):
+        time.sleep(60)
+        return super().step(action)
+
+
 def test_rows_that_take_turns_are_timed_one_by_one():
     with envs.make(Slow, 3, timeout=0.3) as rows:
         rows.reset(SEEDS + 20, ALL)
@@ -122,7 +128,7 @@ def test_a_vector_environment_of_the_callers_that_hangs():
 
 def test_an_alarm_that_somebody_else_has_set_stays_set():
     """And what hangs is found all the same: the guard has a signal of its own."""
-    with envs.make(Slow, 1, timeout=0.1) as rows:
+    with envs.make(Stuck, 1, timeout=0.1) as rows:
         rows.reset(SEEDS[:1] + 20, ALL[:1])
         signal.setitimer(signal.ITIMER_REAL, 100)
         try:
@@ -141,7 +147,7 @@ def test_what_somebody_else_does_at_an_alarm_is_left_to_them():
 
     before = signal.signal(signal.SIGALRM, ring)
     try:
-        with envs.make(Slow, 1, timeout=0.1) as rows:
+        with envs.make(Stuck, 1, timeout=0.1) as rows:
             rows.reset(SEEDS[:1] + 20, ALL[:1])
             with pytest.raises(EnvError, match=r"did not answer within 0\.1 seconds"):
                 rows.step(np.zeros(1, int))

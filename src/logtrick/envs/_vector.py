@@ -148,7 +148,10 @@ def close(vector: Vector, timeout: float) -> None:
             process.kill()
     ends = [process.sentinel for process in vector.processes]
     hung = _hung(
-        vector, lambda row, s: bool(multiprocessing.connection.wait([ends[row]], s)), timeout
+        vector,
+        lambda row, seconds: bool(multiprocessing.connection.wait([ends[row]], seconds)),
+        timeout,
+        excused=lambda processes: set(),
     )
     kill(vector)  # all but the hung have ended
     if hung:
@@ -165,11 +168,16 @@ def _answer(vector: AsyncVectorEnv, wait: Callable[..., Any], timeout: float) ->
     return wait()
 
 
-def _hung(vector: AsyncVectorEnv, ready: Callable[[int, float], bool], limit: float) -> list[int]:
+def _hung(
+    vector: AsyncVectorEnv,
+    ready: Callable[[int, float], bool],
+    limit: float,
+    excused: Callable[[Sequence[int]], set[int]] = stopped,
+) -> list[int]:
     """Wait until all rows are ready: those that are not, though their processes ran for `limit`.
 
-    The time is counted in slices (see `_alarm`) in which this process ran and the worker did: one
-    that is stopped is waited for, and not taken for a hung one.
+    The time is counted in slices (see `_alarm`) in which this process ran, and those of the workers
+    that are not `excused`: one that is stopped is waited for, and not taken for a hung one.
     """
     rows, length = range(len(vector.processes)), slice_of(limit)
     slices, halted = [0] * len(rows), [0] * len(rows)
@@ -177,7 +185,7 @@ def _hung(vector: AsyncVectorEnv, ready: Callable[[int, float], bool], limit: fl
         while not ready(first, length):
             CLOCK.answered()  # whatever waits for this wait: it is not hung
             late = [row for row in rows[first:] if not ready(row, 0)]
-            still = stopped([_pid(vector, row) for row in late])
+            still = excused([_pid(vector, row) for row in late])
             for row in late:
                 count = halted if _pid(vector, row) in still else slices
                 count[row] += 1

@@ -4,6 +4,7 @@ A worker imports this module and no jax. A failure does not travel as an excepti
 Gymnasium's vector environments lose the index of the row on the way: it travels in the `info`.
 """
 
+import math
 import multiprocessing
 import signal
 import traceback
@@ -25,8 +26,10 @@ TRACE = "logtrick_trace"
 class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     """One environment, whose faults become messages. Who wraps the row knows when it was."""
 
-    def __init__(self, make: Callable[[], gymnasium.Env[Any, Any]]):
+    def __init__(self, make: Callable[[], gymnasium.Env[Any, Any]], limit: float):
+        """Wrap what `make` makes, which has `limit` seconds for its `close`."""
         super().__init__(make())
+        self._limit = limit
         # Gymnasium writes the autoreset mode into this dictionary, which the class would share.
         self.metadata = dict(self.env.metadata)
         self._space = self.env.observation_space
@@ -77,7 +80,7 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
     def close(self) -> None:
         """Close it; a failure is told and stops nothing, since nothing comes after it."""
         try:
-            super().close()
+            CLOCK.run(super().close, self._limit)
         except (Exception, SystemExit) as error:
             fault = next(iter(_failure(error).values()))
             log.warning("%s: its close %s; nothing of the run is lost.", self._name, fault)
@@ -183,7 +186,7 @@ def _failure(error: BaseException) -> dict[str, str]:
 
 def checked_here(make: Callable[[], gymnasium.Env[Any, Any]], limit: float) -> CheckedEnv:
     """A `CheckedEnv` that has `limit` seconds to be built in this process."""
-    return CheckedEnv(lambda: CLOCK.run(make, limit))
+    return CheckedEnv(lambda: CLOCK.run(make, limit), limit)
 
 
 def checked_in_worker(make: Callable[[], gymnasium.Env[Any, Any]], limit: float) -> CheckedEnv:
@@ -192,4 +195,4 @@ def checked_in_worker(make: Callable[[], gymnasium.Env[Any, Any]], limit: float)
     if multiprocessing.parent_process() is None:
         return checked_here(make, limit)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return CheckedEnv(make)
+    return CheckedEnv(make, math.inf)  # the parent counts
