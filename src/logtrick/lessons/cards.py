@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from logtrick.lessons.mathml import mathml
+from logtrick.lessons.mathml import displayed, mathml
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def deck(page: int) -> list[dict[str, Any]]:
         {
             "name": card.name,
             "due": page in (0, card.page, card.page + 1 + i % 3),
-            "face": mathml(card.front, display=True),
+            "face": displayed(card.front),
             "answer": _answer(card),
             "parts": bool(card.parts),
         }

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from logtrick.lessons import bridge, lines
-from logtrick.lessons.mathml import mathml
+from logtrick.lessons.mathml import displayed, mathml
 
 _FORMULA = re.compile(r"<(f|formula)>(.*?)</\1>", re.DOTALL)
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
@@ -74,7 +74,11 @@ def _typeset(template: str) -> str:
         template = template.replace(f"<!--{name}-->", _read(f"templates/{name}.html"))
     for name, table in {"lines": lines.table, "bridge": bridge.table}.items():
         template = template.replace(f"<!--{name}-->", table())
-    return _FORMULA.sub(lambda found: mathml(found[2], display=found[1] == "formula"), template)
+    return _FORMULA.sub(_formula, template)
+
+
+def _formula(found: re.Match[str]) -> str:
+    return displayed(found[2]) if found[1] == "formula" else mathml(found[2])
 
 
 def _read(path: str) -> str:

@@ -21,6 +21,7 @@ _TOKEN = re.compile(
 )
 _ACCENTS = {"\u0303": "~", "\u0304": "‾", "\u0302": "^"}
 _SUMS = "Σ"
+_RELATIONS = "=→←"
 #: What has one colour on every page, in formulas as in pictures.
 _COLOURS = {
     "γ": "gamma",
@@ -36,12 +37,11 @@ _COLOURS = {
 _FENCES = "()[]|‖"
 
 
-def mathml(notation: str, *, display: bool = False) -> str:
+def mathml(notation: str) -> str:
     """A formula as a `<math>` element.
 
     Args:
         notation: as in the module's docstring.
-        display: on a line of its own.
 
     Raises:
         ValueError: a brace that is not closed, or a script without anything to stand on.
@@ -55,8 +55,41 @@ def mathml(notation: str, *, display: bool = False) -> str:
     if tokens:
         raise ValueError(f"{notation!r}: a closing brace too many")
     spoken = re.sub(r'["{}]', "", notation)
-    block = ' display="block"' if display else ""
-    return f'<math{block} alttext="{escape(spoken)}">{body}</math>'
+    return f'<math alttext="{escape(spoken)}">{body}</math>'
+
+
+def displayed(notation: str) -> str:
+    """A formula on a line of its own, in pieces that go on the next line where one is too narrow.
+
+    A line that is too long for a phone would have to scroll, and nothing that scrolls can be
+    reached with the keyboard unless it stops there. So it is broken before each relation.
+
+    Args:
+        notation: as in the module's docstring.
+
+    Example:
+        >>> displayed("V = r").count("<math ")
+        2
+    """
+    pieces = "".join(
+        mathml(piece).replace("<math ", '<math displaystyle="true" ', 1)
+        for piece in _pieces(notation)
+    )
+    return f'<div class="formula">{pieces}</div>'
+
+
+def _pieces(notation: str) -> Iterator[str]:
+    """The notation, cut before relations and words that stand in no bracket."""
+    depth, begin, quoted = 0, 0, False
+    for i, sign in enumerate(notation):
+        if sign == '"':
+            quoted = not quoted
+        breaks = sign in _RELATIONS or (sign == '"' and quoted)
+        if breaks and depth == 0 and notation[begin:i].strip():
+            yield notation[begin:i]
+            begin = i
+        depth += (sign in "([{") - (sign in ")]}")
+    yield notation[begin:]
 
 
 def _tokens(notation: str) -> Iterator[tuple[str, str]]:
