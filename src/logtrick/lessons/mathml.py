@@ -33,8 +33,10 @@ _COLOURS = {
     "ψ": "psi",
     "Q": "psi",
     "δ": "psi",
+    "A": "psi",
 }
 _FENCES = "()[]|‖"
+_CLOSING = {"(": ")", "[": "]"}
 
 
 def mathml(notation: str) -> str:
@@ -55,7 +57,8 @@ def mathml(notation: str) -> str:
     if tokens:
         raise ValueError(f"{notation!r}: a closing brace too many")
     spoken = re.sub(r'["{}]', "", notation)
-    return f'<math alttext="{escape(spoken)}">{body}</math>'
+    source = "" if spoken == notation else f' data-source="{escape(notation)}"'
+    return f'<math alttext="{escape(spoken)}"{source}>{body}</math>'
 
 
 def displayed(notation: str) -> str:
@@ -71,7 +74,7 @@ def displayed(notation: str) -> str:
         >>> displayed("V = r").count("<math ")
         2
     """
-    pieces = "".join(
+    pieces = " ".join(
         mathml(piece).replace("<math ", '<math displaystyle="true" ', 1)
         for piece in _pieces(notation)
     )
@@ -136,6 +139,8 @@ def _atom(tokens: list[tuple[str, str]]) -> str:
             return f"<mover>{_letter(text[0])}{mark}</mover>"
         case "number":
             return f"<mn>{text}</mn>"
+        case "operator" if text in _CLOSING and ("operator", _CLOSING[text]) in tokens:
+            return _bracketed(text, tokens)
         case "mark" if text == "{":
             tokens.insert(0, (kind, text))
             return f"<mrow>{_group(tokens)}</mrow>"
@@ -159,6 +164,19 @@ def _symbol(kind: str, text: str) -> str:
 def _letter(text: str) -> str:
     colour = _COLOURS.get(text)
     return f'<mi class="{colour}">{text}</mi>' if colour else f"<mi>{text}</mi>"
+
+
+def _bracketed(opening: str, tokens: list[tuple[str, str]]) -> str:
+    """Brackets and what they hold: as tall as a sum or a fraction inside, else as letters are."""
+    closing, inside = ("operator", _CLOSING[opening]), ""
+    while tokens and tokens[0] not in (closing, ("mark", "}")):
+        inside += _scripted(tokens)
+    if not tokens or tokens[0] != closing:
+        return _symbol("operator", opening) + inside
+    tokens.pop(0)
+    tall = any(mark in inside for mark in ("<munder", "<mfrac"))
+    how = "" if tall else ' stretchy="false"'
+    return f"<mrow><mo{how}>{opening}</mo>{inside}<mo{how}>{closing[1]}</mo></mrow>"
 
 
 def _group(tokens: list[tuple[str, str]]) -> str:
