@@ -2,8 +2,8 @@
 
     python tools/lesson_stills.py
 
-The pages' scripts draw the figures, so this needs Chromium and playwright, as the tests do. Run it after
-a change to a page; a test fails where a still is not what the page draws.
+The pages' scripts draw the figures, so this needs Chromium and playwright, as the tests do. Run it
+after a change to a page; a test fails where a still is not what the page draws.
 """
 
 import json
@@ -24,7 +24,8 @@ LARGEST = 70_000
 
 TAKE = """() => ({
     pictures: Object.fromEntries([...document.querySelectorAll("svg[data-picture]")].map((svg) => [
-        svg.dataset.picture, [svg.getAttribute("viewBox"), svg.getAttribute("height"), svg.innerHTML],
+        svg.dataset.picture,
+        [svg.getAttribute("viewBox"), svg.getAttribute("height"), svg.innerHTML],
     ]).filter(([, [box]]) => box)),
     words: Object.fromEntries([...document.querySelectorAll("[data-live]")].map((place) => [
         place.dataset.live, place.textContent,
@@ -32,7 +33,8 @@ TAKE = """() => ({
 })"""
 HEIGHT = """(name) => {
     const figure = document.querySelector(`[data-figure="${name}"]`);
-    for (let fold = figure.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+    const fold = figure.closest("details");
+    if (fold) fold.open = true;
     return Math.ceil(figure.getBoundingClientRect().height) + 24;
 }"""
 
@@ -60,6 +62,7 @@ def take(browser: Browser, path: Path) -> dict[str, Any]:
 
 def _short(markup: str) -> str:
     """Without more digits than a screen shows, and without names that only a script uses."""
+
     def rounded(tag: re.Match[str]) -> str:
         short = re.sub(r"-?\d+\.\d{2,}(?:e-?\d+)?", lambda x: f"{float(x[0]):.1f}", tag[0])
         return re.sub(r' (?:tabindex|data-[\w-]+|role|aria-\w+)="[^"]*"', "", short)

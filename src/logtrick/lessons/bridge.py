@@ -25,7 +25,10 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row("state, action", "state, action", "s_t, a_t", "S_t, A_t", "s_t, a_t", "s_t, a_t", "s_t, a_t"),
+    Row(
+        "state, action", "state, action", "s_t, a_t", "S_t, A_t", "s_t, a_t", "s_t, a_t",
+        "s_t, a_t",
+    ),
     Row("reward after the action", "reward", "r_t", "R_{t+1}", "r_t", "r_t", "r_t"),
     Row("discount factor", "gamma", "γ", "γ", "γ", "γ", "γ", "gamma"),
     Row("start distribution", "start", "ρ(s)", "h(s)", "", "ρ_0(s)", "ρ_0(s)"),
@@ -42,8 +45,8 @@ ROWS = (
         "R(τ)",
     ),
     Row(
-        "state value (home)", "state_values", "V_π(s)", "v_π(s)", "V^π(s)", "V^{π,γ}(s_t)", "V^π(s)",
-        "value",
+        "state value (home)", "state_values", "V_π(s)", "v_π(s)", "V^π(s)", "V^{π,γ}(s_t)",
+        "V^π(s)", "value",
     ),
     Row(
         "action value (home, up)", "action_values", "Q_π(s,a)", "q_π(s,a)", "Q^π(s,a)",
@@ -56,7 +59,8 @@ ROWS = (
     Row("TD residual", "td_error", "δ_t", "δ_t", "δ_t", "δ_t^V", "δ_t^V"),
     Row("discounted visits (home)", "visitation", "η_γ(s)", "η(s)", "", "", "", "visits"),
     Row(
-        "share of time (home)", "stationary_distribution", "d_π(s)", "μ(s)", "d^π(s)", "", "", "time",
+        "share of time (home)", "stationary_distribution", "d_π(s)", "μ(s)", "d^π(s)", "", "",
+        "time",
     ),
     Row("objective", "objective", "J(θ)", "J(θ)", "V(θ)", "", "J(π_θ)", "objective"),
     Row("average reward", 'objective(kind="average")', "r̄", "r(π)", "", "", "", "gain"),

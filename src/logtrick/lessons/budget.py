@@ -1,8 +1,8 @@
 """What the path costs a reader: words, touches, minutes; counted in the pages themselves.
 
-Every word that is on the path counts, captions, labels and buttons included. A formula with a relation
-or a sum in it counts as 15 words, a single symbol as one. What folds under "Deeper" does not count, nor do
-numbers that only show how something stands, nor the navigation above and the footer below.
+Every word that is on the path counts, captions, labels and buttons included. A formula with a
+relation or a sum in it counts as 15 words, a single symbol as one. What folds under "Deeper" does not
+count, nor do numbers that only show how something stands, nor the navigation and the footer.
 """
 
 import math
@@ -43,7 +43,7 @@ def cost(pages: Iterable[str]) -> Cost:
         pages: the inside of `<main>` of each.
 
     Example:
-        >>> cost(["<p>Two words <button data-touch>Go</button></p><details><p>not this</p></details>"])
+        >>> cost(["<p>Two words <button data-touch>Go</button></p><details>not this</details>"])
         Cost(words=3, touches=1)
     """
     counted = [_Counter.of(page) for page in pages]
@@ -112,5 +112,7 @@ class _Counter(HTMLParser):
         inside = {name for name, _ in self._stack}
         only_numbers = bool(inside & {"output", "svg", "live"})
         for word in data.split():
-            if any(c.isalpha() for c in word) or (any(c.isdigit() for c in word) and not only_numbers):
+            if any(c.isalpha() for c in word) or (
+                any(c.isdigit() for c in word) and not only_numbers
+            ):
                 self.words += 1

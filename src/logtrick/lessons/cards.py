@@ -27,7 +27,12 @@ CARDS = (
     Card("action", 1, "a", "Action: what is chosen in a state."),
     Card("reward", 1, "r_t", "Reward: what comes in after the action at step t."),
     Card("gamma", 1, "γ", "Discount factor: a reward t steps away counts it to the power t."),
-    Card("expectation", 1, "𝔼", "The average over everything that may happen; in practice over samples."),
+    Card(
+        "expectation",
+        1,
+        "𝔼",
+        "The average over everything that may happen; in practice over samples.",
+    ),
     Card("value", 1, "V_π(s)", "Value: the average return from a state when the policy chooses."),
     Card(
         "value-formula",
@@ -42,16 +47,36 @@ CARDS = (
         },
     ),
     Card("policy", 2, "π(a|s)", "Policy: the probability of each action in each state."),
-    Card("stationary", 2, "d_π(s)", "The share of its time that the policy spends in a state, in the long run."),
+    Card(
+        "stationary",
+        2,
+        "d_π(s)",
+        "The share of its time that the policy spends in a state, in the long run.",
+    ),
     Card(
         "visits",
         2,
         "η_γ(s)",
         "Discounted visits: how often a state is seen from the start, later steps counting less.",
     ),
-    Card("objective", 2, "J(θ)", "Objective: what the policy with these parameters is worth, one number."),
-    Card("theta", 2, "θ", "Parameters: the knobs that can be turned; the policy is what they make it."),
-    Card("nabla", 2, "∇J", "Gradient: how fast the objective climbs with each knob; the steepest way up."),
+    Card(
+        "objective",
+        2,
+        "J(θ)",
+        "Objective: what the policy with these parameters is worth, one number.",
+    ),
+    Card(
+        "theta",
+        2,
+        "θ",
+        "Parameters: the knobs that can be turned; the policy is what they make it.",
+    ),
+    Card(
+        "nabla",
+        2,
+        "∇J",
+        "Gradient: how fast the objective climbs with each knob; the steepest way up.",
+    ),
     Card(
         "score",
         3,
@@ -66,7 +91,9 @@ CARDS = (
     ),
     Card("psi", 4, "ψ_t", "Whatever stands in for how good the action at step t was."),
     Card("advantage", 4, "A(s,a)", "Advantage: how much better an action is than the average one."),
-    Card("residual", 4, "δ_t", "TD residual: what came in, and where it led, less what was expected."),
+    Card(
+        "residual", 4, "δ_t", "TD residual: what came in, and where it led, less what was expected."
+    ),
     Card("lambda", 4, "λ", "How far GAE looks ahead before it trusts the critic."),
     Card(
         "gradient-formula",

@@ -17,7 +17,8 @@ NAMES = {
 
 _SUTTON = {
     "V_π": "v_π", "V_γ": "v_π", "V_∗": "v_∗", "Q_π": "q_π", "Q̃": "q", "V": "v", "Q": "q",
-    "d_π": "μ", "d": "μ", "η_γ": "η", "ρ": "h", "r̄": "r(π)", "P h": "P v", "∇log": "∇ln", "log": "ln",
+    "d_π": "μ", "d": "μ", "η_γ": "η", "ρ": "h", "r̄": "r(π)", "P h": "P v",
+    "∇log": "∇ln", "log": "ln",
     "R_t": "R_{t+1}", "r_t": "R_{t+1}", "r_0": "R_1", "r_1": "R_2", "r_2": "R_3", "r_k": "R_{k+1}",
     "s_{t+1}": "S_{t+1}", "s_t": "S_t", "a_t": "A_t", "s_0": "S_0", "s_1": "S_1", "a_0": "A_0",
     "π_θ(a|s)": "π(a|s,θ)", "π_θ(a_t|s_t)": "π(A_t|S_t,θ)", "π(a_t|s_t)": "π(A_t|S_t,θ)",
@@ -62,5 +63,7 @@ def translate(notation: str, convention: str) -> str:
     rules = _RULES[convention]
     longest_first = sorted(rules, key=len, reverse=True)
     # A letter is a symbol only where no other letter touches it; words in quotes stay words.
-    symbols = "|".join(rf"(?<![A-Za-z]){re.escape(symbol)}(?![A-Za-z\u0303])" for symbol in longest_first)
+    symbols = "|".join(
+        rf"(?<![A-Za-z]){re.escape(symbol)}(?![A-Za-z\u0303])" for symbol in longest_first
+    )
     return re.sub(rf'"[^"]*"|{symbols}', lambda found: rules.get(found[0], found[0]), notation)

@@ -1,9 +1,9 @@
 """Lessons as single files: a template, its style, its modules and its numbers in one document.
 
-Templates are HTML with a few additions: `<f>γ^t</f>` is a formula in the line and `<formula>` one of
-its own (see `mathml`); `{{if garden}} … {{else}} … {{end}}` is for words that fit one world only;
-`<!--lines-->` and the like stand for markup that Python makes. Scripts are ES modules in `assets/`; a
-page's file carries those that its own script imports, in order, inside one module script. The page
+Templates are HTML with a few additions: `<f>γ^t</f>` is a formula in the line and `<formula>` one
+of its own (see `mathml`); `{{if garden}} … {{else}} … {{end}}` is for words that fit one world only;
+`<!--lines-->` and the like stand for markup that Python makes. Scripts are ES modules in `assets/`;
+a page's file carries those that its own script imports, in order, inside one module script. The page
 may load nothing: its policy names the one script that may run, by hash.
 """
 
@@ -140,7 +140,9 @@ def _filled(
         "data": json.dumps(data, allow_nan=False, ensure_ascii=False).replace("</", "<\\/"),
         "script": script,
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts.get(found[1], found[0]), _read("templates/page.html"))
+    return re.sub(
+        r"\{\{(\w+)\}\}", lambda found: parts.get(found[1], found[0]), _read("templates/page.html")
+    )
 
 
 def printed(title: str, inside: str) -> str:
@@ -155,7 +157,8 @@ def printed(title: str, inside: str) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)} · logtrick</title>\n<style>{font()}{_read('assets/style.css')}</style>\n"
+        f"<title>{escape(title)} · logtrick</title>\n"
+        f"<style>{font()}{_read('assets/style.css')}</style>\n"
         f'</head>\n<body class="paper">\n<main>\n{_FORMULA.sub(_formula, inside)}\n</main>\n'
         "</body>\n</html>\n"
     )

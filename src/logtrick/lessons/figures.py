@@ -54,8 +54,8 @@ def figure(name: str, mdp: FiniteMDP | None = None) -> Figure:
 
     Args:
         name: one of `figure_names()`.
-        mdp: in the garden's place; γ below 1, at most 64 states. Where its episodes end, the figures
-            about the long run send every end back to a start.
+        mdp: in the garden's place; γ below 1, at most 64 states. Where its episodes end, the
+            figures about the long run send every end back to a start.
 
     Returns:
         The figure: `html` is a whole document, `height` its height in pixels.

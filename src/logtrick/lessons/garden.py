@@ -37,8 +37,8 @@ def grassy_garden(*, gamma: float = 0.9) -> FiniteMDP:
 class Compass(eqx.Module):
     """One compass for all cells: logits θ_up, θ_right, −θ_up, −θ_right for up, right, down, left.
 
-    Two parameters θ = (θ_right, θ_up), in the order of a plane's axes, so that a gradient is an arrow
-    in that plane and J a landscape over it.
+    Two parameters θ = (θ_right, θ_up), in the order of a plane's axes, so that a gradient is an
+    arrow in that plane and J a landscape over it.
 
     Example:
         >>> [round(float(p), 3) for p in Compass([0.0, 1.0])(0).probs]

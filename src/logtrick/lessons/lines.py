@@ -163,7 +163,9 @@ READINGS: dict[str, Sequence[Line]] = {
 
 def seven() -> Html:
     """The seven lines alone."""
-    return element("ol", *(element("li", Html(displayed(line.formula))) for line in PRINTED), class_="seven")
+    return element(
+        "ol", *(element("li", Html(displayed(line.formula))) for line in PRINTED), class_="seven"
+    )
 
 
 def table() -> Html:
@@ -188,7 +190,12 @@ def _printed(number: int, line: Printed) -> Html:
     return element(
         "li",
         element("button", name, type="button", data_line=name, class_="pick"),
-        element("div", Html(displayed(line.formula)), element("p", line.reason, class_="why"), class_="says"),
+        element(
+            "div",
+            Html(displayed(line.formula)),
+            element("p", line.reason, class_="why"),
+            class_="says",
+        ),
         element("div", numbers, *notes, class_="audit", data_after_answer=""),
     )
 
@@ -221,9 +228,15 @@ def _line(name: str, line: Line) -> Html:
             )
         )
     head = element("b", name.partition("-")[2])
-    left = element("p", "left: ", element("span", data_live=f"{name}-left", class_="vector"), class_="sum")
+    left = element(
+        "p", "left: ", element("span", data_live=f"{name}-left", class_="vector"), class_="sum"
+    )
     return element(
-        "li", head, element("div", *parts, class_="terms"), left, element("p", line.why, class_="why")
+        "li",
+        head,
+        element("div", *parts, class_="terms"),
+        left,
+        element("p", line.why, class_="why"),
     )
 
 

@@ -33,6 +33,8 @@ class Page:
     """Its place on the path, 0 … 6; None after it."""
     any_world: bool = False
     """Whether another MDP may take the garden's place."""
+    elsewhere: str = ""
+    """Its title there, if it has another."""
 
     @property
     def file(self) -> str:
@@ -49,16 +51,20 @@ class Book:
     def html(self, page: Page) -> str:
         """A page as one HTML document."""
         following = PAGES[PAGES.index(page) + 1 :]
-        onward = _onward(following[0]) if following else ""
+        onward = _onward(following[0], self.title(following[0])) if following else ""
         text = document(self.content(page), navigation=_navigation(page), onward=onward)
         return self.cost.printed(text) if page.step == 0 else text
+
+    def title(self, page: Page) -> str:
+        """What a page is called in this world."""
+        return page.title if self.world.is_garden else page.elsewhere or page.title
 
     def content(self, page: Page) -> Content:
         """What a page is filled with."""
         where = self.world if page.any_world else world()
         return Content(
             page.name,
-            page.title,
+            self.title(page),
             {"version": __version__, **page.data(where)},
             flags={"garden": where.is_garden, "restarts": where.restarts},
             fragments=page.fragments(where),
@@ -72,8 +78,8 @@ class Book:
         return budget.cost(texts)
 
 
-def _onward(page: Page) -> str:
-    return f'<a class="forward" href="{page.file}">Next: {escape(page.title)} →</a>'
+def _onward(page: Page, title: str) -> str:
+    return f'<a class="forward" href="{page.file}">Next: {escape(title)} →</a>'
 
 
 def _navigation(current: Page) -> str:
@@ -82,7 +88,9 @@ def _navigation(current: Page) -> str:
         f"{' aria-current=page' if page is current else ''}>{escape(page.short)}</a></li>"
         for page in PAGES
     )
-    options = "".join(f'<option value="{key}">{escape(name)}</option>' for key, name in NAMES.items())
+    options = "".join(
+        f'<option value="{key}">{escape(name)}</option>' for key, name in NAMES.items()
+    )
     menu = (
         '<select class="notation" data-notation aria-label="Notation">'
         f'<option value="">our notation</option>{options}</select>'
@@ -199,7 +207,9 @@ def _pad(where: World) -> dict[str, Html]:
     labels = [(signs[ways[a]] if ways else name) for a, name in enumerate(moves)]
     order = [ways.index(way) for way in (0, 3, 2, 1)] if ways else range(len(moves))
     buttons = (
-        element("button", labels[a], data_do="walk", data_move=str(a), aria_label=moves[a], **_touch(a))
+        element(
+            "button", labels[a], data_do="walk", data_move=str(a), aria_label=moves[a], **_touch(a)
+        )
         for a in order
     )
     kind = "pad" if ways else "buttons"
@@ -215,8 +225,8 @@ def _touch(action: int) -> dict[str, str]:
 
 def _sliders(where: World) -> dict[str, Html]:
     sliders = (
-        f'<label class="slider"><span>{escape(name)}</span><output data-live="p{a}" data-digits="2">'
-        f'</output><input type="range" data-action="{a}" min="0" max="1" step="0.01"></label>'
+        f'<label class="slider"><span>{escape(name)}</span>'
+        f'<output data-live="p{a}" data-digits="2"></output><input type="range" data-action="{a}" min="0" max="1" step="0.01"></label>'
         for a, name in enumerate(where.plain()["moves"])
     )
     return {"sliders": Html("".join(sliders))}
@@ -232,7 +242,9 @@ PAGES = (
         step=0,
     ),
     Page("value", "What is a state worth?", "1 Value", _value, _pad, step=1, any_world=True),
-    Page("policy", "What is a policy worth?", "2 Policy", _policy, _sliders, step=2, any_world=True),
+    Page(
+        "policy", "What is a policy worth?", "2 Policy", _policy, _sliders, step=2, any_world=True
+    ),
     Page("trick", "The log trick", "3 Log trick", _trick, step=3),
     Page("ascent", "Which way is up?", "4 Ascent", _ascent, step=4),
     Page(
@@ -244,7 +256,15 @@ PAGES = (
         step=5,
         any_world=True,
     ),
-    Page("scales", "Poison and salad", "6 Scales", _scales, step=6, any_world=True),
+    Page(
+        "scales",
+        "Poison and salad",
+        "6 Scales",
+        _scales,
+        step=6,
+        any_world=True,
+        elsewhere="Gains and losses on a pair of scales",
+    ),
     Page("questions", "What everybody asks", "Questions", _questions),
     Page(
         "practice",

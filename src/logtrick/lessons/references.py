@@ -1,4 +1,4 @@
-"""The library's numbers for the pages; every page computes them again and says how far it is off."""
+"""The library's numbers for the pages, which compute them again and say how far they are off."""
 
 from typing import Any
 
@@ -28,6 +28,8 @@ ESTIMATORS = (
 )
 _WITH_CRITIC = ("baselined_return", "td_residual", "gae")
 _HOME, _UP = 7, 0
+#: A vector shorter than this is what rounding leaves of 0.
+_NO_LENGTH = 1e-12
 
 
 def of_symbols() -> References:
@@ -197,7 +199,7 @@ def of_line(where: World, reading: str, theta: list[float], gamma: float) -> dic
     return {
         "truth": (start if reading == "start" else steepest).tolist(),
         "lines": [line.tolist() for line in lines],
-        "dropped": lost / size if reading == "stationary" and size > 0 else 0.0,
+        "dropped": lost / size if reading == "stationary" and size > _NO_LENGTH else 0.0,
     }
 
 
@@ -219,7 +221,7 @@ def weights(where: World, gamma: float) -> dict[str, Any]:
     lines = of_line(where, "stationary", THETA, gamma)
     truth, kept = np.array(lines["truth"]), np.array(lines["lines"][3])
     size = float(np.linalg.norm(truth))
-    uphill = truth / size if size > 0 else truth
+    uphill = truth / size if size > _NO_LENGTH else np.zeros_like(truth)
     d = exact.stationary_distribution(mdp, table)
     moved_policy = table * (scores @ uphill)
     dense = _dense_transitions(mdp)
@@ -233,7 +235,7 @@ def weights(where: World, gamma: float) -> dict[str, Any]:
         "net": float(weighed.sum()),
         "steep": size,
     }
-    if size > 0 and np.linalg.norm(kept) > 0:
+    if min(size, float(np.linalg.norm(kept))) > _NO_LENGTH:
         numbers["angle"] = _angle(kept, truth)
     return numbers
 
@@ -294,7 +296,12 @@ def circulation(setting: dict[str, Any]) -> dict[str, float]:
         return np.array([lines["lines"][3], lines["truth"]])
 
     totals = np.zeros(2)
-    for outward, along in (([0, 1], [1, 0]), ([1, 0], [0, -1]), ([0, -1], [-1, 0]), ([-1, 0], [0, 1])):
+    for outward, along in (
+        ([0, 1], [1, 0]),
+        ([1, 0], [0, -1]),
+        ([0, -1], [-1, 0]),
+        ([-1, 0], [0, 1]),
+    ):
         side, way = half * np.array(outward), np.array(along)
         for node, share in zip(nodes, shares, strict=True):
             totals += half * share * (fields(middle + side + half * node * way) @ way)
@@ -382,5 +389,8 @@ def of_compass() -> References:
     values = exact.state_values(garden(), table)
     time = exact.stationary_distribution(garden(), table)
     return [
-        {"setting": setting, "numbers": {"values": values.tolist(), "weighted": float(time @ values)}}
+        {
+            "setting": setting,
+            "numbers": {"values": values.tolist(), "weighted": float(time @ values)},
+        }
     ]

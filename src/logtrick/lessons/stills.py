@@ -12,7 +12,7 @@ _FOLDER = files("logtrick.lessons") / "assets" / "stills"
 
 
 def stills(page: str) -> dict[str, Any]:
-    """Of a page: pictures as (viewBox, height, inside) by name, words by the name of their place."""
+    """Of a page: pictures as (viewBox, height, inside), and words, by the name of their place."""
     file = _FOLDER / f"{page}.json"
     if not file.is_file():
         return {}

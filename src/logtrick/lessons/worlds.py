@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from logtrick import exact
-from logtrick.errors import MDPError
+from logtrick.errors import ConfigError, MDPError
 from logtrick.lessons.garden import FEATURES, garden
 from logtrick.mdp import FiniteMDP
 
@@ -67,9 +67,7 @@ class World:
         compass = np.round(np.column_stack([np.sin(angles), np.cos(angles)]), 15)
         return np.broadcast_to(compass, (states, actions, 2))
 
-    def policy(
-        self, theta: Any
-    ) -> tuple[Float[np.ndarray, "S A"], Float[np.ndarray, "S A 2"]]:
+    def policy(self, theta: Any) -> tuple[Float[np.ndarray, "S A"], Float[np.ndarray, "S A 2"]]:
         """π(a|s) and ∇log π(a|s) of the softmax of f · θ over the actions that a state has."""
         weights = np.where(self.allowed, np.exp(self.features @ np.asarray(theta, float)), 0.0)
         table = weights / weights.sum(axis=1, keepdims=True)
@@ -95,6 +93,7 @@ def world(mdp: FiniteMDP | None = None) -> World:
         mdp: in the garden's place; None for the garden.
 
     Raises:
+        ConfigError: it is no `FiniteMDP`.
         MDPError: the pages cannot show it: γ = 1, too many states or actions, nothing to choose, or
             more than one closed class of states.
 
@@ -107,7 +106,7 @@ def world(mdp: FiniteMDP | None = None) -> World:
         own = garden()
         return World(own, own, is_garden=True)
     if not isinstance(mdp, FiniteMDP):
-        raise MDPError(
+        raise ConfigError(
             f"mdp is a {type(mdp).__name__}; the lessons take a FiniteMDP, such as "
             "logtrick.problems.frozen_lake()"
         )
@@ -147,7 +146,9 @@ def plain(mdp: FiniteMDP) -> dict[str, Any]:
         >>> plain(problems.two_state_loop())["outcomes"][0]
         [[[1.0, 1, 0.0, False]], [[1.0, 0, 0.0, False]]]
     """
-    outcomes: list[list[Any]] = [[[] for _ in range(mdp.num_actions)] for _ in range(mdp.num_states)]
+    outcomes: list[list[Any]] = [
+        [[] for _ in range(mdp.num_actions)] for _ in range(mdp.num_states)
+    ]
     columns = (mdp.probabilities, mdp.successors, mdp.rewards, mdp.terminated)
     rows = [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
     pairs = zip(mdp.pair_states.tolist(), mdp.pair_actions.tolist(), strict=True)
@@ -172,13 +173,17 @@ def _cells(mdp: FiniteMDP) -> list[list[int]]:
     places = np.argwhere(mdp.layout >= 0)
     found = np.zeros((mdp.num_states, 2), np.int64)
     found[mdp.layout[tuple(places.T)]] = places
-    return found.tolist()  # type: ignore[no-any-return]
+    return found.tolist()
 
 
 def _names(mdp: FiniteMDP) -> list[str]:
     if mdp.state_names is not None:
         return list(mdp.state_names)
-    return [""] * mdp.num_states if mdp.layout is not None else [f"s{s}" for s in range(mdp.num_states)]
+    return (
+        [""] * mdp.num_states
+        if mdp.layout is not None
+        else [f"s{s}" for s in range(mdp.num_states)]
+    )
 
 
 def _moves(mdp: FiniteMDP) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from logtrick.errors import RunError
 from logtrick.files import PathLike, write_bytes_atomic
 from logtrick.lessons import sheets
-from logtrick.lessons.figures import figure
+from logtrick.lessons.figures import Figure
 from logtrick.lessons.pages import PAGES, book
 from logtrick.mdp import FiniteMDP
 
@@ -15,9 +15,9 @@ def write(folder: PathLike, mdp: FiniteMDP | None = None) -> list[Path]:
 
     Args:
         folder: where to.
-        mdp: in the garden's place on the pages about values, policies, the derivation and the scales;
-            γ below 1, at most 64 states. Where its episodes end, the last two send every end back to
-            a start, and say so.
+        mdp: in the garden's place on the pages about values, policies, the derivation and the
+            scales; γ below 1, at most 64 states. Where its episodes end, the last two send every
+            end back to a start, and say so.
 
     Returns:
         The files, the first page first.
@@ -34,10 +34,17 @@ def write(folder: PathLike, mdp: FiniteMDP | None = None) -> list[Path]:
     return [out / page.file for page in PAGES]
 
 
-def write_figure(name: str, folder: PathLike, mdp: FiniteMDP | None = None) -> Path:
-    """Write one figure as NAME.html; see `figure`."""
-    text = figure(name, mdp).html
-    return _one(folder, name, text)
+def write_figure(shown: Figure, folder: PathLike) -> Path:
+    """Write a figure into a folder as NAME.html.
+
+    Args:
+        shown: what `figure` returned.
+        folder: where to; it is made if need be.
+
+    Raises:
+        RunError: the folder or the file cannot be written.
+    """
+    return _one(folder, shown.name, shown.html)
 
 
 def write_sheet(folder: PathLike) -> Path:

@@ -1,6 +1,6 @@
 import { choice, number, text } from "./address.js";
 import { calculus, identities, READINGS } from "./calculus.js";
-import { add, angleBetween, norm, scale } from "./linear.js";
+import { add, angleBetween, norm, points, scale } from "./linear.js";
 import { readMDP, softmaxPolicy } from "./mdp.js";
 import { check, data, format, onClick, picture, say, show, showVector, Store, unfold } from "./page.js";
 import { Plane } from "./plane.js";
@@ -19,7 +19,7 @@ check(({ reading, theta, gamma }) => {
 
 /** ‖x‖/‖y‖; 0 where there is nothing to compare with. */
 function ratio(x, y) {
-  return norm(y) > 0 ? norm(x) / norm(y) : 0;
+  return points(y) ? norm(x) / norm(y) : 0;
 }
 
 const NINES = -Math.log10(1 - mdp.gamma);
@@ -88,8 +88,8 @@ function drawLines(values, { truth, lines }) {
 }
 
 function verdict(degrees) {
-  if (Number.isNaN(degrees)) return "nothing left";
-  return degrees < TRUE ? "✓ points true" : `✗ ${format(degrees, 1)}° off`;
+  if (Number.isNaN(degrees)) return "no direction";
+  return degrees < TRUE ? "✓ true" : `✗ ${format(degrees, 1)}° off`;
 }
 
 function drawCompare(reading, chosen, lines, truth, gone) {
@@ -101,7 +101,7 @@ function drawCompare(reading, chosen, lines, truth, gone) {
   const size = Math.max(norm(left), ...kept.map((one) => norm(one.term)), 1e-12);
   compare.axes([]);
   compare.clear();
-  compare.arrow([0, 0], scale(truth, 0.8 / unit), "gradient");
+  if (points(truth)) compare.arrow([0, 0], scale(truth, 0.8 / unit), "gradient");
   let from = [0, 0];
   if (kept.length > 1) {
     for (const one of kept) {
@@ -110,10 +110,10 @@ function drawCompare(reading, chosen, lines, truth, gone) {
       from = to;
     }
   }
-  compare.arrow([0, 0], scale(left, 0.8 / size), "estimate");
-  compare.label("truth", scale(truth, 0.8 / unit));
+  if (points(left)) compare.arrow([0, 0], scale(left, 0.8 / size), "estimate");
+  if (points(truth)) compare.label("truth", scale(truth, 0.8 / unit));
   const off = angleBetween(left, truth);
-  say("compare-words", Number.isNaN(off) ? `${chosen}: nothing is left of it.`
+  say("compare-words", Number.isNaN(off) ? `${chosen} has no direction to compare.`
     : `${chosen} points ${off < TRUE ? "the true way" : `${format(off, 1)}° away`}.`);
 }
 
@@ -151,8 +151,9 @@ function drawDropped({ gainSlope, kept, dropped }) {
 function drawAnswer({ answer, reading }, c) {
   for (const part of document.querySelectorAll("[data-after-answer]")) part.hidden = !answer;
   const { dropped, gainSlope } = identities(c, "stationary");
-  const lost = `with d_π the dropped term is ${format(100 * ratio(dropped, gainSlope), 0)} % of the gradient`;
-  say("answer-words", answer && (reading === "stationary"
+  const lost = `with time weights the dropped term is ${format(100 * ratio(dropped, gainSlope), 0)} % of the gradient`;
+  if (answer && !points(gainSlope)) say("answer-words", "Here ∇r̄ is 0: what comes in per step is the same whatever one does.");
+  else say("answer-words", answer && (reading === "stationary"
     ? `${answer === "D2" ? "Yes, D2:" : "It is D2:"} ${lost}.`
     : "Under this reading no step is loose."));
 }

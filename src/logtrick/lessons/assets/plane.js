@@ -94,8 +94,8 @@ export class Plane {
 
   /** Colour the ground by a function of [right, up]: bands of equal level, smooth in between. */
   paint(value, level, colourOf) {
-    const nodes = 40;
-    const fine = 4;
+    const nodes = 32;
+    const fine = 5;
     const knot = (i) => this.reach * ((2 * i) / nodes - 1);
     const table = Array.from({ length: nodes + 1 }, (_, i) =>
       Array.from({ length: nodes + 1 }, (_, j) => value([knot(j), -knot(i)])),

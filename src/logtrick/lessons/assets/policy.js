@@ -162,7 +162,7 @@ function drawHistogram({ dropped, seed }, pi, found) {
     svg("rect", { x: on.toX(s) + 0.12 * wide, width: 0.5 * wide, y: on.toY(shown[s]), height: on.bottom - on.toY(shown[s]), class: "crowd", "data-count": shown[s] }),
     svg("rect", { x: on.toX(s) + 0.66 * wide, width: 0.2 * wide, y: on.toY(normal[s]), height: on.bottom - on.toY(normal[s]), class: "eta" }),
     svg("path", { d: `M${on.toX(s) + 0.06 * wide} ${on.toY(found.time[s])}h${0.62 * wide}`, class: "line time" }),
-    ...(mdp.S > 16 ? [] : [svg("text", { x: on.toX(s + 0.5), y: on.bottom + 16, class: "tick middle" }, shortName(s))]),
+    ...(mdp.S > 16 ? [] : [svg("text", { x: on.toX(s + 0.5), y: on.bottom + 15 + (wide < 52 ? 13 * (s % 2) : 0), class: "tick middle" }, shortName(s))]),
   ]));
   chart.append(
     svg("rect", { x: on.right - 208, y: 4, width: 12, height: 12, class: "crowd" }), svg("text", { x: on.right - 192, y: 15, class: "label" }, "walkers"),

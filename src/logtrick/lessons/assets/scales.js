@@ -2,7 +2,7 @@ import { choice, number } from "./address.js";
 import { calculus, identities } from "./calculus.js";
 import { frame, level, line } from "./chart.js";
 import { Garden } from "./garden.js";
-import { angleBetween, dot, norm, scale, sum } from "./linear.js";
+import { angleBetween, dot, norm, points, scale, sum } from "./linear.js";
 import { chainOf, readMDP, softmaxPolicy, stateValues } from "./mdp.js";
 import { check, data, format, picture, say, show, Store } from "./page.js";
 import { recall } from "./recall.js";
@@ -16,16 +16,13 @@ function weigh(gamma) {
   const c = calculus(mdp, policy, gamma);
   const { gainSlope, kept } = identities(c, "stationary");
   const size = norm(gainSlope);
-  const direction = size > 0 ? scale(gainSlope, 1 / size) : [0, 0];
+  const direction = points(gainSlope) ? scale(gainSlope, 1 / size) : [0, 0];
   const moved = c.d.map((_, s) => dot(direction, c.dd.map((g) => g[s])));
   const weights = moved.map((x, s) => (1 - gamma) * c.V[s] * x);
   return { moved, weights, net: sum(weights), angle: angleBetween(kept, gainSlope), steep: size, gain: c.gain, V: c.V };
 }
 
-check(({ gamma }) => {
-  const { moved, weights, net, angle, steep } = weigh(gamma);
-  return { moved, weights, net, angle, steep };
-});
+check(({ gamma }) => weigh(gamma));
 
 const OPENS = -Math.log10(1 - data.opens);
 const gammaOf = (nines) => (nines === OPENS ? data.opens : 1 - 10 ** -nines);
@@ -114,7 +111,7 @@ function drawAll({ nines, weigh: how }) {
 
 function scalesWords(how, { net, angle }) {
   if (how === "visits") return "Level, whatever γ.";
-  if (Number.isNaN(angle)) return "";
+  if (Number.isNaN(angle)) return "Here ∇r̄ is 0, so there is no way uphill and nothing to weigh.";
   const into = data.world.garden && angle > 90 ? ": into the poison" : "";
   return `Dropping ${format(net, 4)} turns the printed line ${format(angle, angle < 10 ? 1 : 0)}° away from the truth${into}.`;
 }
