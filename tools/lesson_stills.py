@@ -70,6 +70,12 @@ def _short(markup: str) -> str:
     return re.sub(r"<[^>]*>", rounded, markup)
 
 
+def kept(page: str) -> dict[str, Any]:
+    """What is kept of a page."""
+    found: dict[str, Any] = json.loads((STILLS / f"{page}.json").read_text())
+    return found
+
+
 def main() -> None:
     """Write a file for each page."""
     STILLS.mkdir(exist_ok=True)

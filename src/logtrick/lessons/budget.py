@@ -1,8 +1,8 @@
 """What the path costs a reader: words, touches, minutes; counted in the pages themselves.
 
 Every word that is on the path counts, captions, labels and buttons included. A formula with a
-relation or a sum in it counts as 15 words, a single symbol as one. What folds under "Deeper" does not
-count, nor do numbers that only show how something stands, nor the navigation and the footer.
+relation or a sum in it counts as 15 words, a single symbol as one. What folds under "Deeper" does
+not count, nor do numbers that only show how something stands, nor the navigation and the footer.
 """
 
 import math

@@ -1,10 +1,10 @@
 """Lessons as single files: a template, its style, its modules and its numbers in one document.
 
 Templates are HTML with a few additions: `<f>γ^t</f>` is a formula in the line and `<formula>` one
-of its own (see `mathml`); `{{if garden}} … {{else}} … {{end}}` is for words that fit one world only;
+of its own (see `mathml`); `{{if garden}} … {{else}} … {{end}}` is for words that fit one world;
 `<!--lines-->` and the like stand for markup that Python makes. Scripts are ES modules in `assets/`;
-a page's file carries those that its own script imports, in order, inside one module script. The page
-may load nothing: its policy names the one script that may run, by hash.
+a page's file carries those that its own script imports, in order, inside one module script. The
+page may load nothing: its policy names the one script that may run, by hash.
 """
 
 import base64

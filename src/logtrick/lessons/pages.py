@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
 from typing import Any
 
@@ -14,6 +14,7 @@ from logtrick.lessons.documents import Content, body, document
 from logtrick.lessons.garden import grassy_garden
 from logtrick.lessons.stills import stills
 from logtrick.lessons.worlds import World, plain, world
+from logtrick.mdp import FiniteMDP
 from logtrick.report import Html, element
 
 Data = dict[str, Any]
@@ -47,6 +48,7 @@ class Book:
     """All pages, set in one world."""
 
     world: World
+    _contents: dict[str, Content] = field(default_factory=dict, repr=False, compare=False)
 
     def html(self, page: Page) -> str:
         """A page as one HTML document."""
@@ -61,6 +63,11 @@ class Book:
 
     def content(self, page: Page) -> Content:
         """What a page is filled with."""
+        if page.name not in self._contents:
+            self._contents[page.name] = self._content(page)
+        return self._contents[page.name]
+
+    def _content(self, page: Page) -> Content:
         where = self.world if page.any_world else world()
         return Content(
             page.name,
@@ -286,6 +293,11 @@ PAGES = (
 PATH = tuple(page for page in PAGES if page.step is not None)
 
 
-def book(mdp: Any = None) -> Book:
+def book(mdp: FiniteMDP | None = None) -> Book:
     """All pages, set in the garden or in another MDP."""
-    return Book(world(mdp))
+    return _in_the_garden() if mdp is None else Book(world(mdp))
+
+
+@cache
+def _in_the_garden() -> Book:
+    return Book(world())

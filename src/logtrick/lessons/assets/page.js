@@ -90,6 +90,7 @@ export class Store {
     this.#reflect();
     draw(this.values);
     speakRanges();
+    document.documentElement.dataset.keys = Object.keys(this.kinds).join(" ");
     document.documentElement.dataset.ready = String(Math.round(performance.now()));
   }
 
