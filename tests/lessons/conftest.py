@@ -55,7 +55,7 @@ class Lesson:
         self.tab.goto("about:blank")
         self.requests.clear()
         self.tab.goto(self.path.as_uri() + (f"#{state}" if state else ""))
-        self.tab.wait_for_selector("html[data-ready]", state="attached")
+        self.tab.wait_for_selector("html[data-ready]", state="attached", timeout=20_000)
         return self
 
     def settle(self):
@@ -106,9 +106,9 @@ class Lesson:
     def cells(self, picture):
         """The numbers in a garden, by state."""
         pairs = self.tab.evaluate(
-            """(picture) => [...document.querySelectorAll(`[data-picture="${picture}"] > [data-cell]`)]
+            """(selector) => [...document.querySelectorAll(selector)]
                 .map((cell) => [Number(cell.dataset.cell), cell.dataset.value])""",
-            picture,
+            f'[data-picture="{picture}"] > [data-cell]',
         )
         return np.array([float(value) for _, value in sorted(pairs)])
 

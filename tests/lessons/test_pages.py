@@ -2,11 +2,10 @@
 
 import re
 
-import lesson_stills
-import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+import lesson_stills
 from logtrick.lessons import PAGES, documents
 
 pytestmark = pytest.mark.browser
@@ -20,16 +19,18 @@ def test_a_page_recomputes_the_library_s_numbers(lesson, pages, name):
     page = lesson(name)
     assert page.number("checked") >= 8
     assert page.number("difference") < 1e-9
-    assert fastest(page) <= 1000
+    assert fastest(page, "", 1000) <= 1000
     assert pages[name].stat().st_size <= 400_000
 
 
-def fastest(page):
-    """Milliseconds until the page can be used; the best of some, since machines are shared."""
-    times = []
-    while len(times) < 5 and min(times, default=np.inf) > 1000:
-        page.open()
-        times.append(page.tab.evaluate("Number(document.documentElement.dataset.ready)"))
+READY = "Number(document.documentElement.dataset.ready)"
+
+
+def fastest(page, state, enough):
+    """Milliseconds until an open page could be used; the best of some: machines are shared."""
+    times = [page.tab.evaluate(READY)]
+    while len(times) < 5 and min(times) > enough:
+        times.append(page.open(state).tab.evaluate(READY))
     return min(times)
 
 
@@ -92,8 +93,9 @@ def test_no_address_is_a_dead_end(lesson, name):
     page = lesson(name)
     keys = page.tab.evaluate("document.documentElement.dataset.keys").split()
     for value in ("1e9", "-1e9", "NaN", "0.123456789", "zzz", "", "1,2", "%00"):
-        page.open("&".join(f"{key}={value}" for key in keys))
-        assert page.tab.evaluate("Number(document.documentElement.dataset.ready)") < 2000
+        state = "&".join(f"{key}={value}" for key in keys)
+        page.open(state)
+        assert fastest(page, state, 2000) <= 2000
         assert page.complaints == [], value
         assert page.number("difference") < 1e-9
 
@@ -109,10 +111,11 @@ def test_a_clamped_address_shows_the_nearest_state(lesson):
 
 
 #: Operate the first control of each kind in a figure, and see whether anything moved.
-FIGURES = "document.querySelectorAll('[data-figure]').length"
-SIGHT = """() => location.hash + [...document.querySelectorAll("svg[data-picture], [data-live]")]
-    .map((e) => e.innerHTML).join("") + [...document.querySelectorAll("[aria-pressed], [aria-checked]")]
-    .map((e) => (e.ariaPressed ?? "") + (e.ariaChecked ?? "")).join("")"""
+SIGHT = """() => location.hash
+    + [...document.querySelectorAll("svg[data-picture], [data-live]")]
+        .map((e) => e.innerHTML).join()
+    + [...document.querySelectorAll("[aria-pressed], [aria-checked]")]
+        .map((e) => (e.ariaPressed ?? "") + (e.ariaChecked ?? "")).join()"""
 WITHOUT_CONTROLS = {"weights", "levelling", "dropped", "scores", "sums"}
 
 
@@ -197,17 +200,18 @@ def test_choice_focus_and_speech_agree_after_each_key(lesson, name, picture, at)
     page.tab.locator(f'[data-picture="{picture}"] [data-cell="7"]').focus()
     page.tab.keyboard.press("Enter")
     at = 7
-    for way in "Up Up Right Right Down Left Left Down Right Right Up Right Up Left".split():
+    for letter in "UURRDLLDRRURUL":
+        way = next(name for name in WAYS if name[0] == letter)
         page.tab.keyboard.press(f"Arrow{way}")  # at once: no frame in between
         at = beside(at, way)
         chosen, focused, spoken = page.tab.evaluate(
-            """(picture) => {
-                const cells = document.querySelectorAll(`[data-picture="${picture}"] > [data-cell]`);
+            """(selector) => {
+                const cells = document.querySelectorAll(selector);
                 const chosen = [...cells].filter((c) => c.getAttribute("aria-checked") === "true");
                 return [chosen.map((c) => Number(c.dataset.cell)),
                     Number(document.activeElement.dataset.cell), document.activeElement.ariaLabel];
             }""",
-            picture,
+            f'[data-picture="{picture}"] > [data-cell]',
         )
         row, column = CELLS[at]
         assert (chosen, focused) == ([at], at)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from logtrick.policies import SoftmaxTable
 from logtrick import exact
 from logtrick.mdp import FiniteMDP
+from logtrick.policies import SoftmaxTable
 
 pytestmark = pytest.mark.browser
 COIN = FiniteMDP.from_outcomes(

@@ -84,7 +84,7 @@ def table(*, live: bool = True) -> Html:
     Args:
         live: with the column of numbers, which a script fills.
     """
-    titles = ("", *SOURCES, *(["here, now"] if live else []))
+    titles = ("quantity", *SOURCES, *(["here, now"] if live else []))
     heads = [element("th", words, scope="col") for words in titles]
     body = (_row(row, live) for row in ROWS)
     head = element("thead", element("tr", *heads, role="row"), role="rowgroup")

@@ -233,7 +233,8 @@ def _touch(action: int) -> dict[str, str]:
 def _sliders(where: World) -> dict[str, Html]:
     sliders = (
         f'<label class="slider"><span>{escape(name)}</span>'
-        f'<output data-live="p{a}" data-digits="2"></output><input type="range" data-action="{a}" min="0" max="1" step="0.01"></label>'
+        f'<output data-live="p{a}" data-digits="2"></output>'
+        f'<input type="range" data-action="{a}" min="0" max="1" step="0.01"></label>'
         for a, name in enumerate(where.plain()["moves"])
     )
     return {"sliders": Html("".join(sliders))}

@@ -195,7 +195,7 @@ function drawAll(values) {
   drawScores(policy);
   drawLand(theta, gamma, slope);
   drawCloud(values, policy, slope);
-  drawRace(values);
+  setTimeout(() => drawRace(store.values)); // it takes a moment, and nothing waits for it
   say("climb-words", climbWords(theta, gamma));
 }
 

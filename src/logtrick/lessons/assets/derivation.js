@@ -31,7 +31,11 @@ const store = new Store({
 });
 const compare = new Plane(picture("compare"), { reach: 1, xLabel: "θ right →", yLabel: "θ up →", names: data.knobs });
 const split = new Plane(picture("dropped"), { reach: 1, xLabel: "θ right →", yLabel: "θ up →", names: data.knobs });
-if (data.knobs) data.knobs.forEach((name, k) => (document.querySelector(`[data-knob="${k}"]`).textContent = name));
+data.knobs?.forEach((name, k) => {
+  const label = document.querySelector(`[data-knob="${k}"]`);
+  label.textContent = name;
+  label.parentElement.querySelector("input").setAttribute("aria-label", name);
+});
 
 /** Degrees that are rounding. */
 const TRUE = 1e-6;
