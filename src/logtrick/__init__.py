@@ -53,6 +53,7 @@ _MODULES = (
     "envs",
     "errors",
     "exact",
+    "lessons",
     "objectives",
     "planning",
     "policies",

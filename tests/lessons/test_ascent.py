@@ -1,4 +1,4 @@
-"""Page 3: scores, the landscape and its gradient, and clouds whose size and middle are exact."""
+"""Page 4: scores, the landscape and its gradient, and clouds whose size and middle are exact."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def gradient(theta, gamma=0.9):
 
 
 def shown_gradient(page):
-    return np.array([page.number("gradient0"), page.number("gradient1")])
+    return page.vector("gradient")
 
 
 def assert_exact(page, theta, gamma=0.9):
@@ -26,7 +26,7 @@ def assert_exact(page, theta, gamma=0.9):
 
 
 def here(page):
-    return np.array([page.number("up"), page.number("right")])
+    return np.array([page.number("right"), page.number("up")])
 
 
 def test_knobs_turn_the_policy_and_its_scores(lesson):
@@ -34,13 +34,13 @@ def test_knobs_turn_the_policy_and_its_scores(lesson):
     drawn = page.drawing("scores")
     page.slide("up", 1.35)
     page.slide("right", -0.6)
-    probabilities, scores = Compass([1.35, -0.6]).on_pairs(garden())
+    probabilities, scores = Compass([-0.6, 1.35]).on_pairs(garden())
     for a in range(4):
         assert page.number(f"pi{a}") == pytest.approx(probabilities[a], abs=1e-9)
         assert page.number(f"score{a}") == pytest.approx(np.linalg.norm(scores[a]), abs=1e-9)
     np.testing.assert_allclose(probabilities[:4] @ scores[:4], 0, atol=1e-15)
     assert page.drawing("scores") != drawn
-    assert_exact(page, [1.35, -0.6])
+    assert_exact(page, [-0.6, 1.35])
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.97])
@@ -49,13 +49,13 @@ def test_the_discount_changes_the_landscape(lesson, gamma):
     drawn = page.drawing("landscape")
     page.slide("gamma", gamma)
     assert page.drawing("landscape") != drawn
-    assert_exact(page, [0.5, -1], gamma)
+    assert_exact(page, [-1, 0.5], gamma)
 
 
 def test_a_step_goes_along_the_gradient(lesson):
     page = lesson("ascent", "up=0.3&right=0.2&alpha=3")
     page.click('[data-do="step"]')
-    np.testing.assert_allclose(here(page), [0.3, 0.2] + 3 * gradient([0.3, 0.2]), atol=1e-9)
+    np.testing.assert_allclose(here(page), [0.2, 0.3] + 3 * gradient([0.2, 0.3]), atol=1e-9)
     assert_exact(page, here(page))
 
 
@@ -108,7 +108,7 @@ def test_the_point_is_dragged(lesson):
     "psi", ["reward_to_go", "baselined_return", "q_value", "advantage", "td_residual", "gae"]
 )
 def test_the_cloud_has_the_library_s_mean_and_spread(lesson, psi, skill):
-    theta, gamma = [0.6, 0.1], 0.8
+    theta, gamma = [0.1, 0.6], 0.8
     page = lesson("ascent", f"up=0.6&right=0.1&gamma={gamma}&skill={skill}&lambda=0.5&power=0")
     page.choose("psi", psi)
     mdp, policy = garden(gamma=gamma), Compass(theta)
@@ -136,11 +136,11 @@ def test_the_dots_average_to_the_mean(lesson, psi):
         """Number(document.querySelector('[data-picture="cloud"]').dataset.reach)"""
     )
     dots = np.array(dots)
-    sampled = np.column_stack([200 - dots[:, 0], dots[:, 1] - 248]) / 200 * reach
+    sampled = np.column_stack([dots[:, 1] - 248, 200 - dots[:, 0]]) / 200 * reach
     error = sampled.std(axis=0, ddof=1) / np.sqrt(len(sampled))
-    assert np.all(np.abs(sampled.mean(axis=0) - gradient([0.4, 0], gamma)) < 4.5 * error)
+    assert np.all(np.abs(sampled.mean(axis=0) - gradient([0, 0.4], gamma)) < 4.5 * error)
     if psi != "total_return":
-        policy = Compass([0.4, 0])
+        policy = Compass([0, 0.4])
         mdp = garden(gamma=gamma)
         covariance = moments(psi, mdp, *policy.on_pairs(mdp), lambda_=0.9).covariance
         truth = np.sqrt(np.diag(covariance) / batch)
@@ -161,3 +161,23 @@ def test_lambda_and_the_critic_matter_where_they_should(lesson):
 def test_the_total_return_has_no_finite_spread(lesson):
     page = lesson("ascent", "psi=total_return")
     assert page.number("spread") == np.inf
+
+
+def test_seven_psi_race_from_the_same_start(lesson):
+    page = lesson("ascent", "skill=0.9")
+    assert page.tab.locator('[data-picture="race"]').is_hidden()
+    page.click('[data-do="race"]')
+    ends = {
+        e.text_content(): float(e.get_attribute("data-end"))
+        for e in page.tab.locator('[data-picture="race"] [data-end]').all()
+    }
+    assert len(ends) == 7
+    assert ends["advantage"] > max(0.1, ends["reward to go"], ends["total return"])
+    drawn = page.drawing("race")
+    page.slide("gamma", 0.8)
+    assert page.drawing("race") != drawn
+
+
+def test_calm_is_said_of_these_settings_only(lesson):
+    page = lesson("ascent", "psi=advantage")
+    assert "at these settings" in page.words("psi-words")

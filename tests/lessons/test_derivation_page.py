@@ -1,19 +1,20 @@
-"""Page 4: every line and identity with the library's numbers, and deleted terms that turn it."""
+"""Page 5: every line and identity with the library's numbers, and deleted terms that turn it."""
 
 import numpy as np
 import pytest
 
 from logtrick import exact
-from logtrick.lessons.derived import derive_again, derived
+from logtrick.derivation import derive
+from logtrick.lessons import references
 from logtrick.lessons.garden import Compass, garden
+from logtrick.lessons.worlds import world
 
 pytestmark = pytest.mark.browser
-THETA = [0.5, -0.35]
+THETA = [-0.35, 0.5]  # right, up
 
 
 def vector(page, name):
-    text = page.tab.locator(f'[data-live="{name}"]').first.get_attribute("data-value")
-    return np.array(text.split(), float)
+    return page.vector(name)
 
 
 class Truth:
@@ -48,11 +49,14 @@ def lines(reading, gamma):
 
 
 @pytest.mark.parametrize("reading", ["start", "stationary", "average"])
-def test_seven_lines_and_five_identities(lesson, reading):
-    page = lesson("derivation", f"up={THETA[0]}&right={THETA[1]}&answer=yes")
+def test_seven_lines_and_the_identities(lesson, reading):
+    page = lesson("derivation", f"right={THETA[0]}&up={THETA[1]}&answer=D2")
     page.choose("reading", reading)
-    hidden = page.tab.locator("[data-reading]:not([hidden])")
-    assert [e.get_attribute("data-reading") for e in hidden.all()] == [reading]
+    shown = {
+        e.get_attribute("data-reading")
+        for e in page.tab.locator("[data-reading]:not([hidden])").all()
+    }
+    assert shown == {reading}
     for nines in (0.3, 1, 3):
         page.slide("nines", nines)
         assert_lines(page, reading, 1 - 10**-nines)
@@ -64,22 +68,17 @@ def assert_lines(page, reading, gamma):
     truth = of.J if reading == "start" else of.r
     np.testing.assert_allclose(vector(page, "truth"), truth, rtol=1e-9, atol=1e-9)
     for number, expected in enumerate(lines(reading, gamma), 1):
-        name = f"{reading}-D{number}"
+        name = f"D{number}"
         np.testing.assert_allclose(vector(page, name), expected, rtol=1e-9, atol=1e-9)
         cosine = truth @ expected / np.linalg.norm(truth) / np.linalg.norm(expected)
         off = np.degrees(np.arccos(min(1.0, cosine)))
         assert page.number(f"{name}-verdict") == pytest.approx(off, abs=1e-5)
-        right = page.words(f"{name}-verdict") == "points true"
+        right = page.words(f"{name}-verdict") == "✓ true"
         assert right == (reading != "stationary" or number == 1)
 
 
 def assert_identities(page, gamma):
     of = Truth(gamma)
-    assert page.number("I1") < 1e-12
-    assert page.number("gains") == pytest.approx(-page.number("losses"), abs=1e-12)
-    changes = page.cells("flow")
-    assert changes.sum() == pytest.approx(0, abs=1e-12)
-    assert page.number("weighed") == pytest.approx(changes @ of.V, abs=1e-9)
     np.testing.assert_allclose(vector(page, "I2-left"), of.inside, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(vector(page, "I2-right"), of.inside, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(vector(page, "I3-right"), of.kept, rtol=0, atol=1e-9)
@@ -89,25 +88,27 @@ def assert_identities(page, gamma):
         assert page.number(name) < 1e-9
     share = np.linalg.norm(of.r - of.kept) / np.linalg.norm(of.r)
     assert page.number("share") == pytest.approx(share, abs=1e-9)
-    apart = np.abs((1 - gamma) * of.V - of.gain).max()
-    assert page.number("I5") == pytest.approx(apart, abs=1e-9)
-    assert page.number("gain") == pytest.approx(of.gain, abs=1e-9)
+    normaliser = {"start": of.eta.sum(), "stationary": 1 / (1 - gamma), "average": 1}
+    chosen = page.tab.locator('[name="reading"]:checked').get_attribute("value")
+    assert page.number("normaliser") == pytest.approx(normaliser[chosen], abs=1e-6)
 
 
 @pytest.mark.parametrize("reading", ["start", "stationary", "average"])
 def test_a_deleted_term_turns_its_line(lesson, reading):
-    page = lesson("derivation", f"reading={reading}")
+    page = lesson("derivation", f"reading={reading}&answer=D2")
+    page.unfold()
     for number in range(1, 8):
         name = f"{reading}-D{number}"
         buttons = page.tab.locator(f'[data-term^="{name}-"]').all()
-        whole = vector(page, name)
-        terms = [vector(page, f"{name}-{t}") for t in range(len(buttons))]
+        whole = page.vector(f"D{number}")
+        terms = [page.vector(f"{name}-{t}") for t in range(len(buttons))]
         np.testing.assert_allclose(sum(terms), whole, atol=1e-12)
         for button, term in zip(buttons, terms, strict=True):
             button.click()
             page.settle()
             assert button.get_attribute("aria-pressed") == "true"
-            np.testing.assert_allclose(vector(page, name), whole - term, atol=1e-12)
+            np.testing.assert_allclose(page.vector(f"D{number}"), whole - term, atol=1e-12)
+            np.testing.assert_allclose(page.vector(f"{name}-left"), whole - term, atol=1e-12)
             assert f"D{number}" in page.words("compare-words")
             button.click()
             page.settle()
@@ -115,67 +116,81 @@ def test_a_deleted_term_turns_its_line(lesson, reading):
 
 
 def test_what_d2_drops_is_what_i4_names(lesson):
-    page = lesson("derivation", "reading=stationary&line=D1&answer=no")
+    page = lesson("derivation", "reading=stationary&line=D1&answer=none")
+    page.unfold()
     before = page.drawing("compare")
     page.click('[data-term="stationary-D1-0"]')
-    np.testing.assert_allclose(vector(page, "stationary-D1"), vector(page, "stationary-D2"))
-    dropped = vector(page, "stationary-D1-0")
-    np.testing.assert_allclose(vector(page, "I4-dropped"), 0.1 * dropped, atol=1e-12)
+    np.testing.assert_allclose(page.vector("D1"), page.vector("D2"))
+    dropped = page.vector("stationary-D1-0")
+    np.testing.assert_allclose(page.vector("I4-dropped"), 0.1 * dropped, atol=1e-12)
     assert page.drawing("compare") != before
     again = lesson("derivation", page.state)
-    np.testing.assert_allclose(vector(again, "stationary-D1"), vector(page, "stationary-D1"))
+    np.testing.assert_allclose(again.vector("D1"), page.vector("D1"))
     page.click('[data-do="restore"]')
-    assert page.words("stationary-D1-verdict") == "points true"
+    assert page.words("D1-verdict") == "✓ true"
 
 
-def test_changes_in_visits_are_those_of_a_small_step(lesson):
-    page = lesson("derivation", f"up={THETA[0]}&right={THETA[1]}&answer=no")
-    uphill = Truth(0.9).r / np.linalg.norm(Truth(0.9).r)
-    step = 1e-5
-
-    def time(theta):
-        probabilities, _ = Compass(theta).on_pairs(garden())
-        return exact.stationary_distribution(garden(), probabilities.reshape(11, 4))
-
-    moved = (time(THETA + step * uphill) - time(THETA - step * uphill)) / (2 * step)
-    np.testing.assert_allclose(page.cells("flow"), moved, atol=1e-8)
+def test_a_term_that_is_pointed_at_lights_its_arrow(lesson):
+    page = lesson("derivation", "reading=stationary&answer=D2")
+    page.unfold()
+    page.tab.locator('[data-term="stationary-D1-1"]').hover()
+    page.settle()
+    assert page.tab.locator('[data-picture="compare"] .hot').count() == 1
+    page.tab.locator('[data-term="stationary-D4-0"]').focus()
+    page.settle()
+    assert page.words("compare-words").startswith("D4")
 
 
-def test_towards_1_the_values_level_out_and_nothing_is_dropped(lesson):
-    page = lesson("derivation", "answer=level")
-    gaps, shares = [], []
+def test_towards_1_nothing_is_dropped(lesson):
+    page = lesson("derivation", "answer=D2")
+    shares = []
     for nines in (1, 2, 3, 4):
         page.slide("nines", nines)
-        gaps.append(page.number("I5"))
         shares.append(page.number("share"))
-    for numbers in (gaps, shares):
-        rates = np.array(numbers[:-1]) / numbers[1:]
-        np.testing.assert_allclose(rates[1:], 10, rtol=0.15)  # both vanish like 1 − γ
+    np.testing.assert_allclose(np.array(shares[1:-1]) / shares[2:], 10, rtol=0.15)
 
 
-def test_the_answer_comes_after_the_question(lesson):
+def test_the_numbers_come_after_the_prediction(lesson):
     page = lesson("derivation")
-    after = page.tab.locator("[data-after-answer]")
+    after = page.tab.locator(".printed .audit").first
     assert after.is_hidden()
-    for choice, word in (("yes", "does not"), ("no", "lost"), ("level", "That is it")):
+    assert page.tab.locator(".printed .why").first.is_visible()
+    for choice, word in (("none", "It is D2"), ("D2", "Yes, D2"), ("D7", "It is D2")):
         page.choose("answer", choice)
         assert after.is_visible()
         assert word in page.words("answer-words")
+    page.choose("reading", "average")
+    assert "no step is loose" in page.words("answer-words")
 
 
 def test_lines_are_drawn_when_they_are_named(lesson):
-    page = lesson("derivation", "reading=stationary")
+    page = lesson("derivation", "reading=stationary&answer=D2")
     drawn = {page.drawing("compare")}
     for number in (1, 3, 4):
-        page.click(f'[data-line="stationary-D{number}"]')
+        page.click(f'[data-line="D{number}"]')
         drawn.add(page.drawing("compare"))
         assert page.words("compare-words").startswith(f"D{number} ")
     assert len(drawn) == 4
 
 
-@pytest.mark.parametrize("kept", derived(), ids=lambda kept: kept["setting"]["reading"])
-def test_the_kept_numbers_are_those_of_derive(kept):
-    again = derive_again(kept["setting"]["reading"])
-    assert again["setting"] == kept["setting"]
-    for name, numbers in kept["numbers"].items():
-        np.testing.assert_allclose(again["numbers"][name], numbers, rtol=1e-10, atol=1e-13)
+def test_vectors_are_printed_in_the_order_of_the_plane(lesson):
+    page = lesson("derivation", "answer=D2")
+    right, up = page.vector("truth")
+    assert page.words("truth") == f"({right:.3f}, {up:.3f})"
+    exactly = exact.policy_gradient(garden(), Compass([0.2, 0.8]), "average").theta
+    np.testing.assert_allclose([right, up], exactly, atol=1e-9)
+    assert abs(up) > 5 * abs(right)  # so the arrow points up, as it is drawn
+    tip = page.tab.locator('[data-picture="compare"] .gradient .head').get_attribute("d")
+    x, y = map(float, tip[1:].partition("L")[0].split())
+    assert abs(x - 248) < 0.3 * abs(y - 200)
+
+
+@pytest.mark.parametrize("reading", ["start", "stationary", "average"])
+def test_the_reference_numbers_are_those_of_derive(reading):
+    found = derive(garden(), Compass(references.THETA), reading)
+    numbers = references.of_line(world(), reading, references.THETA, 0.9)
+    np.testing.assert_allclose(numbers["truth"], found.truth, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        numbers["lines"], [line.vector for line in found.lines], rtol=1e-9, atol=1e-12
+    )
+    assert numbers["dropped"] == pytest.approx(found.dropped, rel=1e-9, abs=1e-12)

@@ -5,7 +5,8 @@ import pytest
 
 from logtrick import exact, problems
 from logtrick.auditing.closed_form import moments
-from logtrick.lessons.pages import pulled_out
+from logtrick.lessons.garden import Compass, garden
+from logtrick.lessons.references import pulled_out
 
 pytestmark = pytest.mark.browser
 WORLDS = {"fixture": problems.gamma_t_fixture, "corridor": problems.corridor}
@@ -68,3 +69,31 @@ def test_the_dropped_share_in_closed_form(lesson, gamma, p):
     slope = p * (1 - p) / (1 + p) ** 2  # r̄ = p/(1 + p)
     assert page.number("loop-truth") == pytest.approx(slope, abs=1e-9)
     assert page.number("loop-kept") == pytest.approx(pulled_out(gamma, p)["kept"], abs=1e-9)
+
+
+def without(theta, gamma=0.9):
+    """Σ d Σ Q ∇π at θ = (right, up)."""
+    probabilities, scores = Compass(theta).on_pairs(garden())
+    pi, score = probabilities.reshape(11, 4), scores.reshape(11, 4, 2)
+    d = exact.stationary_distribution(garden(), pi)
+    Q = exact.action_values(garden(gamma=gamma), pi)
+    return np.einsum("s,sa,sa,sak->k", d, pi, Q, score)
+
+
+def test_a_closed_walk_gains_height_without_gamma_t(lesson):
+    """Green's theorem: the walk's gain is the curl over the square, by differences and Simpson."""
+    page = lesson("questions")
+    gain = page.number("walk-without")
+    assert gain == pytest.approx(0.0366, abs=5e-5)  # clockwise in (right, up)
+    assert page.number("walk-gradient") == pytest.approx(0, abs=1e-7)
+    assert page.words("walk-gradient") == "0"
+    grid, step = np.linspace(-0.5, 1.5, 9), 1e-4
+    simpson = np.array([1, 4, 2, 4, 2, 4, 2, 4, 1]) * 0.25 / 3
+
+    def curl(x, y):
+        along_x = (without([x + step, y]) - without([x - step, y]))[1]
+        along_y = (without([x, y + step]) - without([x, y - step]))[0]
+        return (along_x - along_y) / (2 * step)
+
+    table = np.array([[curl(x, y) for y in grid] for x in grid])
+    assert -gain == pytest.approx(simpson @ table @ simpson, abs=3e-4)

@@ -1,4 +1,4 @@
-"""The worlds of the lessons: the garden, its two-parameter policy, and MDPs as plain data."""
+"""The garden of the lessons, and its two-parameter policy."""
 
 from typing import Any
 
@@ -35,12 +35,13 @@ def grassy_garden(*, gamma: float = 0.9) -> FiniteMDP:
 
 
 class Compass(eqx.Module):
-    """One compass for all cells: logits θ_up, θ_right, −θ_up, −θ_right for the four moves.
+    """One compass for all cells: logits θ_up, θ_right, −θ_up, −θ_right for up, right, down, left.
 
-    Two parameters, so that a gradient is an arrow in a plane and J a landscape over it.
+    Two parameters θ = (θ_right, θ_up), in the order of a plane's axes, so that a gradient is an
+    arrow in that plane and J a landscape over it.
 
     Example:
-        >>> [round(float(p), 3) for p in Compass([1.0, 0.0])(0).probs]
+        >>> [round(float(p), 3) for p in Compass([0.0, 1.0])(0).probs]
         [0.534, 0.197, 0.072, 0.197]
     """
 
@@ -51,8 +52,7 @@ class Compass(eqx.Module):
 
     def __call__(self, _: Any) -> Categorical:
         """π(·|s), the same in every state."""
-        theta = jnp.asarray(self.theta)
-        return Categorical(jnp.concatenate([theta, -theta]))
+        return Categorical(jnp.asarray(FEATURES) @ jnp.asarray(self.theta))
 
     def on_pairs(self, mdp: FiniteMDP) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, "P 2"]]:
         """π(a|s) and ∇log π(a|s) on the pairs (s, a) of an MDP."""
@@ -64,25 +64,4 @@ class Compass(eqx.Module):
 
 
 #: The same as a matrix: logits = FEATURES @ θ.
-FEATURES = [[1, 0], [0, 1], [-1, 0], [0, -1]]
-
-
-def plain(mdp: FiniteMDP) -> dict[str, Any]:
-    """An MDP as JSON: outcomes[s][a] = [[p, s', r, ends], ...], ρ, names and cells.
-
-    Example:
-        >>> plain(problems.two_state_loop())["outcomes"][0]
-        [[[1.0, 1, 0.0, False]], [[1.0, 0, 0.0, False]]]
-    """
-    outcomes: list[list[Any]] = [[] for _ in range(mdp.num_states)]
-    columns = (mdp.probabilities, mdp.successors, mdp.rewards, mdp.terminated)
-    rows = [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
-    for pair, state in enumerate(mdp.pair_states.tolist()):
-        outcomes[state].append(rows[mdp.outcome_offsets[pair] : mdp.outcome_offsets[pair + 1]])
-    cells = [] if mdp.layout is None else np.argwhere(mdp.layout >= 0).tolist()
-    return {
-        "outcomes": outcomes,
-        "start": mdp.start.tolist(),
-        "names": list(mdp.state_names or ()),
-        "cells": cells,
-    }
+FEATURES = [[0, 1], [1, 0], [0, -1], [-1, 0]]

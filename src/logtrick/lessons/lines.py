@@ -1,14 +1,64 @@
-"""The seven lines as the derivation page shows them: under each reading, term by term."""
+"""The seven lines: as introductions print them, in ψ, and what each is under three readings."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from logtrick.lessons.mathml import mathml
+from logtrick.lessons.mathml import displayed, mathml
 from logtrick.report import Html, element
 
 
+class Printed(NamedTuple):
+    """One of D1 … D7 as it is printed, and the reason that is given for it."""
+
+    formula: str
+    reason: str
+
+
+#: The reasons are the usual ones; line 7 gets the one that introductions leave out.
+PRINTED = (
+    Printed("∇J = ∇ Σ_s d V", "Start from the objective."),
+    Printed("= Σ_s d ∇V", "d can be pulled out."),
+    Printed("= Σ_s d ∇ (Σ_a π ψ)", "Approximate V with a function ψ."),
+    Printed("= Σ_s d Σ_a ψ ∇π", "ψ is independent of θ."),
+    Printed("= Σ_s d Σ_a π ψ ∇log π", "The log trick; d π is the joint probability."),
+    Printed("= 𝔼[ ψ ∇log π ]", "Sums become samples."),
+    Printed("= 𝔼[ Σ_t ψ_t ∇log π(a_t|s_t) ]", "One walk passes many states: sum."),
+)
+
+#: What is exact and what is loose about each line, under each reading.
+AUDIT: dict[str, Sequence[str]] = {
+    "start": (
+        "The weight is ρ, the start.",
+        "Exact: ρ has no θ.",
+        "Exact with ψ = Q, which still moves.",
+        "Exact: unrolling ∇ψ turns ρ into visits η.",
+        "Exact.",
+        "Exact, per visit: divided by Σ η.",
+        "Exact, with γᵗ.",
+    ),
+    "stationary": (
+        "True: both move.",
+        "Loose: Σ V ∇d was dropped.",
+        "Same: ψ still moves.",
+        "Frozen: shrinks by 1−γ.",
+        "Exact.",
+        "Exact.",
+        "Times 1/(1−γ).",
+    ),
+    "average": (
+        "A constant, r̄, stands for V.",
+        "Exact: a constant times Σ ∇d is 0.",
+        "Exact, written out.",
+        "Exact: a step leaves d as it is.",
+        "Exact.",
+        "Exact.",
+        "Exact, per step.",
+    ),
+}
+
+
 class Line(NamedTuple):
-    """One of D1 … D7: a sum of terms, some of which can be deleted, and why it follows."""
+    """One of D1 … D7 under a reading: a sum of terms, some of which can be deleted, and why."""
 
     before: str
     """What stands in front of the terms, such as "𝔼"."""
@@ -111,22 +161,62 @@ READINGS: dict[str, Sequence[Line]] = {
 }
 
 
+def seven() -> Html:
+    """The seven lines alone."""
+    return element(
+        "ol", *(element("li", Html(displayed(line.formula))) for line in PRINTED), class_="seven"
+    )
+
+
 def table() -> Html:
-    """The lines of all readings as lists; the page shows one of them."""
+    """The seven lines with their reasons; beside each what the chosen reading makes of it."""
+    items = (_printed(number, line) for number, line in enumerate(PRINTED, 1))
+    return element("ol", *items, class_="printed")
+
+
+def _printed(number: int, line: Printed) -> Html:
+    name = f"D{number}"
+    notes = (
+        element("p", notes[number - 1], class_="note", data_reading=reading, **hidden)
+        for reading, notes in AUDIT.items()
+        for hidden in ([{}] if reading == "stationary" else [{"hidden": ""}])
+    )
+    numbers = element(
+        "p",
+        element("span", data_live=name, class_="vector"),
+        element("span", data_live=f"{name}-verdict", class_="verdict"),
+        class_="sum",
+    )
+    return element(
+        "li",
+        element("button", name, type="button", data_line=name, class_="pick"),
+        element(
+            "div",
+            Html(displayed(line.formula)),
+            element("p", line.reason, class_="why"),
+            class_="says",
+        ),
+        element("div", numbers, *notes, class_="audit", data_after_answer=""),
+    )
+
+
+def terms() -> Html:
+    """The lines of all readings, term by term; the page shows one reading."""
     return Html("".join(_reading(name, lines) for name, lines in READINGS.items()))
 
 
 def _reading(name: str, lines: Sequence[Line]) -> Html:
     items = (_line(f"{name}-D{i}", line) for i, line in enumerate(lines, 1))
-    return element("ol", *items, class_="lines", data_reading=name)
+    hidden = {} if name == "stationary" else {"hidden": ""}
+    return element("ol", *items, class_="lines", data_reading=name, **hidden)
 
 
 def _line(name: str, line: Line) -> Html:
-    terms: list[Html] = [_formula(line.before)] if line.before else []
+    parts: list[Html] = [_formula(line.before)] if line.before else []
     for i, term in enumerate(line.terms):
         if i:
-            terms.append(element("span", "+", class_="plus"))
-        terms.append(
+            parts.append(element("span", "+", class_="plus"))
+        parts.append(
             element(
                 "button",
                 element("span", "delete ", class_="unseen"),
@@ -137,18 +227,15 @@ def _line(name: str, line: Line) -> Html:
                 aria_pressed="false",
             )
         )
-    head = element("button", name.partition("-")[2], type="button", data_line=name, class_="pick")
-    numbers = element(
-        "p",
-        element("span", data_live=name, class_="vector"),
-        element("span", data_live=f"{name}-verdict", class_="verdict"),
-        class_="sum",
+    head = element("b", name.partition("-")[2])
+    left = element(
+        "p", "left: ", element("span", data_live=f"{name}-left", class_="vector"), class_="sum"
     )
     return element(
         "li",
         head,
-        element("div", *terms, class_="terms"),
-        numbers,
+        element("div", *parts, class_="terms"),
+        left,
         element("p", line.why, class_="why"),
     )
 

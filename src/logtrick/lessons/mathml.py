@@ -21,6 +21,7 @@ _TOKEN = re.compile(
 )
 _ACCENTS = {"\u0303": "~", "\u0304": "‾", "\u0302": "^"}
 _SUMS = "Σ"
+_RELATIONS = "=→←"
 #: What has one colour on every page, in formulas as in pictures.
 _COLOURS = {
     "γ": "gamma",
@@ -32,16 +33,17 @@ _COLOURS = {
     "ψ": "psi",
     "Q": "psi",
     "δ": "psi",
+    "A": "psi",
 }
 _FENCES = "()[]|‖"
+_CLOSING = {"(": ")", "[": "]"}
 
 
-def mathml(notation: str, *, display: bool = False) -> str:
+def mathml(notation: str) -> str:
     """A formula as a `<math>` element.
 
     Args:
         notation: as in the module's docstring.
-        display: on a line of its own.
 
     Raises:
         ValueError: a brace that is not closed, or a script without anything to stand on.
@@ -55,8 +57,42 @@ def mathml(notation: str, *, display: bool = False) -> str:
     if tokens:
         raise ValueError(f"{notation!r}: a closing brace too many")
     spoken = re.sub(r'["{}]', "", notation)
-    block = ' display="block"' if display else ""
-    return f'<math{block} alttext="{escape(spoken)}">{body}</math>'
+    source = "" if spoken == notation else f' data-source="{escape(notation)}"'
+    return f'<math alttext="{escape(spoken)}"{source}>{body}</math>'
+
+
+def displayed(notation: str) -> str:
+    """A formula on a line of its own, in pieces that go on the next line where one is too narrow.
+
+    A line that is too long for a phone would have to scroll, and nothing that scrolls can be
+    reached with the keyboard unless it stops there. So it is broken before each relation.
+
+    Args:
+        notation: as in the module's docstring.
+
+    Example:
+        >>> displayed("V = r").count("<math ")
+        2
+    """
+    pieces = " ".join(
+        mathml(piece).replace("<math ", '<math displaystyle="true" ', 1)
+        for piece in _pieces(notation)
+    )
+    return f'<div class="formula">{pieces}</div>'
+
+
+def _pieces(notation: str) -> Iterator[str]:
+    """The notation, cut before relations and words that stand in no bracket."""
+    depth, begin, quoted = 0, 0, False
+    for i, sign in enumerate(notation):
+        if sign == '"':
+            quoted = not quoted
+        breaks = sign in _RELATIONS or (sign == '"' and quoted)
+        if breaks and depth == 0 and notation[begin:i].strip():
+            yield notation[begin:i]
+            begin = i
+        depth += (sign in "([{") - (sign in ")]}")
+    yield notation[begin:]
 
 
 def _tokens(notation: str) -> Iterator[tuple[str, str]]:
@@ -103,6 +139,8 @@ def _atom(tokens: list[tuple[str, str]]) -> str:
             return f"<mover>{_letter(text[0])}{mark}</mover>"
         case "number":
             return f"<mn>{text}</mn>"
+        case "operator" if text in _CLOSING and ("operator", _CLOSING[text]) in tokens:
+            return _bracketed(text, tokens)
         case "mark" if text == "{":
             tokens.insert(0, (kind, text))
             return f"<mrow>{_group(tokens)}</mrow>"
@@ -126,6 +164,19 @@ def _symbol(kind: str, text: str) -> str:
 def _letter(text: str) -> str:
     colour = _COLOURS.get(text)
     return f'<mi class="{colour}">{text}</mi>' if colour else f"<mi>{text}</mi>"
+
+
+def _bracketed(opening: str, tokens: list[tuple[str, str]]) -> str:
+    """Brackets and what they hold: as tall as a sum or a fraction inside, else as letters are."""
+    closing, inside = ("operator", _CLOSING[opening]), ""
+    while tokens and tokens[0] not in (closing, ("mark", "}")):
+        inside += _scripted(tokens)
+    if not tokens or tokens[0] != closing:
+        return _symbol("operator", opening) + inside
+    tokens.pop(0)
+    tall = any(mark in inside for mark in ("<munder", "<mfrac"))
+    how = "" if tall else ' stretchy="false"'
+    return f"<mrow><mo{how}>{opening}</mo>{inside}<mo{how}>{closing[1]}</mo></mrow>"
 
 
 def _group(tokens: list[tuple[str, str]]) -> str:

@@ -1,19 +1,21 @@
-"""The pages, and what each carries: its MDPs, the library's numbers for them, its cards."""
+"""The pages, and what each carries: its world, the library's numbers for it, its cards."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from html import escape
 from typing import Any
 
-import numpy as np
-
-from logtrick import __version__, exact, planning, problems
-from logtrick.auditing.closed_form import moments
+from logtrick import __version__
+from logtrick.lessons import bridge, budget, exercises, lines, references, symbols
 from logtrick.lessons.cards import deck
-from logtrick.lessons.derived import derived
-from logtrick.lessons.documents import document
-from logtrick.lessons.garden import FEATURES, Compass, garden, grassy_garden, plain
+from logtrick.lessons.conventions import NAMES
+from logtrick.lessons.documents import Content, body, document
+from logtrick.lessons.garden import grassy_garden
+from logtrick.lessons.stills import stills
+from logtrick.lessons.worlds import World, plain, world
 from logtrick.mdp import FiniteMDP
+from logtrick.report import Html, element
 
 Data = dict[str, Any]
 
@@ -26,7 +28,14 @@ class Page:
     title: str
     short: str
     """In the navigation."""
-    data: Callable[[], Data]
+    data: Callable[[World], Data]
+    fragments: Callable[[World], dict[str, Html]] = field(default=lambda _: {})
+    step: int | None = None
+    """Its place on the path, 0 … 6; None after it."""
+    any_world: bool = False
+    """Whether another MDP may take the garden's place."""
+    elsewhere: str = ""
+    """Its title there, if it has another."""
 
     @property
     def file(self) -> str:
@@ -34,16 +43,50 @@ class Page:
         return f"{self.name}.html"
 
 
-def html(page: Page) -> str:
-    """A page as one HTML document."""
-    data = {"version": __version__, **page.data()}
-    following = PAGES[PAGES.index(page) + 1 :]
-    onward = _onward(following[0]) if following else ""
-    return document(page.name, page.title, data, navigation=_navigation(page), onward=onward)
+@dataclass(frozen=True)
+class Book:
+    """All pages, set in one world."""
+
+    world: World
+    _contents: dict[str, Content] = field(default_factory=dict, repr=False, compare=False)
+
+    def html(self, page: Page) -> str:
+        """A page as one HTML document."""
+        following = PAGES[PAGES.index(page) + 1 :]
+        onward = _onward(following[0], self.title(following[0])) if following else ""
+        text = document(self.content(page), navigation=_navigation(page), onward=onward)
+        return self.cost.printed(text) if page.step == 0 else text
+
+    def title(self, page: Page) -> str:
+        """What a page is called in this world."""
+        return page.title if self.world.is_garden else page.elsewhere or page.title
+
+    def content(self, page: Page) -> Content:
+        """What a page is filled with."""
+        if page.name not in self._contents:
+            self._contents[page.name] = self._content(page)
+        return self._contents[page.name]
+
+    def _content(self, page: Page) -> Content:
+        where = self.world if page.any_world else world()
+        return Content(
+            page.name,
+            self.title(page),
+            {"version": __version__, **page.data(where)},
+            flags={"garden": where.is_garden, "restarts": where.restarts},
+            fragments=page.fragments(where),
+            stills=stills(page.name) if where.is_garden else {},
+        )
+
+    @cached_property
+    def cost(self) -> budget.Cost:
+        """Words and touches of the path."""
+        texts = [body(self.content(page)) for page in PAGES if page.step is not None]
+        return budget.cost(texts)
 
 
-def _onward(page: Page) -> str:
-    return f'<a class="forward" href="{page.file}">Next: {escape(page.title)} →</a>'
+def _onward(page: Page, title: str) -> str:
+    return f'<a class="forward" href="{page.file}">Next: {escape(title)} →</a>'
 
 
 def _navigation(current: Page) -> str:
@@ -52,221 +95,210 @@ def _navigation(current: Page) -> str:
         f"{' aria-current=page' if page is current else ''}>{escape(page.short)}</a></li>"
         for page in PAGES
     )
-    return f'<nav aria-label="Pages"><ol>{items}</ol></nav>'
+    options = "".join(
+        f'<option value="{key}">{escape(name)}</option>' for key, name in NAMES.items()
+    )
+    menu = (
+        '<select class="notation" data-notation aria-label="Notation">'
+        f'<option value="">our notation</option>{options}</select>'
+    )
+    return f'<nav aria-label="Pages"><ol>{items}</ol>{menu}</nav>'
 
 
-def _value() -> Data:
-    uniform = [[0.25] * 4] * 11
-    references = [
-        {
-            "setting": {"gamma": gamma},
-            "numbers": {
-                "values": exact.state_values(garden(gamma=gamma), uniform).tolist(),
-                "gain": exact.objective(garden(), uniform, "average"),
-                "best": planning.solve(garden(gamma=gamma), tol=1e-10).values.tolist(),
-                "bestWithGrass": planning.solve(
-                    grassy_garden(gamma=gamma), tol=1e-10
-                ).values.tolist(),
-            },
-        }
-        for gamma in (0.3, 0.8, 0.9, 0.99)
-    ]
-    mdps = {"plain": plain(garden()), "grass": plain(grassy_garden())}
-    return {"mdps": mdps, "references": references, "cards": deck(1)}
-
-
-def _policy() -> Data:
-    chosen = np.random.default_rng(0).dirichlet(np.ones(4), 11)
-    best = planning.solve(garden(), tol=1e-10).policy
-    references = [
-        {
-            "setting": {"gamma": gamma, "pi": table.tolist()},
-            "numbers": _of_policy(garden(gamma=gamma), table),
-        }
-        for table in (np.full((11, 4), 0.25), chosen, np.eye(4)[best])
-        for gamma in (0.5, 0.9, 0.98)
-    ]
-    return {"mdps": {"plain": plain(garden())}, "references": references, "cards": deck(2)}
-
-
-def _of_policy(mdp: FiniteMDP, table: np.ndarray) -> dict[str, Any]:
-    found, long_run = exact.evaluate(mdp, table), exact.evaluate(mdp, table, "average")
+def _start(where: World) -> Data:
     return {
-        "values": found.values.tolist(),
-        "visits": found.visitation.tolist(),
-        "time": long_run.visitation.tolist(),
-        "objective": found.objective,
-        "gain": long_run.objective,
-        "weighted": float(long_run.visitation @ found.values),
+        "mdps": {"plain": where.plain()},
+        "symbols": [
+            {"name": s.name, "meaning": s.meaning, "page": s.page, "number": s.number}
+            for s in symbols.SYMBOLS
+        ],
+        "references": references.of_symbols(),
+        "cards": [],
     }
 
 
-def _ascent() -> Data:
-    settings = [
-        {"theta": [0.0, 0.0], "gamma": 0.9, "skill": 1.0, "lambda": 0.95},
-        {"theta": [1.3, 0.4], "gamma": 0.8, "skill": 0.5, "lambda": 0.6},
-        {"theta": [-0.7, 2.1], "gamma": 0.95, "skill": 0.0, "lambda": 1.0},
-    ]
+def _value(where: World) -> Data:
+    grass = {"grass": plain(grassy_garden())} if where.is_garden else {}
     return {
-        "mdps": {"plain": plain(garden())},
-        "features": FEATURES,
-        "estimators": ESTIMATORS,
-        "references": [{"setting": s, "numbers": _of_estimators(s)} for s in settings],
-        "cards": deck(3),
+        "world": where.plain(),
+        **grass,
+        "from": 5 if where.is_garden else min(1, where.mdp.num_states - 1),
+        "references": references.of_values(where),
+        "cards": deck(1),
     }
 
 
-#: The ψ of page 3 whose covariance is finite in a garden that never closes.
-ESTIMATORS = (
-    "reward_to_go",
-    "baselined_return",
-    "q_value",
-    "advantage",
-    "td_residual",
-    "gae",
-)
-
-
-def _of_estimators(setting: dict[str, Any]) -> dict[str, Any]:
-    mdp, policy = garden(gamma=setting["gamma"]), Compass(setting["theta"])
-    critic = setting["skill"] * np.asarray(exact.state_values(mdp, policy))
-    numbers: dict[str, Any] = {
-        "objective": exact.objective(mdp, policy),
-        "gradient": exact.policy_gradient(mdp, policy).theta.tolist(),
-    }
-    for name in ESTIMATORS:
-        found = moments(
-            name,
-            mdp,
-            *policy.on_pairs(mdp),
-            values=critic if name in WITH_CRITIC else None,
-            lambda_=setting["lambda"],
-        )
-        numbers[f"{name} mean"] = found.mean.tolist()
-        numbers[f"{name} covariance"] = found.covariance.tolist()
-    return numbers
-
-
-#: The others are made of the true Q and V.
-WITH_CRITIC = ("baselined_return", "td_residual", "gae")
-
-
-def _derivation() -> Data:
+def _policy(where: World) -> Data:
+    going_on = {"continuing": where.plain(continuing=True)} if where.restarts else {}
     return {
-        "mdps": {"plain": plain(garden())},
-        "features": FEATURES,
-        "references": derived(),
+        "world": where.plain(),
+        **going_on,
+        **_knobs(where),
+        "references": references.of_policies(where),
+        "cards": deck(2),
+    }
+
+
+def _knobs(where: World) -> Data:
+    return {} if where.is_garden else {"knobs": ["knob 1", "knob 2"]}
+
+
+def _trick(_: World) -> Data:
+    return {"psi": references.COIN, "references": references.of_coin(), "cards": deck(3)}
+
+
+def _ascent(where: World) -> Data:
+    return {
+        "mdps": {"plain": where.plain()},
+        "estimators": references.ESTIMATORS,
+        "references": references.of_estimators_at_settings(),
         "cards": deck(4),
     }
 
 
-def _questions() -> Data:
-    worlds = {
-        "fixture": problems.gamma_t_fixture(),
-        "corridor": problems.corridor(),
-        "loop": problems.two_state_loop(),
-    }
-    points = [(0.5, 0.5), (0.8, 0.3), (0.95, 0.7)]
-    references = [
-        {"setting": {"world": world, "gamma": g, "p": p}, "numbers": slopes(worlds[world], g, p)}
-        for world in ("fixture", "corridor")
-        for g, p in points
-    ]
-    references += [
-        {"setting": {"world": "loop", "gamma": g, "p": p}, "numbers": pulled_out(g, p)}
-        for g, p in points
-    ]
-    mdps = {name: plain(mdp) for name, mdp in worlds.items()}
-    return {"mdps": mdps, "references": references, "cards": []}
-
-
-def slopes(mdp: FiniteMDP, gamma: float, p: float) -> dict[str, float]:
-    """∇J_γ, ∇J at γ = 1 and the update without γ^t, by the logit of the first action's p."""
-    scores = np.tile([[1 - p], [-p]], (mdp.num_states, 1))
-    chances = np.tile([p, 1 - p], mdp.num_states)
-
-    def mean(gamma: float, weighting: str = "discounted") -> float:
-        return float(
-            moments("q_value", mdp, chances, scores, gamma=gamma, weighting=weighting).mean[0]
-        )
-
+def _derivation(where: World) -> Data:
     return {
-        "discounted": mean(gamma),
-        "total": mean(1.0),
-        "without": mean(gamma, "undiscounted"),
+        "world": where.plain(continuing=True),
+        "theta": references.THETA,
+        **_knobs(where),
+        "references": references.of_lines(where),
+        "cards": deck(5),
     }
 
 
-def pulled_out(gamma: float, p: float) -> dict[str, float]:
-    """∇r̄ of the two-state loop, and what is left of it when d_π is pulled out."""
-    loop = problems.two_state_loop(gamma=gamma)
-    table = np.array([[p, 1 - p]] * 2)
-    long_run, found = exact.evaluate(loop, table, "average"), exact.evaluate(loop, table)
-    scores = p * (1 - p) * np.array([1.0, -1.0])
-    truth = float(long_run.visitation @ (long_run.action_values @ scores))
-    kept = float(long_run.visitation @ (found.action_values @ scores))
-    return {"truth": truth, "kept": kept, "share": (truth - kept) / truth}
-
-
-def _practice() -> Data:
-    loop = problems.two_state_loop(gamma=0.5)
-    start = {"theta": [0.0, 0.0], "gamma": 0.9, "lambda": 0.9}
-    half, right = (_of_estimators({**start, "skill": skill}) for skill in (0.5, 1.0))
-    numbers = {
-        "loopValue": float(exact.state_values(loop, np.array([0, 0]))[0]),
-        "best": float(planning.solve(garden(), tol=1e-10).values[7]),
-        "loopTime": float(exact.stationary_distribution(loop, [[0.3, 0.7]] * 2)[1]),
-        "biases": [_distance(half[f"{name} mean"], half["gradient"]) for name in ESTIMATORS],
-        "spreads": [float(np.trace(right[f"{name} covariance"]) ** 0.5) for name in ESTIMATORS],
-        "without": slopes(problems.gamma_t_fixture(), 0.7, 0.5)["without"],
-        "dropped": pulled_out(0.8, 0.5)["share"],
-    }
-    worlds = {"plain": garden(), "loop": loop, "fixture": problems.gamma_t_fixture()}
+def _scales(where: World) -> Data:
     return {
-        "mdps": {name: plain(mdp) for name, mdp in worlds.items()},
-        "features": FEATURES,
-        "estimators": ESTIMATORS,
-        "references": [{"setting": {}, "numbers": numbers}],
+        "world": where.plain(continuing=True),
+        "theta": references.THETA,
+        "opens": 0.21,
+        "references": references.of_scales(where),
+        "cards": deck(6),
+    }
+
+
+def _questions(where: World) -> Data:
+    mdps = {name: plain(mdp) for name, mdp in references.small_worlds().items()}
+    return {
+        "mdps": {**mdps, "garden": where.plain()},
+        "references": references.of_questions(),
+        "cards": [],
+    }
+
+
+def _practice(where: World) -> Data:
+    small = references.small_worlds()
+    return {
+        "mdps": {"plain": where.plain(), **{k: plain(small[k]) for k in ("loop", "fixture")}},
+        "estimators": references.ESTIMATORS,
+        "references": references.of_practice(),
         "cards": deck(0),
     }
 
 
-def _distance(x: list[float], y: list[float]) -> float:
-    return float(np.linalg.norm(np.subtract(x, y)))
+def _notation(where: World) -> Data:
+    return {"mdps": {"plain": where.plain()}, "references": references.of_notation(), "cards": []}
 
 
-def _notation() -> Data:
-    references = [
-        {"setting": {"gamma": gamma}, "numbers": _of_wandering(gamma)} for gamma in (0.5, 0.9, 0.97)
-    ]
-    mdps = {"plain": plain(garden())}
-    return {"mdps": mdps, "features": FEATURES, "references": references, "cards": []}
-
-
-def _of_wandering(gamma: float) -> dict[str, float]:
-    uniform, home, up = np.full((11, 4), 0.25), 7, 0
-    found = exact.evaluate(garden(gamma=gamma), uniform)
-    long_run = exact.evaluate(garden(gamma=gamma), uniform, "average")
-    numbers = {
-        "policy": uniform[home, up],
-        "value": found.values[home],
-        "q": found.action_values[home, up],
-        "advantage": found.advantages[home, up],
-        "visits": found.visitation[home],
-        "time": long_run.visitation[home],
-        "objective": found.objective,
-        "gain": long_run.objective,
-        "score": Compass([0.0, 0.0]).on_pairs(garden())[1][up, 0],
+def _onward_page(where: World) -> Data:
+    return {
+        "mdps": {"plain": where.plain()},
+        "references": references.of_compass(),
+        "cards": [],
     }
-    return {name: float(number) for name, number in numbers.items()}
+
+
+def _pad(where: World) -> dict[str, Html]:
+    moves = where.plain()["moves"]
+    ways = where.plain()["ways"]
+    signs = "↑→↓←"
+    labels = [(signs[ways[a]] if ways else name) for a, name in enumerate(moves)]
+    order = [ways.index(way) for way in (0, 3, 2, 1)] if ways else range(len(moves))
+    buttons = (
+        element(
+            "button", labels[a], data_do="walk", data_move=str(a), aria_label=moves[a], **_touch(a)
+        )
+        for a in order
+    )
+    kind = "pad" if ways else "buttons"
+    return {
+        "pad": element("div", *buttons, class_=kind, role="group", aria_label="Move"),
+    }
+
+
+def _touch(action: int) -> dict[str, str]:
+    """One move is asked for; the others are for whoever likes to walk."""
+    return {"data_touch": ""} if action == 0 else {}
+
+
+def _sliders(where: World) -> dict[str, Html]:
+    sliders = (
+        f'<label class="slider"><span>{escape(name)}</span>'
+        f'<output data-live="p{a}" data-digits="2"></output>'
+        f'<input type="range" data-action="{a}" min="0" max="1" step="0.01"></label>'
+        for a, name in enumerate(where.plain()["moves"])
+    )
+    return {"sliders": Html("".join(sliders))}
 
 
 PAGES = (
-    Page("value", "What is a state worth?", "1 Value", _value),
-    Page("policy", "What is a policy worth?", "2 Policy", _policy),
-    Page("ascent", "Which way is up?", "3 Ascent", _ascent),
-    Page("derivation", "The derivation, with its numbers on", "4 Derivation", _derivation),
+    Page(
+        "start",
+        "The whole thing first",
+        "0 Start",
+        _start,
+        lambda _: {"seven": lines.seven(), "symbols": symbols.chips()},
+        step=0,
+    ),
+    Page("value", "What is a state worth?", "1 Value", _value, _pad, step=1, any_world=True),
+    Page(
+        "policy", "What is a policy worth?", "2 Policy", _policy, _sliders, step=2, any_world=True
+    ),
+    Page("trick", "The log trick", "3 Log trick", _trick, step=3),
+    Page("ascent", "Which way is up?", "4 Ascent", _ascent, step=4),
+    Page(
+        "derivation",
+        "The derivation, audited",
+        "5 Derivation",
+        _derivation,
+        lambda _: {"lines": lines.table(), "terms": lines.terms()},
+        step=5,
+        any_world=True,
+    ),
+    Page(
+        "scales",
+        "Poison and salad",
+        "6 Scales",
+        _scales,
+        step=6,
+        any_world=True,
+        elsewhere="Gains and losses on a pair of scales",
+    ),
     Page("questions", "What everybody asks", "Questions", _questions),
-    Page("practice", "Eight exercises, and all the cards", "Practice", _practice),
-    Page("notation", "One symbol, four ways to write it", "Notation", _notation),
+    Page(
+        "practice",
+        "Exercises, and all the cards",
+        "Practice",
+        _practice,
+        lambda _: {"exercises": exercises.folds()},
+    ),
+    Page(
+        "notation",
+        "One symbol, five ways to write it",
+        "Notation",
+        _notation,
+        lambda _: {"bridge": bridge.table()},
+    ),
+    Page("onward", "Five formulas to read aloud", "Onward", _onward_page),
 )
+#: The pages of the path are those that somebody can finish in ten minutes.
+PATH = tuple(page for page in PAGES if page.step is not None)
+
+
+def book(mdp: FiniteMDP | None = None) -> Book:
+    """All pages, set in the garden or in another MDP."""
+    return _in_the_garden() if mdp is None else Book(world(mdp))
+
+
+@cache
+def _in_the_garden() -> Book:
+    return Book(world())

@@ -1,15 +1,19 @@
+import { choice, number, whole } from "./address.js";
 import { generator } from "./chance.js";
 import { contextOf, moments, sampleEstimates } from "./estimators.js";
 import { add, angleBetween, dot, norm, scale } from "./linear.js";
-import { chainOf, readMDP, sharedSoftmax, stateValues, visitation, weighted } from "./mdp.js";
-import { check, data, format, onClick, say, show, Store } from "./page.js";
+import { frame, line } from "./chart.js";
+import { chainOf, readMDP, softmaxPolicy, stateValues, visitation, weighted } from "./mdp.js";
+import { check, data, format, onClick, pair, picture, say, show, showVector, Store } from "./page.js";
 import { Plane } from "./plane.js";
 import { recall } from "./recall.js";
+import { onResize, svg } from "./svg.js";
 
 const mdp = readMDP(data.mdps.plain);
 const ORIGIN = [0, 0];
+const clamp = (x) => Math.min(3, Math.max(-3, x));
 const DOTS = 160;
-const policyAt = (theta) => sharedSoftmax(data.features, theta, mdp.S);
+const policyAt = (theta) => softmaxPolicy(mdp, theta);
 
 function objective(theta, gamma) {
   return dot(mdp.start, stateValues(chainOf(mdp, policyAt(theta).pi), gamma));
@@ -32,10 +36,12 @@ check(({ theta, gamma, skill, lambda }) => {
   return found;
 });
 
+const PSIS = ["total_return", ...data.estimators];
 const store = new Store({
-  up: 0, right: 0, gamma: 0.9, alpha: 2, psi: "reward_to_go", power: 2, skill: 1, lambda: 0.9, seed: 1,
+  right: number(0, -3, 3), up: number(0, -3, 3), gamma: number(0.9, 0, 0.97), alpha: number(2, 0.2, 8),
+  psi: choice("reward_to_go", ...PSIS), power: whole(2, 0, 6), skill: number(1, 0, 1), lambda: number(0.9, 0, 1),
+  seed: whole(1, 1, 1e6), raced: whole(0, 0, 1),
 });
-const picture = (name) => document.querySelector(`[data-picture="${name}"]`);
 const scores = new Plane(picture("scores"), { reach: 2.2, xLabel: "θ right →", yLabel: "θ up →" });
 const land = new Plane(picture("landscape"), { reach: 3, xLabel: "θ right →", yLabel: "θ up →" });
 const cloud = new Plane(picture("cloud"), { reach: 1, xLabel: "∂J / ∂θ right →", yLabel: "∂J / ∂θ up →" });
@@ -52,8 +58,8 @@ function drawScores(policy) {
     const score = policy.score.map((table) => table[0][a]);
     scores.arrow(ORIGIN, score, "score");
     scores.label(name, score);
-    show(`pi${a}`, policy.probabilities[a]);
-    show(`score${a}`, norm(score), score.map((g) => format(g, 2)).join(", "));
+    show(`pi${a}`, policy.pi[0][a]);
+    show(`score${a}`, norm(score), pair(score));
   });
 }
 
@@ -64,7 +70,7 @@ function paintLand(gamma) {
   if (painted === gamma) return;
   painted = gamma;
   const J = (theta) => objective(theta, gamma);
-  const corners = [-3, -1.5, 0, 1.5, 3].flatMap((i) => [-3, -1.5, 0, 1.5, 3].map((j) => Math.abs(J([i, j]))));
+  const corners = [-3, -1.5, 0, 1.5, 3].flatMap((i) => [-3, -1.5, 0, 1.5, 3].map((j) => Math.abs(J([j, i]))));
   const largest = Math.max(...corners, 1e-9);
   const bands = 11;
   land.paint(J, (v) => Math.round(Math.sign(v) * Math.sqrt(Math.abs(v) / largest) * bands), (band) => {
@@ -87,10 +93,10 @@ function drawLand(theta, gamma, slope) {
 
 const WORDS = {
   total_return: "Unbiased, but every action is praised for all that ever happened. In a garden that never closes its spread has no bound.",
-  reward_to_go: "Unbiased. Only what comes after an action can be its merit.",
+  reward_to_go: "Unbiased: only what comes after can be merit.",
   baselined_return: "Unbiased whatever is subtracted, as long as it does not depend on the action.",
   q_value: "Unbiased: the average of all rewards to go, if somebody knows it.",
-  advantage: "Unbiased, and the calmest of the list: good means better than usual.",
+  advantage: "Unbiased: good means better than usual. The calmest of the list at these settings; elsewhere another may be.",
   td_residual: "Unbiased only if the critic is exact. It looks one step ahead and trusts the critic for the rest.",
   gae: "Between the TD residual (λ = 0) and the return minus the baseline (λ = 1).",
 };
@@ -131,21 +137,65 @@ function niceReach(x) {
   return power * [1, 1.5, 2, 3, 4, 6, 8, 10].find((m) => m * power >= x);
 }
 
+// The race: the same start, seven ψ, J along the way on average over a few climbs.
+
+const RACE = { steps: 30, climbs: 4, batch: 4, alpha: 4 };
+const HUES = { total_return: "muted", reward_to_go: "gamma", baselined_return: "objective", q_value: "visits", advantage: "psi", td_residual: "policy", gae: "value" };
+
+/** The mean J after each step of sampled ascent with one ψ. */
+function climb(psi, { gamma, skill, lambda, right, up }) {
+  const heights = new Array(RACE.steps + 1).fill(0);
+  for (let run = 0; run < RACE.climbs; run++) {
+    let theta = [right, up];
+    for (let i = 0; i <= RACE.steps; i++) {
+      const context = contextOf(mdp, policyAt(theta), { gamma, skill, lambda });
+      heights[i] += dot(mdp.start, context.V) / RACE.climbs;
+      const draws = { count: 1, batch: RACE.batch, seed: 7919 * run + i, steps: Math.min(60, horizon(gamma)) };
+      const [direction] = sampleEstimates(psi, context, draws);
+      theta = add(theta, scale(direction, RACE.alpha)).map(clamp);
+    }
+  }
+  return heights.map((height, i) => [i, height]);
+}
+
+const races = new Map();
+function drawRace({ raced, gamma, skill, lambda, right, up }) {
+  const chart = picture("race");
+  chart.toggleAttribute("hidden", !raced);
+  if (!raced) return;
+  const key = [gamma, skill, lambda, right, up].join();
+  if (!races.has(key)) {
+    races.clear();
+    races.set(key, PSIS.map((psi) => [psi, climb(psi, { gamma, skill, lambda, right, up })]));
+  }
+  const found = races.get(key);
+  const all = found.flatMap(([, points]) => points.map(([, height]) => height));
+  const on = frame(chart, { x: [0, RACE.steps * 1.3], y: [Math.min(...all) - 0.03, Math.max(...all) + 0.03], height: 240, xLabel: "steps", yLabel: "J", xTicks: 5 });
+  const ends = found.map(([psi, points]) => ({ psi, points, y: on.toY(points.at(-1)[1]) })).sort((a, b) => a.y - b.y);
+  ends.forEach((one, i) => (one.label = Math.max(one.y, i ? ends[i - 1].label + 14 : 0)));
+  const over = Math.max(0, (ends.at(-1)?.label ?? 0) - on.bottom);
+  for (const { psi, points, label } of ends) {
+    line(chart, on, points, `${HUES[psi]} thick`);
+    chart.append(svg("text", { x: on.toX(RACE.steps) + 6, y: label - over + 4, class: `label ${HUES[psi]}`, "data-end": points.at(-1)[1] }, psi.replaceAll("_", " ")));
+  }
+}
+
 // Everything, and the controls.
 
 function drawAll(values) {
   const { up, right, gamma, alpha, power, skill, lambda } = values;
-  const theta = [up, right];
+  const theta = [right, up];
   const policy = policyAt(theta);
   const slope = gradient(theta, gamma);
   for (const [name, value] of Object.entries({ up, right, gamma, alpha, lambda })) show(name, value);
   show("batch", 2 ** power, String(2 ** power));
   show("skill", skill, `${format(100 * skill, 0)} %`);
   show("objective", objective(theta, gamma));
-  slope.forEach((g, k) => show(`gradient${k}`, g));
+  showVector("gradient", slope);
   drawScores(policy);
   drawLand(theta, gamma, slope);
   drawCloud(values, policy, slope);
+  setTimeout(() => drawRace(store.values)); // it takes a moment, and nothing waits for it
   say("climb-words", climbWords(theta, gamma));
 }
 
@@ -156,16 +206,15 @@ function climbWords(theta, gamma) {
   return `After ${steps} J has ${gained >= 0 ? "risen" : "fallen"} by ${format(Math.abs(gained))}.`;
 }
 
-const clamp = (x) => Math.min(3, Math.max(-3, x));
 function moveBy(direction) {
   const { up, right, alpha } = store.values;
-  trail.push([up, right]);
+  trail.push([right, up]);
   if (trail.length > 400) trail.shift();
-  store.set({ up: clamp(up + alpha * direction[0]), right: clamp(right + alpha * direction[1]) });
+  store.set({ right: clamp(right + alpha * direction[0]), up: clamp(up + alpha * direction[1]) });
 }
 
 function here() {
-  return [store.values.up, store.values.right];
+  return [store.values.right, store.values.up];
 }
 
 onClick("step", () => moveBy(gradient(here(), store.values.gamma)));
@@ -176,9 +225,10 @@ onClick("sampled", () => {
   const { gamma, psi, power, skill, lambda, seed } = store.values;
   const context = contextOf(mdp, policyAt(here()), { gamma, skill, lambda });
   const draws = { count: 1, batch: 2 ** power, seed: Math.floor(1e9 * generator(seed)()), steps: horizon(gamma) };
-  store.values.seed = seed + 1;
+  store.values.seed = (seed % 1e6) + 1;
   moveBy(sampleEstimates(psi, context, draws)[0]);
 });
+onClick("race", () => store.set({ raced: 1 }));
 onClick("back", () => {
   trail = [];
   store.set({ up: 0, right: 0 });
@@ -191,7 +241,7 @@ landscape.addEventListener("pointerdown", (event) => {
 });
 landscape.addEventListener("pointermove", (event) => event.buttons && dragTo(event));
 function dragTo(event) {
-  const [up, right] = land.pointAt(event).map((x) => Number(clamp(x).toFixed(2)));
+  const [right, up] = land.pointAt(event).map((x) => Number(clamp(x).toFixed(2)));
   trail = [];
   store.set({ up, right });
 }
@@ -200,4 +250,5 @@ for (const slider of document.querySelectorAll('input[name="up"], input[name="ri
 }
 
 store.start(drawAll);
-recall(store);
+onResize([picture("race")], () => drawRace(store.values));
+recall();

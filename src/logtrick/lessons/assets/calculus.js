@@ -12,7 +12,7 @@ export function calculus(mdp, policy, gamma) {
   const V = stateValues(chain, gamma);
   const Q = actionValues(mdp, V, gamma);
   const eta = visitation(chain, gamma, mdp.start);
-  const d = stationary(chain);
+  const d = stationary(chain, mdp.start);
   const { gain, bias } = gainAndBias(chain, d);
   const dV = valueGradients(mdp, chain, Q, gamma, dpi);
   const dd = stationaryGradients(mdp, chain, d, dpi);
@@ -46,7 +46,7 @@ function start(c) {
   const followed = minus(eta, rho);
   const dQ = pulledQ(c, rho);
   return {
-    truth, name: "∇J",
+    truth, name: "∇J", normaliser: ["Σ η", normaliser],
     lines: [
       [[0, 0], truth],
       [truth],
@@ -63,7 +63,7 @@ function stationaryReading(c) {
   const { mdp, gamma, d, V, Q, later } = c;
   const frozen = c.allAction(d, Q);
   return {
-    truth: c.pull(c.chain.r, c.dd).map((x, k) => x + c.allAction(d, mdp.R)[k]), name: "∇r̄",
+    truth: c.pull(c.chain.r, c.dd).map((x, k) => x + c.allAction(d, mdp.R)[k]), name: "∇r̄", normaliser: ["1/(1−γ)", 1 / (1 - gamma)],
     lines: [
       [c.dd.map((g) => dot(g, V)), c.pull(d, c.dV)],
       [c.pull(d, c.dV)],
@@ -85,7 +85,7 @@ function average(c) {
   const level = dbias.map((g) => dot(leftTimes(d, c.chain.P), g) - dot(d, g));
   const truth = add(written, level);
   return {
-    truth, name: "∇r̄",
+    truth, name: "∇r̄", normaliser: ["one step", 1],
     lines: [
       [c.dd.map((g) => dot(g, constant)), truth],
       [truth],

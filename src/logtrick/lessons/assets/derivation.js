@@ -1,60 +1,69 @@
+import { choice, number, text } from "./address.js";
 import { calculus, identities, READINGS } from "./calculus.js";
-import { frame, level, line } from "./chart.js";
-import { Garden } from "./garden.js";
-import { add, angleBetween, dot, norm, scale, sum } from "./linear.js";
-import { chainOf, readMDP, sharedSoftmax, stateValues } from "./mdp.js";
-import { check, data, format, onClick, say, show, Store } from "./page.js";
+import { add, angleBetween, norm, points, scale } from "./linear.js";
+import { readMDP, softmaxPolicy } from "./mdp.js";
+import { check, data, format, onClick, picture, say, show, showVector, Store, unfold } from "./page.js";
 import { Plane } from "./plane.js";
 import { recall } from "./recall.js";
-import { onResize, svg } from "./svg.js";
 
-const mdp = readMDP(data.mdps.plain);
-const policyAt = (theta) => sharedSoftmax(data.features, theta, mdp.S);
+const mdp = readMDP(data.world);
+const policyAt = (theta) => softmaxPolicy(mdp, theta);
 const all = (terms) => terms.reduce(add, [0, 0]);
 
 check(({ reading, theta, gamma }) => {
   const c = calculus(mdp, policyAt(theta), gamma);
   const { truth, lines } = READINGS[reading](c);
   const { gainSlope, dropped } = identities(c, reading);
-  const share = reading === "stationary" ? norm(dropped) / norm(gainSlope) : 0;
-  return { truth, lines: lines.map(all), dropped: share };
+  return { truth, lines: lines.map(all), dropped: reading === "stationary" ? ratio(dropped, gainSlope) : 0 };
 });
 
+/** ‖x‖/‖y‖; 0 where there is nothing to compare with. */
+function ratio(x, y) {
+  return points(y) ? norm(x) / norm(y) : 0;
+}
+
+const NINES = -Math.log10(1 - mdp.gamma);
 const store = new Store({
-  reading: "stationary", nines: 1, up: 0.8, right: 0.2, line: "D2", deleted: "", answer: "",
+  reading: choice("stationary", "start", "stationary", "average"), nines: number(NINES, 0.1, 4),
+  right: number(data.theta[0], -3, 3), up: number(data.theta[1], -3, 3),
+  line: choice("D2", "D1", "D2", "D3", "D4", "D5", "D6", "D7"),
+  deleted: text("", /^(?:(?:start|stationary|average)-D[1-7]-[01],?)*$/), answer: choice("", "D2", "D5", "D7", "none"),
 });
-const picture = (name) => document.querySelector(`[data-picture="${name}"]`);
-const compare = new Plane(picture("compare"), { reach: 1, xLabel: "θ right →", yLabel: "θ up →" });
-const split = new Plane(picture("dropped"), { reach: 1, xLabel: "θ right →", yLabel: "θ up →" });
-const flow = new Garden(picture("flow"), mdp, { label: "The change in visits, cell by cell" });
+const compare = new Plane(picture("compare"), { reach: 1, xLabel: "θ right →", yLabel: "θ up →", names: data.knobs });
+const split = new Plane(picture("dropped"), { reach: 1, xLabel: "θ right →", yLabel: "θ up →", names: data.knobs });
+data.knobs?.forEach((name, k) => {
+  const label = document.querySelector(`[data-knob="${k}"]`);
+  label.textContent = name;
+  label.parentElement.querySelector("input").setAttribute("aria-label", name);
+});
 
 /** Degrees that are rounding. */
 const TRUE = 1e-6;
 
-const pair = (x) => `(${x.map((v) => (Math.abs(v) < 1e-13 ? "0" : format(v, decimals(x)))).join(", ")})`;
-const decimals = (x) => (norm(x) >= 10 ? 1 : norm(x) >= 1 ? 2 : norm(x) >= 0.005 ? 3 : 5);
-const showVector = (name, x) => show(name, x.join(" "), pair(x));
 const tiny = (x) => (x < 1e-13 ? "0" : format(x));
 const deletedOf = ({ deleted }) => new Set(deleted.split(",").filter(Boolean));
 
 /** 1 − 10^(−nines), in as many digits as it has. */
-const gammaOf = (nines) => 1 - 10 ** -nines;
+const gammaOf = (nines) => (nines === NINES ? mdp.gamma : 1 - 10 ** -nines);
 const gammaWords = (nines) => gammaOf(nines).toFixed(Math.max(2, Math.ceil(nines) + 1)).replace(/0+$/, "").replace(/\.$/, ".0");
 
+let pointed = "";
 function drawAll(values) {
   const { reading, nines, up, right } = values;
   const gamma = gammaOf(nines);
   show("gamma", gamma, gammaWords(nines));
   show("up", up);
   show("right", right);
-  const c = calculus(mdp, policyAt([up, right]), gamma);
+  const c = calculus(mdp, policyAt([right, up]), gamma);
   const found = READINGS[reading](c);
   say("truth-name", found.name);
   showVector("truth", found.truth);
-  for (const list of document.querySelectorAll("[data-reading]")) list.hidden = list.dataset.reading !== reading;
-  answer(values, c);
+  const [name, size] = found.normaliser;
+  show("normaliser", size, `${name} = ${format(size, size < 10 ? 2 : 1)}`);
+  for (const part of document.querySelectorAll("[data-reading]")) part.hidden = part.dataset.reading !== reading;
+  drawAnswer(values, c);
   drawLines(values, found);
-  drawIdentities(c, identities(c, reading), reading, nines);
+  drawIdentities(c, identities(c, reading));
 }
 
 // The seven lines.
@@ -63,77 +72,58 @@ function drawLines(values, { truth, lines }) {
   const { reading, line: chosen } = values;
   const gone = deletedOf(values);
   lines.forEach((terms, i) => {
-    const name = `${reading}-D${i + 1}`;
-    const left = all(terms.filter((_, t) => !gone.has(`${name}-${t}`)));
+    const name = `D${i + 1}`;
+    const full = `${reading}-${name}`;
+    const left = all(terms.filter((_, t) => !gone.has(`${full}-${t}`)));
     terms.forEach((term, t) => {
-      showVector(`${name}-${t}`, term);
-      const button = document.querySelector(`[data-term="${name}-${t}"]`);
-      button.setAttribute("aria-pressed", String(gone.has(`${name}-${t}`)));
+      showVector(`${full}-${t}`, term);
+      const button = document.querySelector(`[data-term="${full}-${t}"]`);
+      button.setAttribute("aria-pressed", String(gone.has(`${full}-${t}`)));
     });
+    showVector(`${full}-left`, left);
     showVector(name, left);
     const off = angleBetween(left, truth);
     show(`${name}-verdict`, off, verdict(off));
     document.querySelector(`[data-live="${name}-verdict"]`).classList.toggle("right", off < TRUE);
-    document.querySelector(`[data-line="${name}"]`).setAttribute("aria-pressed", String(chosen === `D${i + 1}`));
+    document.querySelector(`[data-live="${name}-verdict"]`).classList.toggle("wrong", off >= TRUE);
+    document.querySelector(`[data-line="${name}"]`).setAttribute("aria-pressed", String(chosen === name));
   });
   drawCompare(reading, chosen, lines, truth, gone);
-  say("reading-words", READING_WORDS[reading]);
 }
 
-const READING_WORDS = {
-  start: "The start distribution has no θ in it. No line is off; but look at what D4 does to the weights.",
-  stationary: "This is the reading that most slides print. Look at the step from D1 to D2.",
-  average: "Reward per step, with a constant in the place of V. Every line is exact.",
-};
-
 function verdict(degrees) {
-  if (Number.isNaN(degrees)) return "nothing left";
-  return degrees < TRUE ? "points true" : `${format(degrees, 1)}° off`;
+  if (Number.isNaN(degrees)) return "no direction";
+  return degrees < TRUE ? "✓ true" : `✗ ${format(degrees, 1)}° off`;
 }
 
 function drawCompare(reading, chosen, lines, truth, gone) {
-  const index = Math.max(0, Number(chosen.slice(1)) - 1);
+  const index = Number(chosen.slice(1)) - 1;
   const name = `${reading}-D${index + 1}`;
-  const kept = lines[index].filter((_, t) => !gone.has(`${name}-${t}`));
-  const left = all(kept);
+  const kept = lines[index].map((term, t) => ({ term, name: `${name}-${t}` })).filter((one) => !gone.has(one.name));
+  const left = all(kept.map((one) => one.term));
   const unit = norm(truth) || 1;
-  const size = Math.max(norm(left), ...kept.map(norm), 1e-12);
+  const size = Math.max(norm(left), ...kept.map((one) => norm(one.term)), 1e-12);
   compare.axes([]);
   compare.clear();
-  compare.arrow([0, 0], scale(truth, 0.8 / unit), "gradient");
+  if (points(truth)) compare.arrow([0, 0], scale(truth, 0.8 / unit), "gradient");
   let from = [0, 0];
   if (kept.length > 1) {
-    for (const term of kept) {
-      const to = add(from, scale(term, 0.8 / size));
-      compare.arrow(from, to, "term", 9);
+    for (const one of kept) {
+      const to = add(from, scale(one.term, 0.8 / size));
+      compare.arrow(from, to, one.name === pointed ? "term hot" : "term", 9);
       from = to;
     }
   }
-  compare.arrow([0, 0], scale(left, 0.8 / size), "estimate");
-  compare.label("truth", scale(truth, 0.8 / unit));
+  if (points(left)) compare.arrow([0, 0], scale(left, 0.8 / size), "estimate");
+  if (points(truth)) compare.label("truth", scale(truth, 0.8 / unit));
   const off = angleBetween(left, truth);
-  say("compare-words", Number.isNaN(off) ? `${chosen}: nothing is left of it.`
-    : `${chosen} ${off < TRUE ? "points the true way" : `points ${format(off, 1)}° away from the truth`}. The line is red, its terms are pale. Only directions count here.`);
+  say("compare-words", Number.isNaN(off) ? `${chosen} has no direction to compare.`
+    : `${chosen} points ${off < TRUE ? "the true way" : `${format(off, 1)}° away`}.`);
 }
 
 // The identities.
 
-function drawIdentities(c, found, reading, nines) {
-  const up = scale(found.gainSlope, 1 / (norm(found.gainSlope) || 1));
-  const moved = c.V.map((_, s) => dot(up, found.moved.map((g) => g[s])));
-  const gains = sum(moved.filter((x) => x > 0));
-  const losses = sum(moved.filter((x) => x < 0));
-  show("gains", gains, "+" + format(gains));
-  show("losses", losses);
-  show("I1", norm(found.I1[0]), tiny(norm(found.I1[0])));
-  const weighed = dot(moved, c.V);
-  show("weighed", weighed);
-  say("I1-words", reading === "start" ? "Here d is η divided by its sum." : "Here d is the long-run time d_π.");
-  const most = Math.max(...moved.map(Math.abs));
-  flow.draw({
-    fill: moved.map((x) => [x >= 0 ? "visits-fill" : "bad", Math.sqrt(Math.abs(x) / most)]),
-    texts: moved.map((x) => (x > 0 ? "+" : "") + format(x, 3)), values: moved,
-  });
+function drawIdentities(c, found) {
   for (const name of ["I2", "I3", "I4"]) {
     const [left, right] = found[name];
     showVector(`${name}-left`, left);
@@ -142,16 +132,11 @@ function drawIdentities(c, found, reading, nines) {
     show(name, difference, tiny(difference));
   }
   showVector("I4-dropped", found.dropped);
-  const share = norm(found.dropped) / norm(found.gainSlope);
+  const share = ratio(found.dropped, found.gainSlope);
   show("share", share, `${format(100 * share, share < 0.0995 ? 2 : 0)} %`);
-  const slope = c.pull(mdp.start, c.dV);
-  const lost = norm(found.I2[1]) / norm(slope);
+  const lost = ratio(found.I2[1], c.pull(mdp.start, c.dV));
   show("I2-lost", lost, `${format(100 * lost, 0)} %`);
-  show("gain", c.gain, format(c.gain, 4));
-  const apart = Math.max(...found.I5.map((x) => Math.abs(x - c.gain)));
-  show("I5", apart, format(apart, 5));
   drawDropped(found);
-  drawLevel(c, nines);
 }
 
 function drawDropped({ gainSlope, kept, dropped }) {
@@ -165,44 +150,16 @@ function drawDropped({ gainSlope, kept, dropped }) {
   split.label("kept", kept);
 }
 
-/** (1 − γ)V of each state along γ → 1; solved once for each policy. */
-const levels = { key: "", table: [] };
-function drawLevel(c, nines) {
-  const key = c.policy.probabilities.join();
-  if (levels.key !== key) {
-    const chain = chainOf(mdp, c.policy.pi);
-    const at = Array.from({ length: 41 }, (_, i) => i / 10);
-    Object.assign(levels, { key, table: at.map((x) => [x, stateValues(chain, gammaOf(x)).map((v) => v * 10 ** -x)]) });
-  }
-  const chart = picture("level");
-  const inView = levels.table.filter(([x]) => x >= 0.3).flatMap(([, values]) => values);
-  const [low, high] = [Math.min(...inView), Math.max(...inView)];
-  const on = frame(chart, {
-    x: [0.1, 4], y: [low - 0.02, high + 0.02], height: 230, xTicks: 0, yLabel: "(1−γ) V(s)",
-  });
-  for (const x of [1, 2, 3, 4]) {
-    chart.append(svg("text", { x: on.toX(x), y: on.bottom + 16, class: `tick ${x === 4 ? "end" : "middle"}` }, gammaWords(x)));
-  }
-  chart.append(svg("text", { x: on.right, y: on.bottom + 31, class: "label end" }, "γ"));
-  for (let s = 0; s < mdp.S; s++) {
-    line(chart, on, levels.table.filter(([x]) => x >= 0.1).map(([x, values]) => [x, values[s]]), "value thin");
-  }
-  level(chart, on, c.gain, "gain", "r̄");
-  chart.append(svg("path", { d: `M${on.toX(nines)} ${on.top}V${on.bottom}`, class: "line now" }));
-}
-
 // The question.
 
-function answer({ answer: given }, c) {
-  document.querySelector("[data-after-answer]").hidden = !given;
+function drawAnswer({ answer, reading }, c) {
+  for (const part of document.querySelectorAll("[data-after-answer]")) part.hidden = !answer;
   const { dropped, gainSlope } = identities(c, "stationary");
-  const share = norm(dropped) / norm(gainSlope);
-  const lost = `At this γ the lost term is ${format(100 * share, 0)} % of the gradient`;
-  say("answer-words", {
-    yes: `The changes in visits cancel; their worth does not. ${lost}. See why below.`,
-    no: `A term is lost. ${lost}. And yet the seven lines end well for γ near 1. See why below.`,
-    level: `That is it: conservation needs values that are level. ${lost}, since they are not. See below when they are.`,
-  }[given] ?? "Answer, and the identities unfold.");
+  const lost = `with time weights the dropped term is ${format(100 * ratio(dropped, gainSlope), 0)} % of the gradient`;
+  if (answer && !points(gainSlope)) say("answer-words", "Here ∇r̄ is 0: what comes in per step is the same whatever one does.");
+  else say("answer-words", answer && (reading === "stationary"
+    ? `${answer === "D2" ? "Yes, D2:" : "It is D2:"} ${lost}.`
+    : "Under this reading no step is loose."));
 }
 
 // Controls.
@@ -214,10 +171,20 @@ addEventListener("click", (event) => {
     const gone = deletedOf(store.values);
     if (!gone.delete(term)) gone.add(term);
     store.set({ deleted: [...gone].join(","), line: term.split("-")[1] });
-  } else if (head) store.set({ line: head.split("-")[1] });
+  } else if (head) store.set({ line: head });
 });
+for (const button of document.querySelectorAll("[data-term], [data-line]")) {
+  const point = (name) => () => {
+    if (pointed === name) return;
+    pointed = name;
+    for (const other of document.querySelectorAll("[data-term]")) other.classList.toggle("hot", other.dataset.term === name && name !== "");
+    store.set(button.dataset.term && name ? { line: name.split("-")[1] } : {});
+  };
+  for (const event of ["pointerenter", "focus"]) button.addEventListener(event, point(button.dataset.term ?? ""));
+  for (const event of ["pointerleave", "blur"]) button.addEventListener(event, point(""));
+}
 onClick("restore", () => store.set({ deleted: "" }));
 
+if (store.values.deleted) unfold(document.querySelector("[data-term]"));
 store.start(drawAll);
-onResize([picture("level")], () => drawAll(store.values));
-recall(store);
+recall();

@@ -3,11 +3,10 @@ import { arrow, icon, svg } from "./svg.js";
 // The grid world as a picture: colours, numbers, arrows of probability, and the snail.
 
 const [SIZE, GAP] = [100, 6];
-export const MOVES = ["up", "right", "down", "left"];
 const TOWARDS = [[0, -1], [1, 0], [0, 1], [-1, 0]];
-const [MIDDLE, STEM, REACH] = [[50, 44], 12, 30];
+const [MIDDLE, STEM, REACH] = [[50, 38], 8, 24];
 const KEYS = { ArrowUp: 0, ArrowRight: 1, ArrowDown: 2, ArrowLeft: 3 };
-const ICONS = { salad: "leaf", poison: "flask", home: "house", grass: "grass" };
+const ICONS = { goal: "leaf", hole: "flask", cliff: "flask", start: "house", salad: "leaf", poison: "flask", home: "house", grass: "grass" };
 
 /** How a state is called. */
 export function stateName(mdp, s) {
@@ -23,7 +22,7 @@ export class Garden {
    */
   constructor(picture, mdp, { pick, pull, label }) {
     Object.assign(this, { picture, mdp, pick, pull });
-    picture.classList.toggle("pullable", Boolean(pull));
+    picture.classList.toggle("pullable", Boolean(pull && mdp.ways));
     const rows = 1 + Math.max(...mdp.cells.map(([row]) => row));
     const columns = 1 + Math.max(...mdp.cells.map(([, column]) => column));
     const extent = (n) => n * SIZE + (n - 1) * GAP;
@@ -57,7 +56,7 @@ export class Garden {
     const text = svg("text", { x: SIZE / 2, y: SIZE - 12, class: "number" });
     const group = svg("g", { transform: `translate(${x} ${y})`, "data-cell": s }, rect, sign, arrows, text);
     if (this.pick) this.#choosable(group, s);
-    if (this.pull) this.#pullable(group, s);
+    if (this.pull && this.mdp.ways) this.#pullable(group, s);
     return { group, rect, sign, arrows, text, x, y };
   }
 
@@ -65,11 +64,12 @@ export class Garden {
     group.setAttribute("role", "radio");
     group.addEventListener("click", () => this.pick(s));
     group.addEventListener("keydown", (event) => {
-      if (event.key === " " || event.key === "Enter") this.pick(s);
-      else if (event.key in KEYS) this.pick(this.#neighbour(s, KEYS[event.key]));
-      else return;
+      const to = event.key in KEYS ? this.#neighbour(s, KEYS[event.key]) : s;
+      if (!(event.key in KEYS) && event.key !== " " && event.key !== "Enter") return;
       event.preventDefault();
-      this.picture.querySelector('[aria-checked="true"]')?.focus();
+      this.pick(to);
+      // The choice is drawn by now, so what is chosen, what has the focus and what is spoken agree.
+      this.cells[to].group.focus();
     });
   }
 
@@ -88,7 +88,7 @@ export class Garden {
       if (!held) return;
       const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(group.getScreenCTM().inverse());
       const offset = [at.x - MIDDLE[0], at.y - MIDDLE[1]];
-      const along = TOWARDS.map(([dx, dy]) => dx * offset[0] + dy * offset[1]);
+      const along = this.mdp.ways.map((way) => TOWARDS[way][0] * offset[0] + TOWARDS[way][1] * offset[1]);
       if (action === null && Math.max(...along) < 8) return;
       action ??= along.indexOf(Math.max(...along));
       this.pull(s, action, Math.min(1, Math.max(0, (along[action] - STEM) / REACH)));
@@ -122,10 +122,12 @@ export class Garden {
       const percent = (70 * Math.min(1, Math.max(0, share))).toFixed(1);
       cell.rect.style.fill = `color-mix(in oklab, var(--${colour}) ${percent}%, var(--cell))`;
       cell.text.textContent = texts ? texts[s] : "";
+      cell.text.classList.toggle("long", (texts?.[s].length ?? 0) > 6);
       if (values) cell.group.dataset.value = String(values[s]);
       const sign = ICONS[names[s]];
-      cell.sign.replaceChildren(...(sign ? [icon(sign, 7, 7, 34)] : []));
-      cell.arrows.replaceChildren(...(pi ? probabilities(pi[s]) : []));
+      const label = sign || !names[s] ? [] : [svg("text", { x: 8, y: 20, class: "name" }, names[s].slice(0, 9))];
+      cell.sign.replaceChildren(...(sign ? [icon(sign, 5, 5, 28)] : label));
+      cell.arrows.replaceChildren(...(pi ? probabilities(pi[s], this.mdp.ways) : []));
       if (this.pick) {
         cell.group.setAttribute("aria-checked", String(s === chosen));
         cell.group.setAttribute("tabindex", s === chosen ? "0" : "-1");
@@ -135,8 +137,8 @@ export class Garden {
     this.snail.setAttribute("visibility", snail === undefined ? "hidden" : "visible");
     if (snail !== undefined) {
       const { x, y } = this.cells[snail];
-      this.snail.setAttribute("x", String(x + 28));
-      this.snail.setAttribute("y", String(y + 28));
+      this.snail.setAttribute("x", String(x + 30));
+      this.snail.setAttribute("y", String(y + 24));
     }
   }
 }
@@ -146,14 +148,16 @@ function spoken(mdp, names, s, number) {
   return [`row ${row + 1}, column ${column + 1}`, names[s], number].filter(Boolean).join(", ");
 }
 
-/** Four arrows from the middle of a cell, as long as they are probable. */
-function probabilities(row) {
+/** An arrow for each direction, as long as it is probable; bars where actions are no directions. */
+function probabilities(row, ways) {
+  const width = 76 / row.length;
   return row.flatMap((p, a) => {
     if (p < 0.02) return [];
-    const [dx, dy] = TOWARDS[a];
+    if (!ways) return [svg("rect", { x: 12 + a * width, y: 70 - 50 * p, width: width - 3, height: 50 * p, class: "chance" })];
+    const [dx, dy] = TOWARDS[ways[a]];
     const [x, y] = MIDDLE;
     const to = STEM + REACH * p;
-    return [arrow([x + 5 * dx, y + 5 * dy], [x + dx * to, y + dy * to], { head: 10 })];
+    return [arrow([x + 5 * dx, y + 5 * dy], [x + dx * to, y + dy * to], { head: 9 })];
   });
 }
 

@@ -76,10 +76,16 @@ export function norm(x) {
   return Math.hypot(...x);
 }
 
+/** A vector shorter than this is what rounding leaves of 0. */
+const NO_LENGTH = 1e-12;
+
+/** Whether a vector points anywhere. */
+export const points = (x) => norm(x) > NO_LENGTH;
+
 /** Degrees between two vectors; NaN where one of them is 0. */
 export function angleBetween(x, y) {
   const [a, b] = [norm(x), norm(y)];
-  if (a === 0 || b === 0) return NaN;
+  if (!points(x) || !points(y)) return NaN;
   const [u, v] = [scale(x, 1 / a), scale(y, 1 / b)];
   return (360 / Math.PI) * Math.atan2(norm(add(u, scale(v, -1))), norm(add(u, v)));
 }

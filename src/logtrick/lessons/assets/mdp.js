@@ -42,12 +42,25 @@ function fundamental(chain, d) {
   return identityMinus(chain.P, 1).map((row) => add(row, d));
 }
 
-/** d_π = d_π P_π. The last equation is replaced by Σ d = 1. */
-export function stationary(chain) {
+/**
+ * d_π = d_π P_π. The last equation is replaced by Σ d = 1. Where a policy never leaves one of several
+ * parts there is no single answer; then it is where the time goes that begins in `first`.
+ */
+export function stationary(chain, first) {
   const A = identityMinus(transpose(chain.P), 1);
   const n = A.length;
   A[n - 1] = new Array(n).fill(1);
-  return solve(A, [...new Array(n - 1).fill(0), 1]);
+  const d = solve(A, [...new Array(n - 1).fill(0), 1]);
+  const sound = d.every((x) => x > -1e-9) && leftTimes(d, chain.P).every((x, s) => Math.abs(x - d[s]) < 1e-9);
+  return sound || !first ? d : timeFrom(chain, first);
+}
+
+/** Of the lazy chain, whose powers settle: 2⁴⁰ steps by squaring. */
+function timeFrom(chain, first) {
+  let lazy = chain.P.map((row, i) => row.map((p, j) => (p + (i === j ? 1 : 0)) / 2));
+  for (let power = 0; power < 40; power++) lazy = lazy.map((row) => leftTimes(row, lazy));
+  const d = leftTimes(first, lazy);
+  return scale(d, 1 / sum(d));
 }
 
 /** The gain r̄ and the bias h, d·h = 0 (V7). */
@@ -97,6 +110,17 @@ export function biasGradients(mdp, chain, d, bias, dd, dpi) {
   return solveAll(fundamental(chain, d), b);
 }
 
+/** Every action that a state has, equally often. */
+export function uniformPolicy(mdp) {
+  return mdp.outcomes.map((row) => {
+    const count = row.filter((outcomes) => outcomes.length).length;
+    return row.map((outcomes) => (outcomes.length ? 1 / count : 0));
+  });
+}
+
+/** The most probable start. */
+export const startOf = (mdp) => mdp.start.indexOf(Math.max(...mdp.start));
+
 /** softmax of the logits. */
 export function softmax(logits) {
   const top = Math.max(...logits);
@@ -105,27 +129,32 @@ export function softmax(logits) {
   return weights.map((w) => w / total);
 }
 
-/** ∇π and ∇log π by the parameters, where every state has the logits features · θ. */
-export function sharedSoftmax(features, theta, S) {
-  const probabilities = softmax(features.map((row) => dot(row, theta)));
-  const repeat = (row) => Array.from({ length: S }, () => row);
-  const score = theta.map((_, k) => {
-    const column = features.map((row) => row[k]);
-    const mean = dot(probabilities, column);
-    return column.map((x) => x - mean);
+/** π, ∇π and ∇log π by the parameters: the softmax of f(s, a) · θ over the actions of s. */
+export function softmaxPolicy(mdp, theta) {
+  const states = mdp.outcomes.map((row, s) => {
+    const has = row.map((outcomes) => outcomes.length > 0);
+    const pi = softmax(mdp.features[s].map((f, a) => (has[a] ? dot(f, theta) : -Infinity)));
+    const score = theta.map((_, k) => {
+      const column = mdp.features[s].map((f) => f[k]);
+      const mean = dot(pi, column);
+      return column.map((x, a) => (has[a] ? x - mean : 0));
+    });
+    return { pi, score };
   });
-  const dpi = score.map((row) => row.map((g, a) => probabilities[a] * g));
-  return { probabilities, pi: repeat(probabilities), score: score.map(repeat), dpi: dpi.map(repeat) };
+  const pi = states.map((one) => one.pi);
+  const score = theta.map((_, k) => states.map((one) => one.score[k]));
+  const dpi = score.map((table) => table.map((row, s) => row.map((g, a) => pi[s][a] * g)));
+  return { pi, score, dpi, key: theta.join() };
 }
 
 /** π_* and V_* by policy iteration from the best immediate rewards; ties go to the first action. */
 export function optimal(mdp, gamma) {
-  let choice = new Array(mdp.S).fill(0);
+  let choice = mdp.outcomes.map((row) => row.findIndex((outcomes) => outcomes.length));
   for (let sweep = 0; sweep < 100; sweep++) {
     const V = stateValues(chainOf(mdp, oneHot(choice, mdp.A)), gamma);
     const Q = actionValues(mdp, V, gamma);
     const better = Q.map((row, s) => {
-      const top = Math.max(...row);
+      const top = Math.max(...row.filter((_, a) => mdp.outcomes[s][a].length));
       return top > row[choice[s]] + 1e-12 ? row.indexOf(top) : choice[s];
     });
     if (better.every((a, s) => a === choice[s])) return { choice, V, Q };

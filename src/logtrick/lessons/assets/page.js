@@ -1,16 +1,31 @@
+import { reader } from "./address.js";
+import { keep, kept } from "./memory.js";
+
 // What every page has: its data, its state in the address, controls, live numbers, the check.
 
 export const data = JSON.parse(document.getElementById("data").textContent);
 
+// The page comes with the first state of each picture, for readers without scripts.
+for (const picture of document.querySelectorAll("svg[data-picture]")) {
+  picture.replaceChildren();
+  for (const name of ["viewBox", "height", "role"]) if (picture.dataset.still) picture.removeAttribute(name);
+  if (picture.hasAttribute("aria-label")) picture.setAttribute("role", "img");
+}
+export const picture = (name) => document.querySelector(`[data-picture="${name}"]`);
+
 const MINUS = "\u2212";
 
-/** A number for people: a true minus sign, about three digits. */
+/** Smaller than rounding can tell from nothing. */
+const NOTHING = 1e-12;
+
+/** A number for people: a true minus sign, about three digits; what is only rounding is 0. */
 export function format(x, digits) {
   if (Number.isNaN(x)) return "–";
   if (!Number.isFinite(x)) return x > 0 ? "∞" : MINUS + "∞";
   const size = Math.abs(x);
+  if (size < NOTHING) return (0).toFixed(digits ?? 0);
   const places = digits ?? (size >= 100 ? 1 : size >= 10 ? 2 : 3);
-  if (digits === undefined && size > 0 && size < 0.5 * 10 ** -places) return (x < 0 ? MINUS : "") + scientific(size);
+  if (digits === undefined && size < 0.5 * 10 ** -places) return (x < 0 ? MINUS : "") + scientific(size);
   const text = size.toFixed(places);
   return (x < 0 && Number(text) !== 0 ? MINUS : "") + text;
 }
@@ -23,6 +38,13 @@ function scientific(x) {
   return `${digits} × 10${raised}`;
 }
 
+/** A vector for people, in the order of the plane: (right, up). */
+export function pair(x) {
+  const size = Math.hypot(...x);
+  const digits = size >= 10 ? 1 : size >= 1 ? 2 : size >= 0.005 ? 3 : 5;
+  return `(${x.map((v) => (Math.abs(v) < NOTHING ? "0" : format(v, digits))).join(", ")})`;
+}
+
 /** Put a number where it is shown; `data-value` keeps all its digits. */
 export function show(name, value, text) {
   for (const place of document.querySelectorAll(`[data-live="${name}"]`)) {
@@ -31,6 +53,9 @@ export function show(name, value, text) {
     place.dataset.value = String(value);
   }
 }
+
+/** A vector, where `show` has a number. */
+export const showVector = (name, x) => show(name, x.join(" "), pair(x));
 
 /** Words, where `show` has numbers. */
 export function say(name, words) {
@@ -41,14 +66,16 @@ export function say(name, words) {
 
 /**
  * The state of a page: controls set it, the address keeps it, a picture is drawn from it.
- * Every input, select and button group that carries a name of the state is bound to it.
+ * Every input and select that carries a name of the state is bound to it.
  */
 export class Store {
-  constructor(defaults) {
-    this.defaults = defaults;
-    this.values = { ...defaults, ...this.#fromAddress() };
+  /** @param kinds  name -> what may stand in the address for it (see address.js) */
+  constructor(kinds) {
+    this.kinds = kinds;
+    this.defaults = Object.fromEntries(Object.entries(kinds).map(([name, kind]) => [name, kind.fallback]));
+    this.values = { ...this.defaults, ...this.#fromAddress() };
     this.drawers = [];
-    this.pending = false;
+    this.pending = 0;
     addEventListener("hashchange", () => {
       this.values = { ...this.defaults, ...this.#fromAddress() };
       this.#reflect();
@@ -62,6 +89,8 @@ export class Store {
     this.#bind();
     this.#reflect();
     draw(this.values);
+    speakRanges();
+    document.documentElement.dataset.keys = Object.keys(this.kinds).join(" ");
     document.documentElement.dataset.ready = String(Math.round(performance.now()));
   }
 
@@ -71,14 +100,27 @@ export class Store {
     this.#schedule();
   }
 
-  #schedule() {
-    if (this.pending) return;
-    this.pending = true;
-    requestAnimationFrame(() => {
-      this.pending = false;
-      for (const draw of this.drawers) draw(this.values);
+  /** The same, and everything is drawn on return: what has the focus next must exist. */
+  setNow(changes) {
+    Object.assign(this.values, changes);
+    this.#reflect();
+    this.draw();
+  }
+
+  draw() {
+    cancelAnimationFrame(this.pending);
+    this.pending = 0;
+    for (const draw of this.drawers) draw(this.values);
+    speakRanges();
+    try {
       history.replaceState(null, "", "#" + this.address());
-    });
+    } catch {
+      // A page inside another page may have no address of its own.
+    }
+  }
+
+  #schedule() {
+    this.pending ||= requestAnimationFrame(() => this.draw());
   }
 
   /** What differs from the defaults, as it stands in the address. */
@@ -90,32 +132,20 @@ export class Store {
   }
 
   #fromAddress() {
-    const found = {};
-    for (const [name, text] of new URLSearchParams(location.hash.slice(1))) {
-      const kind = this.defaults[name];
-      if (kind === undefined) continue;
-      const value = Array.isArray(kind) ? text.split(",").map(Number)
-        : typeof kind === "number" ? Number(text)
-        : typeof kind === "boolean" ? text === "true" : text;
-      const sound = Array.isArray(kind)
-        ? value.length === kind.length && value.every(Number.isFinite)
-        : typeof kind !== "number" || Number.isFinite(value);
-      if (sound) found[name] = value;
-    }
-    return found;
+    return reader(this.kinds, location.hash.slice(1));
   }
 
   #inputs() {
     return [...document.querySelectorAll("input[name], select[name]")].filter(
-      (input) => input.name in this.defaults,
+      (input) => input.name in this.kinds,
     );
   }
 
   #bind() {
     for (const input of this.#inputs()) {
       input.addEventListener("input", () => {
-        const value = input.type === "checkbox" ? input.checked : input.value;
-        this.set({ [input.name]: typeof this.defaults[input.name] === "number" ? Number(value) : value });
+        const text = input.type === "checkbox" ? String(input.checked) : input.value;
+        this.set({ [input.name]: this.kinds[input.name].read(text) });
       });
     }
   }
@@ -125,12 +155,18 @@ export class Store {
       const value = this.values[input.name];
       if (input.type === "checkbox") input.checked = value;
       else if (input.type === "radio") input.checked = input.value === String(value);
-      else input.value = String(value);
-      if (input.type === "range") {
-        const share = (input.value - input.min) / (input.max - input.min);
-        input.style.setProperty("--filled", `${100 * share}%`);
-      }
+      else if (document.activeElement !== input || input.type === "range") input.value = String(value);
     }
+  }
+}
+
+/** Every slider says what it shows, and is filled as far as it is moved. */
+function speakRanges() {
+  for (const input of document.querySelectorAll("input[type=range]")) {
+    const share = (input.value - input.min) / (input.max - input.min);
+    input.style.setProperty("--filled", `${100 * share}%`);
+    const shown = input.closest("label")?.querySelector("output")?.textContent;
+    if (shown) input.setAttribute("aria-valuetext", shown);
   }
 }
 
@@ -139,6 +175,11 @@ export function onClick(name, action) {
   for (const button of document.querySelectorAll(`[data-do="${name}"]`)) {
     button.addEventListener("click", () => action(button));
   }
+}
+
+/** Open the folds that hold a part of the page that is linked to. */
+export function unfold(element) {
+  for (let fold = element?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
 }
 
 /**
@@ -176,3 +217,32 @@ onClick("copy", async (button) => {
   }
   setTimeout(() => (button.textContent = words), 2000);
 });
+
+// The notation of somebody else: formulas come in the lesson's own, and are exchanged.
+
+/** Write the formulas in `root` in the chosen notation. */
+export function renotate(root = document) {
+  const menu = document.querySelector("[data-notation]");
+  const table = data.notations?.[menu?.value] ?? {};
+  for (const math of root.querySelectorAll("math[alttext]")) {
+    math.dataset.here ??= math.getAttribute("alttext");
+    const other = table[math.dataset.here];
+    if (!other && !math.original) continue;
+    math.original ??= math.innerHTML;
+    // The markup is the library's own, made when the page was written.
+    math.innerHTML = other ? other[1] : math.original;
+    math.setAttribute("alttext", other ? other[0] : math.dataset.here);
+  }
+}
+
+const menu = document.querySelector("[data-notation]");
+if (menu) {
+  const asked = new URLSearchParams(location.hash.slice(1)).get("notation") ?? kept("notation");
+  if ([...menu.options].some(({ value }) => value === asked)) menu.value = asked;
+  menu.addEventListener("change", () => {
+    const remembered = keep("notation", menu.value);
+    if (!remembered) for (const link of document.querySelectorAll(".site a, a.forward")) link.hash = `notation=${menu.value}`;
+    renotate();
+  });
+  renotate();
+}

@@ -7,7 +7,8 @@ const PAD = 48;
 
 export class Plane {
   /** @param reach  half the width of what is seen, in units of the parameters */
-  constructor(picture, { reach, xLabel, yLabel }) {
+  constructor(picture, { reach, xLabel, yLabel, names }) {
+    if (names) [xLabel, yLabel] = names.map((name) => `${name} →`);
     Object.assign(this, { picture, reach, xLabel, yLabel });
     picture.setAttribute("viewBox", `0 0 ${SQUARE + PAD} ${SQUARE + PAD}`);
     const name = `clip-${picture.dataset.picture}`;
@@ -18,20 +19,20 @@ export class Plane {
     picture.append(this.ground, this.marks, this.layer);
   }
 
-  /** Where a point [up, right] is drawn. */
-  at([up, right]) {
+  /** Where a point [right, up] is drawn. */
+  at([right, up]) {
     return [
       PAD + SQUARE / 2 + (right / this.reach) * (SQUARE / 2),
       SQUARE / 2 - (up / this.reach) * (SQUARE / 2),
     ];
   }
 
-  /** The point [up, right] under the pointer. */
+  /** The point [right, up] under the pointer. */
   pointAt(event) {
     const spot = new DOMPoint(event.clientX, event.clientY).matrixTransform(this.picture.getScreenCTM().inverse());
     return [
-      (-(spot.y - SQUARE / 2) / (SQUARE / 2)) * this.reach,
       ((spot.x - PAD - SQUARE / 2) / (SQUARE / 2)) * this.reach,
+      (-(spot.y - SQUARE / 2) / (SQUARE / 2)) * this.reach,
     ];
   }
 
@@ -46,8 +47,8 @@ export class Plane {
       ...numbers.flatMap((v) => {
         const words = String(v).replace("-", "\u2212");
         return [
-          svg("text", { x: this.at([0, v])[0], y: SQUARE + 15, class: "tick middle" }, words),
-          svg("text", { x: PAD - 6, y: this.at([v, 0])[1] + 4, class: "tick end" }, words),
+          svg("text", { x: this.at([v, 0])[0], y: SQUARE + 15, class: "tick middle" }, words),
+          svg("text", { x: PAD - 6, y: this.at([0, v])[1] + 4, class: "tick end" }, words),
         ];
       }),
     );
@@ -91,13 +92,13 @@ export class Plane {
     this.path(points, kind);
   }
 
-  /** Colour the ground by a function of [up, right]: bands of equal level, smooth in between. */
+  /** Colour the ground by a function of [right, up]: bands of equal level, smooth in between. */
   paint(value, level, colourOf) {
-    const nodes = 40;
-    const fine = 4;
+    const nodes = 32;
+    const fine = 5;
     const knot = (i) => this.reach * ((2 * i) / nodes - 1);
     const table = Array.from({ length: nodes + 1 }, (_, i) =>
-      Array.from({ length: nodes + 1 }, (_, j) => value([-knot(i), knot(j)])),
+      Array.from({ length: nodes + 1 }, (_, j) => value([knot(j), -knot(i)])),
     );
     const between = (i, j) => {
       const [y, x] = [(i + 0.5) / fine, (j + 0.5) / fine];

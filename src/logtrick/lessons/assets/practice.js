@@ -1,11 +1,12 @@
+import { flag, numbers, text, whole } from "./address.js";
 import { contextOf, moments } from "./estimators.js";
 import { Garden, valueColours } from "./garden.js";
 import { add, dot, norm, scale, sum } from "./linear.js";
 import {
-  actionValues, chainOf, oneHot, optimal, readMDP, sharedSoftmax, stateValues, stationary, stationaryGradients,
+  actionValues, chainOf, oneHot, optimal, readMDP, softmaxPolicy, stateValues, stationary, stationaryGradients,
   visitation, weighted,
 } from "./mdp.js";
-import { check, data, format, onClick, say, show, Store } from "./page.js";
+import { check, data, format, onClick, picture, say, show, Store } from "./page.js";
 import { recall } from "./recall.js";
 
 const [garden, loop, fixture] = ["plain", "loop", "fixture"].map((name) => readMDP(data.mdps[name]));
@@ -16,7 +17,7 @@ const spoiled = oneHot(best.choice.map((a, s) => (s === WRONG ? 1 : a)), garden.
 
 /** The garden's estimators with both knobs at 0. */
 function estimators(skill) {
-  const context = contextOf(garden, sharedSoftmax(data.features, [0, 0], garden.S), { gamma: GAMMA, skill, lambda: 0.9 });
+  const context = contextOf(garden, softmaxPolicy(garden, [0, 0]), { gamma: GAMMA, skill, lambda: 0.9 });
   const slope = weighted(visitation(context.chain, GAMMA, garden.start), context.Q, context.policy.dpi);
   return Object.fromEntries(data.estimators.map((name) => {
     const { mean, covariance } = moments(name, context);
@@ -62,14 +63,25 @@ check(() => ({
   dropped: droppedShare(0.8),
 }));
 
-const MARKS = { x5a: "reward_to_go", x5b: "baselined_return", x5c: "q_value", x5d: "advantage", x5e: "td_residual", x5f: "gae" };
+/** What somebody typed as a number: 0.667, 0,667, .667, 2/3, 40 %; NaN where it is none. */
+export function readNumber(typed) {
+  const plain = typed.trim().replaceAll(",", ".").replaceAll("\u2212", "-");
+  const found = plain.match(/^(-?(?:\d+\.?\d*|\.\d+))(?:\s*\/\s*(\d+\.?\d*|\.\d+))?\s*(%?)$/);
+  if (!found) return NaN;
+  return (Number(found[1]) / Number(found[2] ?? 1)) / (found[3] ? 100 : 1);
+}
+
+const TYPED = /^[\d\s.,/%\u2212-]{0,20}$/;
+const marks = Object.fromEntries(data.estimators.map((name) => [`m_${name}`, flag]));
+const SHUFFLED = [4, 1, 6, 0, 3, 5, 2];
 const store = new Store({
-  x1: 0.7, x2: "", cell: HOME, x3: spoiled.flat().map((p) => 100 * p), x4: 0.2,
-  x5a: false, x5b: false, x5c: false, x5d: false, x5e: false, x5f: false,
-  x6: "", x7: 0.3, x8: 0.6,
+  a1: text("", TYPED), a2: text("", TYPED), a4: text("", TYPED), a7: text("", TYPED), a8: text("", TYPED),
+  a6: text("", /^[a-z_]{0,20}$/), a10: text("", /^(D[1-7])?$/), a11: text("", /^[a-zA-Z]{0,5}$/), ...marks,
+  cell: whole(HOME, 0, garden.S - 1), x3: numbers(spoiled.flat().map((p) => 100 * p), 0, 100),
+  order: text(SHUFFLED.join(""), /^(?!.*(.).*\1)[0-6]{7}$/),
 });
-const patch = new Garden(document.querySelector('[data-picture="mend"]'), garden, {
-  pick: (cell) => store.set({ cell }),
+const patch = new Garden(picture("mend"), garden, {
+  pick: (cell) => store.setNow({ cell }),
   pull: (cell, action, p) => turn(cell, action, p),
   label: "A policy with one bad cell: choose a cell, then drag",
 });
@@ -77,7 +89,7 @@ const patch = new Garden(document.querySelector('[data-picture="mend"]'), garden
 function tableOf(weights) {
   return garden.R.map((_, s) => {
     const row = weights.slice(4 * s, 4 * s + 4);
-    return scale(row, 1 / sum(row));
+    return sum(row) > 0 ? scale(row, 1 / sum(row)) : row.map(() => 0.25);
   });
 }
 
@@ -88,57 +100,115 @@ function turn(cell, action, p) {
 }
 onClick("send", ({ dataset }) => turn(store.values.cell, Number(dataset.move), 1));
 
-/** Each exercise: is it solved, and what to say. */
-const GRADERS = [
-  ({ x1 }) => [Math.abs(x1 ** 5 - 0.5) < 0.004, `γ⁵ = ${format(x1 ** 5)}`],
-  ({ x2 }) => [
-    x2 !== "" && Math.abs(Number(x2) - loopValue) < 0.004,
-    x2 === "" ? "Write a number." : `${format(loopValue, 4)} is 2/3: V(s₁) = 4/3 pays 1 now and a quarter of itself in two steps.`,
-    x2 === "" ? "Write a number." : Number(x2) > loopValue ? "That is too much." : "That is too little.",
-  ],
-  ({ x3 }) => {
-    const J = objective(x3);
-    return [J > best.V[HOME] * 0.99, "That arrow led straight into the poison.", `J is at ${format((100 * J) / best.V[HOME], 0)} % of the best.`];
-  },
-  ({ x4 }) => [Math.abs(loopTime(x4) - 0.4) < 0.003, `d(s₁) = ${format(100 * loopTime(x4), 1)} %, which is p/(1+p).`],
-  (values) => {
-    const marks = Object.entries(MARKS).map(([key, name]) => values[key] === withHalf[name].bias < 1e-9);
-    const wrong = marks.filter((good) => !good).length;
-    const none = !Object.keys(MARKS).some((key) => values[key]);
-    return [wrong === 0, "The two that trust the critic for the future are off: " +
-      `δ by ${format(withHalf.td_residual.bias)}, GAE by ${format(withHalf.gae.bias)}. As a baseline the same critic does no harm.`,
-      none ? "Mark all that are." : `${wrong} of 6 ${wrong === 1 ? "is" : "are"} not right yet.`];
-  },
-  ({ x6 }) => {
-    const smallest = Object.values(withExact).every(({ spread }) => spread >= (withExact[x6]?.spread ?? Infinity));
-    return [x6 !== "" && smallest, x6 ? `Its spread is ${format(withExact[x6]?.spread ?? NaN)}.` : "Choose one."];
-  },
-  ({ x7 }) => [Math.abs(withoutWeights(x7)) < 0.02, `The update is ${format(withoutWeights(x7))}.`],
-  ({ x8 }) => [
-    droppedShare(x8) <= 0.05 && droppedShare(x8 - 0.01) > 0.05,
-    `It drops ${format(100 * droppedShare(x8), 1)} %${droppedShare(x8) <= 0.05 ? ", and a smaller γ would do" : ""}.`,
-    undefined, `It drops ${format(100 * droppedShare(x8), 1)} %.`,
-  ],
-];
+/** A typed number is right within this of the truth. */
+function typed(key, truth, within, hint) {
+  return {
+    answer: (values) => values[key],
+    grade: (given) => {
+      const x = readNumber(given);
+      if (Number.isNaN(x)) return [false, "Write a number: 0.5, 0,5 or 1/2."];
+      return [Math.abs(x - truth) <= within, hint(x)];
+    },
+  };
+}
+const side = (truth) => (x) => (x > truth ? "Too much." : "Too little.");
+const root = (0.1875) ** (1 / 3);
 
-function objective(weights) {
-  return stateValues(chainOf(garden, tableOf(weights)), GAMMA)[HOME];
+/** Number of the exercise -> the answer that stands there, and what is said of it. */
+const EXERCISES = {
+  1: typed("a1", 0.5 ** 0.2, 0.006, side(0.5 ** 0.2)),
+  2: typed("a2", loopValue, 0.004, side(loopValue)),
+  3: {
+    answer: ({ x3 }) => String(x3),
+    grade: (given) => {
+      const J = stateValues(chainOf(garden, tableOf(given.split(",").map(Number))), GAMMA)[HOME];
+      return [J > best.V[HOME] * 0.99, `J is at ${format((100 * J) / best.V[HOME], 0)} % of the best.`];
+    },
+  },
+  4: typed("a4", 2 / 3, 0.004, (p) => (p >= 0 && p <= 1 ? `That p gives ${format(100 * loopTime(p), 1)} %.` : "A probability lies between 0 and 1.")),
+  5: {
+    answer: (values) => data.estimators.filter((name) => values[`m_${name}`]).join(" "),
+    grade: (given) => {
+      const chosen = given.split(" ");
+      const wrong = data.estimators.filter((name) => chosen.includes(name) !== withHalf[name].bias < 1e-9).length;
+      return [wrong === 0, `${wrong} of 6 ${wrong === 1 ? "is" : "are"} not right.`];
+    },
+  },
+  6: {
+    answer: ({ a6 }) => a6,
+    grade: (given) => {
+      const spread = withExact[given]?.spread ?? Infinity;
+      return [Object.values(withExact).every((one) => one.spread >= spread), `Its spread is ${format(spread)}.`];
+    },
+  },
+  7: typed("a7", root, 0.0006, (x) => `There the update is ${format(withoutWeights(Math.min(1, Math.max(0, x))))}.`),
+  8: typed("a8", 0.93, 0.0005, (x) => (x >= 0 && x < 1 ? `It drops ${format(100 * droppedShare(x), 1)} %${x > 0.93 ? ", and a smaller γ would do" : ""}.` : "γ lies between 0 and 1.")),
+  9: { answer: ({ order }) => order, grade: (given) => {
+    const first = [...given].findIndex((line, i) => Number(line) !== i);
+    return [first < 0, `Line ${first + 1} belongs elsewhere.`];
+  } },
+  10: { answer: ({ a10 }) => a10, grade: (given) => [given === "D5", "That line follows from the one before it."] },
+  11: { answer: ({ a11 }) => a11, grade: (given) => [given === "d", "That one means something else."] },
+};
+
+/** Number of the exercise -> the answer that was committed to. */
+const committed = new Map();
+
+function gradeAll(values) {
+  let solved = 0;
+  for (const [number, { answer, grade }] of Object.entries(EXERCISES)) {
+    const given = committed.get(number);
+    const same = given !== undefined && given === answer(values);
+    const [right, words] = same ? grade(given) : [false, ""];
+    solved += right;
+    document.querySelector(`[data-exercise="${number}"]`).classList.toggle("solved", right);
+    say(`grade${number}`, right ? "✓ Right." : same ? `✗ ${words}` : "");
+    document.querySelector(`[data-solution="${number}"]`).hidden = given === undefined;
+  }
+  show("solved", solved, String(solved));
+  show("all-exercises", Object.keys(EXERCISES).length, String(Object.keys(EXERCISES).length));
+}
+
+for (const button of document.querySelectorAll("[data-check]")) {
+  button.addEventListener("click", () => {
+    const { check: number } = button.dataset;
+    const given = EXERCISES[number].answer(store.values);
+    if (given === "") say(`grade${number}`, "Answer first.");
+    else committed.set(number, given) && store.set({});
+  });
+}
+
+// The seven lines, to be put in order.
+
+const rows = [...document.querySelectorAll("[data-line-of]")];
+function drawOrder({ order }) {
+  const list = document.querySelector(".ordering");
+  const wanted = [...order].map((line) => rows[Number(line)]);
+  if (wanted.some((row, i) => list.children[i] !== row)) list.append(...wanted);
+  wanted.forEach((row, i) => {
+    row.querySelector("[data-up]").disabled = i === 0;
+    row.querySelector("[data-down]").disabled = i === 6;
+  });
+}
+function shift(line, by) {
+  const order = [...store.values.order];
+  const at = order.indexOf(line);
+  [order[at], order[at + by]] = [order[at + by], order[at]];
+  store.setNow({ order: order.join("") });
+  const row = rows[Number(line)];
+  const [wanted, other] = by < 0 ? ["[data-up]", "[data-down]"] : ["[data-down]", "[data-up]"];
+  (row.querySelector(wanted).disabled ? row.querySelector(other) : row.querySelector(wanted)).focus();
+}
+for (const row of rows) {
+  row.querySelector("[data-up]").addEventListener("click", () => shift(row.dataset.lineOf, -1));
+  row.querySelector("[data-down]").addEventListener("click", () => shift(row.dataset.lineOf, 1));
 }
 
 function drawAll(values) {
-  let solved = 0;
-  GRADERS.forEach((grader, i) => {
-    const [right, words, hint = words, praise = words] = grader(values);
-    solved += right;
-    document.querySelector(`[data-exercise="${i + 1}"]`).classList.toggle("solved", right);
-    say(`grade${i + 1}`, right ? `Right. ${praise}` : hint);
-  });
-  show("solved", solved, String(solved));
-  for (const name of ["x1", "x4", "x7", "x8"]) show(name, values[name]);
+  gradeAll(values);
+  drawOrder(values);
   const pi = tableOf(values.x3);
   const V = stateValues(chainOf(garden, pi), GAMMA);
-  show("x3", V[HOME]);
-  show("x3-best", best.V[HOME]);
   const meal = (s) => garden.names[s] === "salad" || garden.names[s] === "poison";
   patch.draw({
     fill: valueColours(V), texts: V.map((v) => format(v, 2)), values: V, chosen: values.cell,
@@ -147,4 +217,4 @@ function drawAll(values) {
 }
 
 store.start(drawAll);
-recall(store);
+recall();

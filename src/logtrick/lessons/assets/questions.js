@@ -1,12 +1,16 @@
+import { choice, number } from "./address.js";
+import { calculus } from "./calculus.js";
 import { frame } from "./chart.js";
-import { sum } from "./linear.js";
+import { dot, sum } from "./linear.js";
 import {
-  actionValues, chainOf, gainAndBias, readMDP, stateValues, stationary, stationaryGradients, visitation, weighted,
+  actionValues, chainOf, gainAndBias, readMDP, softmaxPolicy, stateValues, stationary, stationaryGradients, visitation, weighted,
 } from "./mdp.js";
-import { check, data, format, say, show, Store } from "./page.js";
+import { check, data, format, picture, say, show, Store } from "./page.js";
+import { Plane } from "./plane.js";
 import { arrow, onResize, svg } from "./svg.js";
 
 const worlds = Object.fromEntries(Object.entries(data.mdps).map(([name, mdp]) => [name, readMDP(mdp)]));
+const { garden } = worlds;
 
 /** One knob: π(first action) = p in every state, and ∇π by its logit. */
 function knob(mdp, p) {
@@ -38,14 +42,82 @@ function pulledOut(gamma, p) {
   return { truth: kept + dropped, kept, share: dropped / (kept + dropped), d, gain: gainAndBias(chain, d).gain };
 }
 
-check(({ world, gamma, p }) => {
+/** The update without γ^t, Σ d Σ Q ∇π, and ∇r̄, at a point of the garden's θ. */
+function fieldsAt(theta, gamma) {
+  const c = calculus(garden, softmaxPolicy(garden, theta), gamma);
+  const slope = c.pull(c.chain.r, c.dd).map((x, k) => x + c.allAction(c.d, garden.R)[k]);
+  return { without: c.allAction(c.d, c.Q), gradient: slope };
+}
+
+/** Points and shares of Gauss's rule on (−1, 1). */
+function gauss(n) {
+  return Array.from({ length: n }, (_, i) => {
+    let x = Math.cos((Math.PI * (i + 0.75)) / (n + 0.5));
+    for (let tries = 0; tries < 50; tries++) {
+      const [value, slope] = legendre(n, x);
+      x -= value / slope;
+    }
+    return [x, 2 / ((1 - x * x) * legendre(n, x)[1] ** 2)];
+  });
+}
+
+/** The n-th Legendre polynomial and its slope. */
+function legendre(n, x) {
+  let [before, now] = [1, x];
+  for (let k = 2; k <= n; k++) [before, now] = [now, ((2 * k - 1) * x * now - (k - 1) * before) / k];
+  return [now, (n * (x * now - before)) / (x * x - 1)];
+}
+
+/** The sides of a square, clockwise as the plane is drawn: [outward, along]. */
+const SIDES = [[[0, 1], [1, 0]], [[1, 0], [0, -1]], [[0, -1], [-1, 0]], [[-1, 0], [0, 1]]];
+const NODES = gauss(12);
+
+/** What each side of a closed walk around a square gains, along both fields. */
+function walkAround(middle, half, gamma) {
+  return SIDES.map(([outward, along]) => {
+    const total = { without: 0, gradient: 0 };
+    for (const [node, share] of NODES) {
+      const theta = middle.map((m, k) => m + half * outward[k] + half * node * along[k]);
+      const fields = fieldsAt(theta, gamma);
+      for (const name of Object.keys(total)) total[name] += half * share * dot(fields[name], along);
+    }
+    return total;
+  });
+}
+const around = (sides) => ({ without: sum(sides.map((one) => one.without)), gradient: sum(sides.map((one) => one.gradient)) });
+
+check(({ world, gamma, p, walk, half }) => {
+  if (walk) return around(walkAround(walk, half, gamma));
   if (world !== "loop") return slopes(worlds[world], gamma, p);
   const { truth, kept, share } = pulledOut(gamma, p);
   return { truth, kept, share };
 });
 
-const store = new Store({ world: "fixture", gamma: 0.5, p: 0.5, gamma2: 0.5, p2: 0.5 });
-const picture = (name) => document.querySelector(`[data-picture="${name}"]`);
+const store = new Store({
+  world: choice("fixture", "fixture", "corridor"), gamma: number(0.5, 0, 1), p: number(0.5, 0.02, 0.98),
+  gamma2: number(0.5, 0, 0.99), p2: number(0.5, 0.02, 0.98), gamma3: number(0.9, 0, 0.99), half: number(1, 0.1, 2),
+});
+const square = new Plane(picture("walk"), { reach: 3, xLabel: "θ right →", yLabel: "θ up →" });
+square.axes([-2, -1, 0, 1, 2]);
+
+/** The square, with what the update gains along each side as arrows. */
+function drawWalk({ gamma3, half }) {
+  const middle = [0.5, 0.5];
+  const sides = walkAround(middle, half, gamma3);
+  const gains = around(sides);
+  show("gamma3", gamma3);
+  show("half", half);
+  show("walk-without", gains.without, format(gains.without, 4));
+  show("walk-gradient", gains.gradient, Math.abs(gains.gradient) < 1e-6 ? "0" : format(gains.gradient, 4));
+  square.clear();
+  SIDES.forEach(([outward, along], i) => {
+    const at = (share) => middle.map((m, k) => m + half * outward[k] + half * share * along[k]);
+    square.arrow(at(-1), at(1), "walk");
+    const [right, up] = at(0).map((m, k) => m + 0.32 * outward[k]);
+    const [x, y] = square.at([right, up]);
+    square.layer.append(svg("text", { x, y: y + 4, class: `tick ${outward[0] > 0 ? "" : outward[0] < 0 ? "end" : "middle"}` }, `${sides[i].without >= 0 ? "+" : ""}${format(sides[i].without)}`));
+  });
+}
 
 function drawSlopes({ world, gamma, p }) {
   const found = slopes(worlds[world], gamma, p);
@@ -60,7 +132,7 @@ function drawSlopes({ world, gamma, p }) {
     const [x, width] = [on.toX(i + 0.25), on.toX(i + 0.75) - on.toX(i + 0.25)];
     const [a, b] = [on.toY(0), on.toY(value)];
     chart.append(
-      svg("rect", { x, width, y: Math.min(a, b), height: Math.abs(a - b), class: `bar ${value < 0 ? "bad" : ""}` }),
+      svg("rect", { x, width, y: Math.min(a, b), height: Math.abs(a - b), class: `bar ${value < 0 ? "down" : "up"}` }),
       svg("text", { x: x + width / 2, y: on.bottom + 18, class: "tick middle" }, words),
       svg("text", { x: x + width / 2, y: value < 0 ? b + 15 : b - 6, class: "tick middle strong" }, format(value)),
     );
@@ -148,6 +220,7 @@ function drawLoop({ gamma2, p2 }) {
 }
 
 function drawAll(values) {
+  drawWalk(values);
   drawSlopes(values);
   drawLoop(values);
 }

@@ -1,15 +1,19 @@
-import { data, say, show } from "./page.js";
+import { keep, kept } from "./memory.js";
+import { data, renotate, say, show } from "./page.js";
 
-// Cards: see the symbol, say what it means; see the formula, name its parts. A card that was not
-// known comes back after two others, and again on the next page: its name travels in the address.
+// Cards, both ways: from the symbol to its meaning, from the meaning to the symbol. A card that was
+// not known comes back after two others, on every later page, and the next day, until it is known.
+// Where the browser keeps nothing its name travels in the addresses of the links.
 
 const REST = 2;
 
-export function recall(store) {
+export function recall() {
   const box = document.querySelector("[data-recall]");
   if (!box) return;
-  const missed = new Set(new URLSearchParams(location.hash.slice(1)).get("again")?.split(",") ?? []);
+  const travelled = new URLSearchParams(location.hash.slice(1)).get("again");
+  const missed = new Set((travelled ?? kept("missed") ?? "").split(",").filter(Boolean));
   const queue = data.cards.filter((card) => card.due || missed.has(card.name));
+  queue.sort((a, b) => missed.has(b.name) - missed.has(a.name));
   const face = box.querySelector("[data-face]");
   const answer = box.querySelector("[data-answer]");
   let shown = 0;
@@ -33,7 +37,8 @@ export function recall(store) {
     // The markup of cards is the library's own, made when the page was written.
     face.innerHTML = card.face;
     answer.innerHTML = card.answer;
-    say("card-question", card.parts ? "Name each part, aloud or in your head." : "What does it stand for?");
+    renotate(box);
+    say("card-question", card.question);
   }
 
   function settle(known) {
@@ -44,9 +49,7 @@ export function recall(store) {
       missed.add(card.name);
       queue.splice(REST, 0, card);
     }
-    for (const link of document.querySelectorAll("a.forward")) {
-      link.hash = missed.size ? `again=${[...missed].join(",")}` : "";
-    }
+    carry([...missed].join(","));
     present();
     buttons.reveal.focus({ preventScroll: true });
   }
@@ -58,5 +61,11 @@ export function recall(store) {
   });
   buttons.knew.addEventListener("click", () => settle(true));
   buttons.again.addEventListener("click", () => settle(false));
+  carry([...missed].join(","));
   present();
+}
+
+function carry(names) {
+  if (keep("missed", names)) return;
+  for (const link of document.querySelectorAll("a.forward, .site a")) link.hash = names ? `again=${names}` : "";
 }
