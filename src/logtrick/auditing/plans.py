@@ -22,7 +22,7 @@ from logtrick.auditing.methods import ClosedForm, Enumerated, Foreign, Method, P
 from logtrick.auditing.paths import list_paths
 from logtrick.auditing.policies import Actor, ScoredPolicy, read_actor
 from logtrick.auditing.rules import Rule
-from logtrick.auditing.settings import OF_THE_ROW, Settings
+from logtrick.auditing.settings import Settings
 from logtrick.auditing.verdict import MOST_DIRECTIONS, Judge
 from logtrick.errors import ConfigError, EstimatorError
 from logtrick.mdp import FiniteMDP
@@ -86,8 +86,6 @@ class Case:
         check_row(row, settings)
         unused = without_effect(row, settings)
         refuse(self.given, unused, row.name)
-        own = {name: row.setting(name, getattr(settings, name)) for name in OF_THE_ROW}
-        settings = replace(settings, **own)
         if row.normaliser == "constant_length" and settings.max_length is None:
             settings = replace(settings, max_length=self._longest(row))
         rule = Rule(row, settings)
