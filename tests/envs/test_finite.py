@@ -15,6 +15,7 @@ from scipy import stats
 import logtrick as lt
 from logtrick import envs, exact, planning, problems
 from logtrick.envs import FiniteMDPEnv, finite, to_gymnasium
+from logtrick.envs.finite_gym import FiniteMDPGym
 from logtrick.errors import ConfigError, EnvError, MDPError, SpaceError
 from logtrick.mdp import FiniteMDP
 from logtrick.presets import preset
@@ -212,13 +213,15 @@ def test_gymnasium_misuse():
         to_gymnasium(problems.corridor(), max_episode_steps=0)
 
 
-def test_a_time_limit_that_nobody_gave_follows_the_mdp():
+def test_a_time_limit_that_nobody_gave_follows_the_mdp(monkeypatch):
     short, long = problems.frozen_lake(gamma=0.9), problems.frozen_lake(gamma=0.99)
     inferred = dataclasses.replace(FiniteMDPEnv(short), mdp=long)
     assert inferred == FiniteMDPEnv(long)
     assert inferred.max_episode_steps == 688
     given = FiniteMDPEnv(short, max_episode_steps=66)
     assert dataclasses.replace(given, mdp=long).max_episode_steps == 66
-    for wrong in (True, 2.5, "a"):
-        with pytest.raises(ConfigError, match="whole number"):
-            inspect.unwrap(to_gymnasium)(short, max_episode_steps=wrong)
+    for cls in (FiniteMDPEnv, FiniteMDPGym):  # users meet our errors, not beartype's
+        monkeypatch.setattr(cls, "__init__", inspect.unwrap(cls.__init__))
+        for wrong in (True, 2.5, "a"):
+            with pytest.raises(ConfigError, match="whole number"):
+                cls(short, max_episode_steps=wrong)

@@ -23,7 +23,7 @@ class Team:
         tick: called after each kernel, on the thread that asked for it.
     """
 
-    def __init__(self, threads: int | None = None, tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, threads: Any = None, tick: Callable[[], None] = lambda: None) -> None:
         if threads is not None:
             threads = checked_whole("threads", threads, 1)
         self.threads, self._tick = threads or usable_cores(), tick
