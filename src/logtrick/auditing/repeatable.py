@@ -172,7 +172,8 @@ def _generators(function: Any) -> Iterator[tuple[str, Any]]:
     if (torch := sys.modules.get("torch")) is not None:
         kinds += (torch.Generator,)
     everybodys = [getattr(f, "__self__", None) for f in (random.random, np.random.rand)]
-    level, seen = [("", function)], {}
+    level: list[tuple[str, Any]] = [("", function)]
+    seen: dict[int, tuple[str, Any]] = {}
     for _ in range(DEEP):
         inside = {id(v): (k, v) for _, thing in level for k, v in _parts(thing).items()}
         level = [inside[key] for key in inside if key not in seen][:MOST]
@@ -237,7 +238,7 @@ def _watched_default_rng() -> Iterator[list[bool]]:
 @contextmanager
 def _stopped_clocks() -> Iterator[None]:
     """The clocks of the module `time` stand still."""
-    stopped: dict[str, Callable[[], Any]] = {}
+    stopped: dict[str, Any] = {}
     for name in CLOCKS:
         for clock in (name, f"{name}_ns"):
             stopped[clock] = functools.partial(_identity, getattr(time, clock)())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -119,7 +120,7 @@ def survey(mdps: Sequence[str] = MDPS) -> Iterator[Cell]:
 def _of_trajectory(row: Estimator, problem: Problem, *, wrong: bool) -> Cell:
     critic = ("wrong" if wrong else "V_π") if row.rule.needs_critic else ""
     expected = _expected_of_trajectory(row, problem, wrong=wrong)
-    told = {"values": problem.critic} if wrong else {}
+    told: dict[str, Any] = {"values": problem.critic} if wrong else {}
     told |= {"n": STEPS} if row.psi == "n_step" else {}
     try:
         report = audit(row, problem.mdp, problem.policy, **told)
