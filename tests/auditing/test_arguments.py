@@ -121,7 +121,14 @@ def replaced_outcome(row):
 KLS = {choice.name for choice in CHOICES if choice.axis == "kl"} - {"none"}
 
 
-@pytest.mark.parametrize("name", ["gae", "total_return", *GROUPS])
+FEW = ("gae", "rloo", "grpo", "reinforce_plus_plus")
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in sorted({*GROUPS, "total_return"} - {*FEW})
+]
+
+
+@pytest.mark.parametrize("name", [*FEW, *OTHERS])
 def test_each_field_of_a_row_changes_the_numbers_or_is_refused(name):
     row = ROWS[name]
     before = replaced_outcome(row)

@@ -173,7 +173,7 @@ def _generators(function: Any) -> Iterator[tuple[str, Any]]:
         kinds += (torch.Generator,)
     everybodys = [getattr(f, "__self__", None) for f in (random.random, np.random.rand)]
     level: list[tuple[str, Any]] = [("", function)]
-    seen: dict[int, Any] = {}
+    seen: dict[int, tuple[str, Any]] = {}
     for _ in range(DEEP):
         inside = {id(v): (k, v) for _, thing in level for k, v in _parts(thing).items()}
         level = [inside[key] for key in inside if key not in seen][:MOST]

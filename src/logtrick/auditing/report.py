@@ -20,6 +20,8 @@ FALSE_ALARM = 1e-6
 """The chance that a sampled mean without any bias is called biased, all parameters together."""
 POWER = 0.95
 """The chance of seeing a bias of the size `Report.detectable_bias`."""
+CANCELLED = 1e-12
+"""The part of a sampled second moment that is rounding once the square of the mean is taken off."""
 DRAWS = 4096
 """Of a batch's estimate, for its cosine."""
 
@@ -164,7 +166,7 @@ class Report:
         """
         if self.samples is None:
             return None
-        if self.standard_error <= self.flat.rounding:
+        if self.variance <= CANCELLED * (self.variance + self.flat.mean @ self.flat.mean):
             return np.nan
         return (_limit(len(self.flat.mean)) + stats.norm.ppf(POWER)) * self.standard_error
 

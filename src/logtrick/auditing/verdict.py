@@ -164,7 +164,7 @@ class Judge:
         noise = 2 * np.sqrt(count) * one_column
         if odd > noise:
             return float(odd / even) if even > 0 else float("inf")
-        clear = noise <= self.symmetric * max(even, float(np.linalg.norm(self.mean(policy))))
+        clear = noise <= self.symmetric * max(float(even), float(np.linalg.norm(self.mean(policy))))
         return 0.0 if clear else float("nan")
 
     def _along(
