@@ -21,6 +21,7 @@ class Machine:
         self.installed |= wanted or self.newer
 
     def move(self, versions):
+        assert versions  # pip refuses an empty line
         self.installed |= versions
 
     def versions(self):
@@ -57,6 +58,11 @@ def test_each_of_two_is_named():
 def test_what_had_to_move_with_it_is_told():
     (line,) = told({"needs-c": "2", "c": "2"}, ("needs-c", "t.py::one"))
     assert line == "BROKEN by needs-c 1 -> 2 (with c 1 -> 2, which it needs): t.py::one"
+
+
+def test_a_package_that_the_newest_need_is_not_moved_alone():
+    lines = told({"a": "2", "new": "1"}, ("a", "t.py::one"))
+    assert lines == ["BROKEN by a 1 -> 2: t.py::one"]
 
 
 def test_a_failure_of_the_tested_versions_is_no_packages_fault():

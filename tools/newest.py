@@ -68,7 +68,8 @@ class Trial:
 
     def move(self, versions: Versions) -> None:
         """Install exactly these."""
-        self.pip("--no-deps", *(f"{name}=={version}" for name, version in versions.items()))
+        if versions:
+            self.pip("--no-deps", *(f"{name}=={version}" for name, version in versions.items()))
 
     def versions(self) -> Versions:
         """What is installed now."""
@@ -126,7 +127,9 @@ def verdict(trial: Trial, tests: Sequence[str], seconds: float) -> list[str]:
 
     lines = [
         f"BROKEN by {name} {tested.get(name)} -> {newest[name]}{others}: {shown(failed)}"
-        for name, others in culprits(suspects(moved, log), fails, time.monotonic() + seconds)
+        for name, others in culprits(
+            suspects(moved.keys() & tested, log), fails, time.monotonic() + seconds
+        )
     ]
     return lines or [f"BROKEN, {shown(failed)}, by no package alone that was tried of {told}"]
 
