@@ -48,6 +48,16 @@ CHANGED = {
 """Every argument, each with a value that is not its default."""
 
 
+FEW = ("gae", "rloo", "grpo", "reinforce_plus_plus")
+"""One of each kind of row; a commit asks these, and `-m slow` all others too."""
+
+
+def each(names):
+    """Parameters: those of `FEW`, and the others marked as slow."""
+    slow = pytest.mark.slow
+    return [pytest.param(name, marks=() if name in FEW else slow) for name in names]
+
+
 @pytest.fixture(autouse=True)
 def _without_verdicts(monkeypatch):
     """They take most of the time, and are about the same means."""
@@ -84,7 +94,7 @@ def contexts(row):
     return {}, {"behaviour": THIRD} | reference, {"method": "sampling", "samples": 64}
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", each(ROWS))
 def test_each_changes_the_numbers_or_is_refused(name):
     used = set()
     for context in contexts(ROWS[name]):
@@ -121,14 +131,7 @@ def replaced_outcome(row):
 KLS = {choice.name for choice in CHOICES if choice.axis == "kl"} - {"none"}
 
 
-FEW = ("gae", "rloo", "grpo", "reinforce_plus_plus")
-OTHERS = [
-    pytest.param(name, marks=pytest.mark.slow)
-    for name in sorted({*GROUPS, "total_return"} - {*FEW})
-]
-
-
-@pytest.mark.parametrize("name", [*FEW, *OTHERS])
+@pytest.mark.parametrize("name", each(sorted({*GROUPS, "total_return", "gae"})))
 def test_each_field_of_a_row_changes_the_numbers_or_is_refused(name):
     row = ROWS[name]
     before = replaced_outcome(row)
