@@ -19,7 +19,7 @@ from logtrick.psi.registry import CHOICES, ESTIMATORS
 
 ROWS = {row.name: row for row in ESTIMATORS}
 MDP = random_tree(3)
-POLICY, OTHER, THIRD = (random_softmax(MDP, seed) for seed in (4, 5, 6))
+POLICY, OTHER, THIRD, FOURTH = (random_softmax(MDP, seed) for seed in (4, 5, 6, 7))
 GROUPS = [
     row.name for row in ESTIMATORS if row.weighting == "undiscounted" and "_un" not in row.name
 ]
@@ -90,7 +90,7 @@ def test_no_argument_was_forgotten():
 
 def contexts(row):
     """On-policy; off-policy, with a KL where there is one; and sampled."""
-    reference = {"reference": THIRD} if row.kl != "none" else {}
+    reference = {"reference": FOURTH} if row.kl != "none" else {}
     return {}, {"behaviour": THIRD} | reference, {"method": "sampling", "samples": 64}
 
 

@@ -225,7 +225,7 @@ def cispo(
     psi: Float[Array, "*batch T"],
     *,
     epsilon_low: Scalar = 1.0,
-    epsilon_high: Scalar,
+    epsilon_high: Scalar = 0.2,
 ) -> Float[Array, "*batch T"]:
     """clip(r_t, 1 − ε_low, 1 + ε_high) ψ_t log π with the clipped ratio frozen.
 
