@@ -65,8 +65,8 @@ FAULTS = {
     "λ ignored (GAE)": (ADVANTAGES, "gamma * lambda_, cuts", "gamma, cuts"),
     "truncation is termination": (
         ADVANTAGES,
-        "rewards + gamma * bootstrap(next_values, terminated) - values",
-        "rewards + gamma * bootstrap(next_values, terminated | truncated) - values",
+        "one_step_target(rewards, next_values, terminated, gamma) - values",
+        "one_step_target(rewards, next_values, terminated | truncated, gamma) - values",
     ),
     "termination bootstraps": (
         RETURNS,
@@ -91,16 +91,16 @@ FAULTS = {
     "recursion runs forward": (RETURNS, "rows, reverse=True)", "rows)"),
     "sign of the values": (
         ADVANTAGES,
-        "next_values, terminated) - values",
-        "next_values, terminated) + values",
+        "terminated, gamma) - values",
+        "terminated, gamma) + values",
     ),
     "γ dropped in the TD residual": (
-        ADVANTAGES,
-        "rewards + gamma * bootstrap(next_values, terminated) - values",
-        "rewards + bootstrap(next_values, terminated) - values",
+        RETURNS,
+        "return rewards + gamma * bootstrap(next_values, terminated)",
+        "return rewards + bootstrap(next_values, terminated)",
     ),
     "reward of the next step": (
-        ADVANTAGES,
+        RETURNS,
         "return rewards + gamma * bootstrap",
         "return jnp.roll(rewards, -1, -1) + gamma * bootstrap",
     ),
@@ -341,7 +341,11 @@ FAULTS = {
     "order not tried": (CHECKS, "x[:, order]", "x"),
     "bias against the total": (REPORT, "self.mean - self.gradient", "self.mean"),
     "closed form bootstraps at an end": (CRITIC, "mdp.terminated, never", "never, never"),
-    "closed form forgets λ": (REGISTRY, '("gamma", "lambda_"))', '("gamma",))'),
+    "closed form forgets λ": (
+        REGISTRY,
+        'Recursion("td_residual", ("gamma", "lambda_"))',
+        'Recursion("td_residual", ("gamma",))',
+    ),
     "a batch shares its prompt": (
         RULES,
         "return self.row.rule.scope is not Scope.BATCH",

@@ -234,16 +234,14 @@ def test_a_group_may_be_of_any_size(kind, size):
         size = float(np.float32(min(max(size, 1e-30), 3e38)))
     values = KINDS[kind]([size, -size, 0.0])
     white = jax.jit(psi.whiten) if kind == "jit" else psi.whiten
-    expected = np.array([1, -1, 0]) * 1.5**0.5
-    got = np.asarray(psi.whiten(values, epsilon=0.0))
-    np.testing.assert_allclose(got, expected, rtol=1e-6 if kind in ("jax", "jit") else 1e-15)
-    with_epsilon = size / (size * (2 / 3) ** 0.5 + 1e-8)
-    np.testing.assert_allclose(
-        np.asarray(white(values)), np.array([1, -1, 0]) * with_epsilon, rtol=1e-6
-    )
-    grouped = np.asarray(psi.grpo(values, ddof=0, epsilon=0.0))
-    np.testing.assert_allclose(grouped, expected, rtol=1e-6)
-    np.testing.assert_allclose(np.asarray(psi.dr_grpo(values)), np.asarray(values), rtol=1e-6)
+    sign = np.array([1, -1, 0])
+    tolerance = 8 * np.finfo(np.float32 if kind in ("jax", "jit") else np.float64).eps
+    close = {"rtol": 0, "atol": tolerance}
+    for got in (psi.whiten(values, epsilon=0.0), psi.grpo(values, ddof=0, epsilon=0.0)):
+        np.testing.assert_allclose(np.asarray(got), sign * 1.5**0.5, **close)
+    beside = size / (size * (2 / 3) ** 0.5 + 1e-8)
+    np.testing.assert_allclose(np.asarray(white(values)), sign * beside, **close)
+    np.testing.assert_allclose(np.asarray(psi.dr_grpo(values)) / size, sign, **close)
 
 
 def test_what_is_too_large_for_the_dtype_is_an_error():

@@ -100,8 +100,8 @@ def check_ranges(algorithm: Any) -> None:
         require("normalise", algorithm.normalise != "minibatch", wanted)
     corrected = hasattr(algorithm, "rho_bar")
     wanted = "'vtrace'" if corrected else "another ψ: 'vtrace' is for actors that lag (IMPALA)"
-    require("psi", (algorithm.psi == "vtrace") == corrected, wanted)
-    if algorithm.psi == "total_return" and algorithm.weighting == "discounted":
+    require("psi", algorithm.rule.needs_ratios == corrected, wanted)
+    if algorithm.rule.weighted is not None and algorithm.weighting == "discounted":
         # γ^t ψ_t is computed in one piece, so there is no ψ alone that could be shifted first.
         require("normalise", algorithm.normalise == "none", "'none' for the total return with γ^t")
 

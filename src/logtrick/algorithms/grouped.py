@@ -13,6 +13,7 @@ from logtrick import psi
 from logtrick.algorithms.estimation import Batch, forward, without_padding
 from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.psi.group_surrogate import group_psi, group_surrogate, group_weights
+from logtrick.psi.registry import penalty_named
 from logtrick.rollouts import Trajectory
 
 
@@ -39,7 +40,7 @@ def estimate(
     if reference is not None:
         batch = batch._replace(reference_log_prob=_act(reference, batch)[1])
     rewards = t.reward
-    if algorithm.kl == "k1_in_reward":
+    if penalty_named(algorithm.kl).place == "reward":
         before = batch.reference_log_prob
         rewards = psi.penalised_rewards(rewards, t.log_prob, before, beta=algorithm.beta)
     estimates = group_psi(

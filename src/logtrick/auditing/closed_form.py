@@ -117,7 +117,8 @@ def _of_actions(row: Psi, critic: Critic, flow: Flow, weight: float) -> Trace:
 def _check(mdp: FiniteMDP, psi: str, settings: Settings, arrays: dict[str, Any]) -> None:
     if psi not in ESTIMATORS:
         raise ConfigError(f"{psi!r} has no closed form; those that have: {', '.join(ESTIMATORS)}")
-    if psi == "total_return" and settings.gamma == 0 and settings.weighting == "undiscounted":
+    divides = psi_named(psi).weighted is not None
+    if divides and settings.gamma == 0 and settings.weighting == "undiscounted":
         raise ConfigError("total_return divides by γ^t: undiscounted it has no meaning at γ = 0")
     for name, array in arrays.items():
         if np.ndim(array) != (2 if name == "scores" else 1) or len(array) != mdp.num_pairs:

@@ -221,7 +221,7 @@ def _coefficients(
     """∂L/∂log π, of all groups at once: each is in its own term of the sum."""
     rewards, terminated, truncated, valid, log_probs, old, before, greedy = arrays
     whole = dict(fixed)
-    if row.kl == "k1_in_reward" and before is not None:
+    if row.in_reward and before is not None:
         # The reward is made while π_old acts, as in training, so its KL is that of π_old.
         penalised = psi.penalised_rewards(rewards, old, before, beta=numbers["beta"])
         rewards = jnp.where(valid, penalised, 0.0)

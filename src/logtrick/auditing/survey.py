@@ -121,7 +121,7 @@ def _of_trajectory(row: Estimator, problem: Problem, *, wrong: bool) -> Cell:
     critic = ("wrong" if wrong else "V_π") if row.rule.needs_critic else ""
     expected = _expected_of_trajectory(row, problem, wrong=wrong)
     told: dict[str, Any] = {"values": problem.critic} if wrong else {}
-    told |= {"n": STEPS} if row.psi == "n_step" else {}
+    told |= {"n": STEPS} if "n" in row.rule.settings else {}
     try:
         report = audit(row, problem.mdp, problem.policy, **told)
     except EstimatorError:
@@ -154,11 +154,13 @@ def _cell(
 
 
 def _expected_of_trajectory(row: Estimator, problem: Problem, *, wrong: bool) -> tuple[str, ...]:
-    drops, total = row.weighting == "undiscounted", row.psi == "total_return"
+    drops, total = row.weighting == "undiscounted", row.rule.weighted is not None
     if not problem.ends and (drops or total):
         return (INFINITE,)  # weights that do not fade, over trajectories that never end
-    ends_before = row.psi == "n_step" and problem.longest is not None and problem.longest <= STEPS
-    if wrong and row.psi != "baselined_return" and not ends_before:
+    ends_before = (
+        "n" in row.rule.settings and problem.longest is not None and problem.longest <= STEPS
+    )
+    if wrong and row.rule.effect != Claim.UNBIASED and not ends_before:
         return (ONE_PARAMETER,) if problem.one_parameter else NO_J
     if drops and problem.mdp.gamma < 1:
         grows = (INFINITE,) if total else ()  # like γ^{−t}

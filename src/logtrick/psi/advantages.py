@@ -5,7 +5,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from logtrick.psi.arrays import array_function
-from logtrick.psi.returns import Scalar, bootstrap, cuts, recursion
+from logtrick.psi.returns import Scalar, cuts, one_step_target, recursion
 
 
 @array_function("T", pad=True)
@@ -44,7 +44,7 @@ def td_residual(
     Source:
         Schulman et al., arXiv 1506.02438, eq. 1, item 6.
     """
-    return rewards + gamma * bootstrap(next_values, terminated) - values
+    return one_step_target(rewards, next_values, terminated, gamma) - values
 
 
 @array_function("T", pad=True, static=("n",))
@@ -87,7 +87,7 @@ def n_step(
     Source:
         Mnih et al., Asynchronous methods for deep reinforcement learning, arXiv 1602.01783, sec. 4.
     """
-    one_step = rewards + gamma * bootstrap(next_values, terminated)
+    one_step = one_step_target(rewards, next_values, terminated, gamma)
     cut = cuts(terminated, truncated)
 
     def one_more(_: Array, target: Array) -> Array:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 from logtrick.errors import ConfigError
 from logtrick.psi import ratios
-from logtrick.psi.registry import Penalty, Ratio, Scope, named, psi_named
+from logtrick.psi.registry import Ratio, Scope, named, penalty_named, psi_named
 from logtrick.psi.returns import Scalar, discounts, episode_return, reward_to_go, step_in_episode
 
 
@@ -130,9 +130,8 @@ def group_surrogate(
     Raises:
         ConfigError: a name that is not known.
     """
-    rule, k = named("ratio", ratio), named("kl", penalty)
+    rule, k = named("ratio", ratio), penalty_named(penalty)
     assert isinstance(rule, Ratio)
-    assert isinstance(k, Penalty)
     numbers = rule.chosen(settings)
     if rule.of_sequences:
         of_sequences = rule.function(log_probs, old_log_probs, psi[..., 0], valid, **numbers)

@@ -185,6 +185,11 @@ class Estimator:
         """
         return psi_named(self.psi)
 
+    @property
+    def in_reward(self) -> bool:
+        """Whether its KL stands inside the reward."""
+        return penalty_named(self.kl).place == "reward"
+
     def setting(self, name: str, given: Any = None) -> Any:
         """A number: as given, or as its source has it, or as its functions have it, or None."""
         if given is not None:
@@ -385,6 +390,13 @@ def named(axis: str, name: str) -> Choice:
     if found is None:
         known = [choice.name for choice in CHOICES if choice.axis == axis]
         raise ConfigError(unknown_name(f"No {axis} is called", name, known))
+    return found
+
+
+def penalty_named(name: str) -> Penalty:
+    """The KL penalty of this name; a `ConfigError` if there is none."""
+    found = named("kl", name)
+    assert isinstance(found, Penalty)
     return found
 
 

@@ -88,6 +88,16 @@ def bootstrap(
     return jnp.where(terminated, 0, next_values)
 
 
+def one_step_target(
+    rewards: Float[Array, "*batch T"],
+    next_values: Float[Array, "*batch T"],
+    terminated: Bool[Array, "*batch T"],
+    gamma: Scalar,
+) -> Float[Array, "*batch T"]:
+    """r_t + γ (1 − terminated_t) V(s'_t): what V(s_t) is compared with in δ_t."""
+    return rewards + gamma * bootstrap(next_values, terminated)
+
+
 @array_function("T", by_name=("next_values",), pad=True)
 def reward_to_go(
     rewards: Float[Array, "*batch T"],
@@ -125,7 +135,9 @@ def reward_to_go(
         Schulman et al., High-dimensional continuous control using generalized advantage
         estimation, arXiv 1506.02438, eq. 1, item 2.
     """
-    last = rewards if next_values is None else rewards + gamma * bootstrap(next_values, terminated)
+    last = rewards
+    if next_values is not None:
+        last = one_step_target(rewards, next_values, terminated, gamma)
     cut = cuts(terminated, truncated)
     return recursion(jnp.where(cut, last, rewards), gamma, cut)
 
