@@ -1,6 +1,7 @@
 """Search by Optuna: inside its space, as many trials as asked for, also with an interruption."""
 
 import json
+import math
 import sys
 
 import pytest
@@ -8,7 +9,10 @@ import pytest
 import logtrick as lt
 from logtrick import errors
 from logtrick.runs.sweeps import Sweep
+from logtrick.safe_paths import SafePath
 from logtrick.training.interruption import Interrupted
+from logtrick.training.journal import Journal
+from logtrick.training.sweeping import Points
 from small_runs import SMALL, Watcher, digest, interrupt_at
 
 SPACE = {"learning_rate": lt.Range(1e-4, 1e-2, log=True), "hidden": [(4,), (8,)]}
@@ -43,6 +47,80 @@ def test_an_interrupted_search_goes_on_with_its_trials(tmp_path):
     assert all(row["iqm"] is not None for row in again.results)
     before = [digest(run) for run in again.runs]
     assert [digest(run) for run in lt.resume_sweep(path, progress=False).runs] == before
+
+
+def settings_of(found):
+    return [(run.config.algorithm.learning_rate, run.config.algorithm.hidden) for run in found.runs]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_an_interrupted_search_equals_one_that_was_not(tmp_path, at_once):
+    """After two interruptions: the same trials, scores and bits of every run."""
+    told = {"steps": 384, "seeds": 1, "trials": 3, "at_once": at_once, "seed": 5}
+    whole = search(tmp_path / "a", **told)
+    with pytest.raises(Interrupted):
+        search(tmp_path / "b", progress=interrupt_at(1), checkpoint_seconds=0.0, **told)
+    (path,) = (tmp_path / "b").iterdir()
+    with pytest.raises(Interrupted):
+        lt.resume_sweep(path, progress=interrupt_at(2), checkpoint_seconds=0.0)
+    again = lt.resume_sweep(path, progress=False)
+    assert len({rate for rate, _ in settings_of(whole)}) == 3
+    assert settings_of(again) == settings_of(whole)
+    assert again.results == whole.results
+    if at_once == 1:  # side by side the sums may be rounded otherwise
+        assert [digest(run) for run in again.runs] == [digest(run) for run in whole.runs]
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_killed_after_any_entry_of_its_journal_a_search_goes_on_as_if_nothing_had_been(
+    tmp_path, monkeypatch, at_once
+):
+    """A kill leaves its first lines, the last of them torn. Scores are made up, not trained."""
+
+    def score(sweep):
+        return [
+            {
+                "point": run.path.name,
+                "iqm": -abs(math.log(run.config.algorithm.learning_rate) + 6),
+            }
+            for run in sweep.runs
+        ]
+
+    monkeypatch.setattr(Points, "train", lambda points, paths: None)
+    monkeypatch.setattr(Sweep, "results", property(score))
+    monkeypatch.setattr(Sweep, "write_results", lambda sweep: None)
+    told = {"trials": 12, "at_once": at_once, "space": SPACE | {"gamma": lt.Range(0.9, 0.99)}}
+    whole = search(tmp_path / "a", **told)
+    expected = [run.config for run in whole.runs]
+    assert len({config.algorithm.learning_rate for config in expected}) == 12
+    journal = (whole.path / "study.jsonl").read_bytes().splitlines(keepends=True)
+    for kept in range(0, len(journal), 3 if at_once == 3 else 4):
+        path = tmp_path / f"killed-{kept}"
+        path.mkdir()
+        (path / "sweep.json").write_bytes((whole.path / "sweep.json").read_bytes())
+        torn = journal[kept][: len(journal[kept]) // 2]
+        (path / "study.jsonl").write_bytes(b"".join(journal[:kept]) + torn)
+        found = lt.resume_sweep(path, progress=False)
+        begun = {run.path.name: run.config for run in found.runs}
+        for run, config in zip(whole.runs, expected, strict=True):
+            # Points whose trial had been told before the kill are not made here once more.
+            assert begun.get(run.path.name, config) == config, f"killed after entry {kept}"
+        assert choices(path) == choices(whole.path), f"killed after entry {kept}"
+
+
+def choices(sweep):
+    """(trial, setting, value) of all that was chosen, from the journal."""
+    with Journal(SafePath(sweep) / "study.jsonl") as journal:
+        chosen = [entry for entry in journal.read_logs(0) if "param_name" in entry]
+    return [(e["trial_id"], e["param_name"], e["param_value_internal"]) for e in chosen]
+
+
+def test_a_search_goes_on_in_a_folder_of_another_name(tmp_path):
+    with pytest.raises(Interrupted):
+        search(tmp_path / "a", steps=640, trials=2, progress=interrupt_at(2))
+    (path,) = (tmp_path / "a").iterdir()
+    found = lt.resume_sweep(path.rename(tmp_path / "renamed"), progress=False)
+    assert len(found.runs) == 2
 
 
 def test_a_trial_that_diverges_is_the_worst_and_the_search_goes_on(tmp_path):

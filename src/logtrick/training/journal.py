@@ -1,13 +1,20 @@
-"""The journal of a search: what Optuna remembers, one JSON object a line, in the sweep's folder.
+"""The journal of a search: what Optuna remembers, in JSON lines, in the sweep's folder.
 
 Optuna's own file backend opens its file by name, through links, and guards it with a second file
 that a killed process leaves behind. Here the folder is locked already, so a log of lines is enough.
+And what belongs together, a trial and all that it chose, is one line here, so that a kill leaves
+all of it or nothing: how Optuna would fill up the rest depends on what is there.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from logtrick.runs.logs import AppendLog, read_jsonl
 from logtrick.safe_paths import SafePath
+
+TOGETHER = "entries"
+"""What a line holds in which several entries are."""
 
 
 class Journal:
@@ -22,7 +29,13 @@ class Journal:
 
     def __init__(self, file: SafePath) -> None:
         self._log = AppendLog(file)
-        self._entries = read_jsonl(file, lambda row: type(row.get("op_code")) is int)
+        self._together: list[dict[str, Any]] | None = None
+        try:
+            rows = read_jsonl(file, lambda row: all(map(_is_entry, _entries(row))))
+        except BaseException:
+            self._log.close()
+            raise
+        self._known = [entry for row in rows for entry in _entries(row)]
 
     def __enter__(self) -> "Journal":
         return self
@@ -30,12 +43,38 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._log.close()
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is added in this block is written at its end, all of it or nothing."""
+        entries: list[dict[str, Any]] = []
+        self._together = entries
+        try:
+            yield
+        finally:
+            self._together = None
+        self._write([{TOGETHER: entries}])
+
     def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
         """The entries from this one on."""
-        return self._entries[log_number_from:]
+        return self._known[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Add entries, durably."""
-        self._log.append(logs)
+        if self._together is None:
+            self._write(logs)
+        else:
+            self._together += logs
+        self._known += logs
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        self._log.append(rows)
         self._log.sync()
-        self._entries += logs
+
+
+def _entries(row: Mapping[str, Any]) -> list[Any]:
+    entries = row.get(TOGETHER)
+    return entries if isinstance(entries, list) else [row]
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and type(entry.get("op_code")) is int

@@ -4,6 +4,7 @@ The logs are cut back to the checkpoint from which a run goes on, so what a kill
 written beyond it is written again, to the same bytes.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,11 @@ class Recorder:
         names = [run_folder.METRICS, run_folder.TIMINGS]
         if self.config.evaluation is not None:
             names.append(run_folder.EVALUATIONS)
-        self.logs = {name: AppendLog(self.folder / name) for name in names}
+        self.logs: dict[str, AppendLog] = {}
+        with contextlib.ExitStack() as opened:  # closed again where one of them cannot be opened
+            for name in names:
+                self.logs[name] = opened.enter_context(AppendLog(self.folder / name))
+            opened.pop_all()
         self.scalars: EventFiles | None = None
         self.last_evaluation: Rows = []
         """A row for each seed; none before the first evaluation."""

@@ -1,8 +1,8 @@
 """Search by Optuna: points of a sweep that are chosen by what the points before them scored.
 
 The journal (`study.jsonl` in the sweep's folder) is JSON lines: nothing is pickled. The sampler's
-random numbers follow from the seed, the trial and the setting, and trials are chosen in the same
-batches, so that an interrupted search that goes on equals one that was not interrupted.
+random numbers follow from the seed and the trial, and trials are chosen in the same batches, so
+that an interrupted search that goes on equals one that was not interrupted.
 """
 
 import json
@@ -178,7 +178,7 @@ class _Study:
             direction="maximize",
             load_if_exists=True,
         )
-        self._space, self._seed = space, seed
+        self._journal, self._space, self._seed = journal, space, seed
 
     def batch(self, size: int, trials: int) -> list[int]:
         """The trials to be trained next: those that were begun, and those that are begun now.
@@ -189,9 +189,7 @@ class _Study:
         begun = self._study.get_trials(deepcopy=False)
         running = [trial.number for trial in begun if not trial.state.is_finished()]
         end = -(-len(begun) // size) * size if running or len(begun) % size else len(begun) + size
-        for number in running:
-            self._choose(number)
-        return running + [self._begin() for _ in range(min(end, trials) - len(begun))]
+        return running + [self._begin(k) for k in range(len(begun), min(end, trials))]
 
     def settings(self, number: int) -> dict[str, Any]:
         """What a trial chose; a choice among listed ones is kept as JSON: it may be a tuple."""
@@ -206,32 +204,20 @@ class _Study:
         """End a trial that cannot be trained."""
         self._study.tell(number, state=self._optuna.trial.TrialState.FAIL)
 
-    def _begin(self) -> int:
-        """Begin a trial: its number."""
-        self._seed_sampler(len(self._study.get_trials(deepcopy=False)), 0)
-        trial = self._study.ask()
-        self._choose(int(trial.number))
-        return int(trial.number)
-
-    def _choose(self, number: int) -> None:
-        """Choose what a trial has not chosen yet: a kill may come between two settings."""
-        study_id = self._storage.get_study_id_from_name(self._study.study_name)
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
-        self._seed_sampler(number, 0)
-        trial = self._optuna.trial.Trial(self._study, trial_id)
-        for place, (name, choices) in enumerate(self._space.items(), 1):
-            self._seed_sampler(number, place)
-            if isinstance(choices, list):
-                trial.suggest_categorical(name, [json.dumps(choice) for choice in choices])
-            elif isinstance(choices["low"], int) and isinstance(choices["high"], int):
-                trial.suggest_int(name, **choices)
-            else:
-                trial.suggest_float(name, **choices)
-
-    def _seed_sampler(self, number: int, place: int) -> None:
-        """Random numbers for one choice of one trial, whatever was drawn before it."""
-        entropy = np.random.SeedSequence((self._seed, number, place))
+    def _begin(self, number: int) -> int:
+        """Begin a trial: its number. Its random numbers are its own, whatever was drawn before."""
+        entropy = np.random.SeedSequence((self._seed, number))
         # Trials that are chosen together should not be the same ones: constant_liar.
         self._study.sampler = self._optuna.samplers.TPESampler(
             seed=int(entropy.generate_state(1)[0]), constant_liar=True
         )
+        with self._journal.together():
+            trial = self._study.ask()
+            for name, choices in self._space.items():
+                if isinstance(choices, list):
+                    trial.suggest_categorical(name, [json.dumps(choice) for choice in choices])
+                elif isinstance(choices["low"], int) and isinstance(choices["high"], int):
+                    trial.suggest_int(name, **choices)
+                else:
+                    trial.suggest_float(name, **choices)
+        return int(trial.number)
