@@ -118,12 +118,7 @@ def reached(env: str, chosen: Preset) -> Reached | None:
     for entry in _measured():
         told = Preset(from_dict(entry["algorithm"]), entry["steps"])
         if entry["environment"] == env and told == chosen:
-<<<<<<< HEAD
-            known: dict[str, Any] = {name: entry.get(name) for name in Reached._fields}
-            return Reached(**known)
-=======
             return Reached(**{name: entry[name] for name in Reached._fields if name in entry})
->>>>>>> w-train
     return None
 
 
