@@ -74,7 +74,7 @@ def test_every_flag_is_one():
     owners = [cls for cls, _ in cli._COMMANDS.values()] + [*ALGORITHMS.values()]
     known = {f.name.strip("_").replace("_", "-") for cls in owners for f in dataclasses.fields(cls)}
     others = {"help", "version", "logdir", "ink"}  # TensorBoard's, and a colour of CSS
-    for place, flag in named(r"(?<![\w({;-])--([a-z][a-z-]*[a-z])(?![:\w])"):
+    for place, flag in named(r"(?<![\w({;!-])--([a-z][a-z-]*[a-z])(?![:\w])"):
         plain = flag.removeprefix("no-")
         assert plain in known | others, f"{place} names --{flag}"
 

@@ -31,7 +31,7 @@ from logtrick.errors import ConfigError, EstimatorError, MDPError, ShapeError
         (
             {"estimator": "rloo", "group_size": 40, "method": "enumeration"},
             ConfigError,
-            "more than 200,000 groups",
+            "more than 40,000 groups of 40 trajectories",
         ),
         ({"policy": np.eye(3)[np.zeros(7, int)]}, EstimatorError, "state 0, action 1: the table"),
         ({"policy": np.full((7, 3), 0.5)}, MDPError, "sums to"),

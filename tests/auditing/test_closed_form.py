@@ -258,8 +258,8 @@ def test_wrong_settings_are_named():
     for options, message in [
         ({"psi": "rloo"}, "'rloo' has no closed form"),
         ({"weighting": "both"}, "weighting = 'both'"),
-        ({"lambda_": 2.0}, r"lambda_ = 2\.0 is outside"),
-        ({"n": 0}, "n = 0; it must be an integer, at least 1"),
+        ({"lambda_": 2.0}, r"lambda_ = 2\.0; it must be a number in \[0, 1\]"),
+        ({"n": 0}, "n = 0; it must be a whole number, at least 1"),
         ({"horizon": 0}, "horizon = 0"),
     ]:
         with pytest.raises(ConfigError, match=message):

@@ -82,7 +82,7 @@ def sweep_table(found: Sweep) -> None:
     rows, names = found.results, list(found.told["values"])
     table = Table(title=f"{escape(found.told['base']['env'])}, final returns")
     for name in ("point", *names, "mean ± std", "IQM", "95 % interval", "episodes"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=name == "point")
     for row in rows:
         settings = (escape(str(row[name])) for name in names)
         if row["iqm"] is None:
