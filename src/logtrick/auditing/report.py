@@ -98,8 +98,8 @@ class Report:
 
     @property
     def variance(self) -> float:
-        """The trace of the covariance."""
-        return float(np.trace(self.covariance))
+        """The trace of the covariance; rounding does not make it negative."""
+        return max(0.0, float(np.trace(self.covariance)))
 
     @cached_property
     def spectrum(self) -> Float64[np.ndarray, " N"]:
