@@ -13,9 +13,19 @@ SOURCE = Path(lt.__file__).parent
 
 # Each layer may import from itself and from those before it, never from those after it.
 LAYERS = [
-    {"errors", "names", "terminal", "dispatch"},
+    {"errors", "names", "terminal", "dispatch", "safe_paths"},
     {"distributions", "psi", "objectives", "statistics"},
-    {"mdp", "mdp_arrays", "mdp_transforms", "graphs", "validation", "readers", "problems"},
+    {
+        "told",
+        "state_sets",
+        "mdp",
+        "mdp_arrays",
+        "mdp_transforms",
+        "graphs",
+        "validation",
+        "readers",
+        "problems",
+    },
     {"gridworlds"},
     {"policies"},
     {"natural", "files", "trees", "extras"},

@@ -84,13 +84,13 @@ def test_resolving_builds_nothing_and_closes_what_it_looked_at():
         ("Breakout", "Did you mean gymnax:Breakout-MinAtar"),
         ("gymnax:Breakuot-MinAtar", "Did you mean gymnax:Breakout-MinAtar"),
         ("CartPole-v7", "Did you mean CartPole-v1"),
-        ("ALE/Pong-v5", "Namespace ALE not found.*function that imports.*`atari:pong`"),
-        ("qqq", "^No environment is called 'qqq'. `logtrick envs` lists"),
+        ("ALE/Pong-v5", "Atari's games are called otherwise here: `logtrick train atari:pong`"),
+        ("qqq", "^No environment is called 'qqq'. What another package.*`logtrick envs` lists"),
         ("", "No environment is called ''"),
         ("gym:Nope-v1", "^gym:Nope-v1: No environment is called 'Nope-v1'"),
         ("brux:ant", "'brux:ant': no ecosystem has this prefix. There are gym:, gymnax:"),
         ("a_module:Env-v0", "by a function that imports the module and makes it"),
-        ("object:MyEnv", "pass it again"),
+        ("object:MyEnv", "only Python can make again"),
     ],
 )
 def test_unknown_ids_get_the_nearest_names(name, text):
