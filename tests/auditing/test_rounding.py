@@ -158,6 +158,6 @@ def test_rounding_of_single_precision_is_no_curl():
         weights = jnp.broadcast_to(lt.psi.rloo(returns)[:, None], batch.reward.shape)
         return score_sum(policy, batch, weights + 0.0)
 
-    mdp = lt.problems.sequences(1)
+    mdp = lt.problems.sequences(1, task="parity")
     report = lt.audit(in_float32, mdp, random_softmax(mdp, 0), group_size=2)
     assert report.gradient_of == "J discounted"

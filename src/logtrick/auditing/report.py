@@ -98,8 +98,8 @@ class Report:
 
     @property
     def variance(self) -> float:
-        """The trace of the covariance."""
-        return float(np.trace(self.covariance))
+        """The trace of the covariance; rounding takes that of equal samples below 0, which is 0."""
+        return max(float(np.trace(self.covariance)), 0.0)
 
     @cached_property
     def spectrum(self) -> Float64[np.ndarray, " N"]:
