@@ -19,8 +19,9 @@ install_import_hook("logtrick", "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # A commit is judged by the same examples every time; HYPOTHESIS_PROFILE=fresh looks for new ones.
-settings.register_profile("commit", derandomize=True)
-settings.register_profile("fresh")
+# Nothing here is a test of speed: a slow machine fails no example.
+settings.register_profile("commit", derandomize=True, deadline=None)
+settings.register_profile("fresh", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "commit"))
 
 

@@ -153,7 +153,8 @@ def _check_order(estimator: Any, mdp: Any, policy: Any) -> None:
 def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) -> Report:
     """Carry a plan out."""
     moments, estimates = plan.method.measure(case.policy)
-    size = float(np.sqrt(np.trace(moments.covariance) + moments.mean @ moments.mean))
+    second = np.trace(moments.covariance) + moments.mean @ moments.mean
+    size = float(np.sqrt(max(second, 0.0)))
     group_size = plan.estimator.group_size
     samples = None if estimates is None else estimates * group_size
     exact = truth(case.policy)

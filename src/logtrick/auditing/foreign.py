@@ -5,7 +5,7 @@ or branches on numbers) is called on one batch after another, with arrays of Num
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -79,6 +79,8 @@ class JaxRunner:
                 with jax.disable_jit():
                     on_device = Trajectory(*map(jnp.asarray, batch))
                     closed = eqx.filter_make_jaxpr(call)(model, on_device)[0]
+                for dtype in _narrowed(closed.jaxpr):  # it returns float64 all the same
+                    self.resolution = max(self.resolution, float(jnp.finfo(dtype).eps))
                 return [ADDRESS.sub("", str(closed)), *map(_numbers, closed.consts)]
             except EstimatorError:
                 raise
@@ -116,6 +118,20 @@ class JaxRunner:
         for leaf in leaves:
             self.resolution = max(self.resolution, float(jnp.finfo(leaf.dtype).eps))
         return [np.asarray(leaf, np.float64) for leaf in leaves]
+
+
+def _narrowed(jaxpr: Any) -> Iterator[Any]:
+    """The dtypes that numbers of float64 are rounded to on the way."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "convert_element_type":
+            before, after = equation.invars[0].aval.dtype, equation.outvars[0].aval.dtype
+            if before == jnp.float64 and jnp.issubdtype(after, jnp.floating) and after != before:
+                yield after
+        for parameter in equation.params.values():
+            for inner in parameter if isinstance(parameter, list | tuple) else [parameter]:
+                inner = getattr(inner, "jaxpr", inner)
+                if hasattr(inner, "eqns"):
+                    yield from _narrowed(inner)
 
 
 def _numbers(array: Any) -> np.ndarray:
