@@ -38,7 +38,7 @@ def fastest(page, state, enough):
 def test_a_wrong_number_is_seen(lesson, pages, tmp_path, name):
     text = pages[name].read_text()
     start = text.index('"numbers": {')
-    wrong = re.compile(r"-?\d+\.\d+").sub("123.25", text[start:], count=1)
+    wrong = re.compile(r"-?\d+\.\d+(?:e-?\d+)?").sub("123.25", text[start:], count=1)
     spoiled = tmp_path / f"{name}.html"
     spoiled.write_text(text[:start] + wrong)
     assert lesson(name, path=spoiled).number("difference") > 0.5

@@ -125,6 +125,6 @@ def test_a_figure_shows_itself_in_a_notebook(browser):
     tab.set_content(f"<h1>A notebook</h1>{shown._repr_html_()}")
     frame = tab.frame_locator("iframe")
     frame.locator("html[data-ready]").wait_for(state="attached")
-    frame.get_by_text("visits × value").click()
+    frame.get_by_label("visits × value").check()
     frame.get_by_text("turns the printed line").wait_for()
     tab.close()

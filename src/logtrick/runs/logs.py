@@ -26,6 +26,7 @@ class AppendLog:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp()) / "metrics.jsonl"
         >>> with AppendLog(path) as log:
         ...     log.append([{"step": 8192, "return": 21.5}, {"step": 16384, "return": None}])

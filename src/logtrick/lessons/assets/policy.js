@@ -170,7 +170,6 @@ function drawHistogram({ dropped, seed }, pi, found) {
     svg("rect", { x: on.right - 84, y: 4, width: 12, height: 12, class: "eta" }), svg("text", { x: on.right - 68, y: 15, class: "label" }, "η / Ση"),
   );
   const apart = sum(counts.map((c, s) => Math.abs(c - found.time[s]))) / 2;
-  show("apart", apart);
   say("drop-words", dropped ? `After ${dropped} steps ${format(100 * apart, 1)} % of them stand elsewhere than d says.` : "");
 }
 

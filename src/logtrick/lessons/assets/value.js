@@ -71,7 +71,6 @@ function walkYourself({ walk, seed }) {
   gardens.walk.draw({ snail: state });
   const [row, column] = plain.cells[state];
   say("walk-state", plain.names[state]?.startsWith("s") && !data.world.garden ? plain.names[state] : `(${row + 1}, ${column + 1})`);
-  show("walk-steps", walk.length, String(walk.length));
   show("walk-total", total, format(total, Number.isInteger(total) ? 0 : 2));
   say("walk-words", words);
 }
