@@ -18,12 +18,12 @@ import numpy as np
 import logtrick as lt
 import results
 from logtrick.auditing.closed_form import equations
-from logtrick.auditing.methods import Padded
+from logtrick.auditing.moment_methods import Padded
 from logtrick.auditing.policies import read_policy
 from logtrick.auditing.rules import Rule
 from logtrick.auditing.settings import Settings
 from logtrick.auditing.streaming import sampled_moments
-from logtrick.planning.threads import usable_cores
+from logtrick.planning.sparse.threads import usable_cores
 from logtrick.psi.registry import ESTIMATORS
 
 STREAMED, PADDED = 10_000_000, 1 << 17

@@ -27,10 +27,10 @@ HERE = Path(__file__).parent / "contestants"
 sys.path.append(str(HERE))
 from logtrick_exact import ingest  # noqa: E402  a module of that folder
 
-from logtrick.mdp import FiniteMDP  # noqa: E402
+from logtrick.mdp.model import FiniteMDP  # noqa: E402
 from logtrick.planning import certificates  # noqa: E402
 from logtrick.planning.operators import Operator  # noqa: E402
-from logtrick.planning.threads import Team  # noqa: E402
+from logtrick.planning.sparse.threads import Team  # noqa: E402
 
 SYSTEMS = ("logtrick", "quantecon", "mdpsolver", "mdptoolbox", "stormpy")
 #: Contestants that can use more than one thread.

@@ -28,12 +28,12 @@ sys.path.append(str(Path(__file__).parent / "contestants"))
 from logtrick_exact import ingest
 
 from logtrick import exact, planning
-from logtrick.distributions import Categorical
-from logtrick.mdp import FiniteMDP
-from logtrick.planning.compiling import kernel
+from logtrick.mdp.model import FiniteMDP
 from logtrick.planning.operators import Operator
-from logtrick.planning.threads import Team
+from logtrick.planning.sparse.machine_code import kernel
+from logtrick.planning.sparse.threads import Team
 from logtrick.policies import SoftmaxTable
+from logtrick.policies.distributions import Categorical
 
 PROTOCOL = (
     "A million states with 4 actions and 4 successors (`exact_problems.py`), all threads, the "

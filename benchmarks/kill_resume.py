@@ -13,7 +13,7 @@ from pathlib import Path
 
 import results
 
-SCRIPT = Path(__file__).parents[1] / "tests" / "training" / "killed_run.py"
+SCRIPT = Path(__file__).parents[1] / "tests" / "runs" / "training" / "killed_run.py"
 STEPS = {"CartPole-v1": 1_500_000, "gym:CartPole-v1": 60_000}
 PROTOCOL = (
     "A PPO run that checkpoints as often as it can, killed with SIGKILL at random "

@@ -10,8 +10,8 @@ import numpy as np
 
 import logtrick as lt
 import results
+from logtrick.reports.statistics import summarise
 from logtrick.runs.presentation import series
-from logtrick.statistics import summarise
 
 STRETCHES = 10
 PROTOCOL = (

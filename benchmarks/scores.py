@@ -13,11 +13,11 @@ from pathlib import Path
 
 import logtrick as lt
 import results
-from logtrick import presets
-from logtrick.presets import Preset, preset
+from logtrick.algorithms import presets
+from logtrick.algorithms.presets import Preset, preset
+from logtrick.reports.statistics import summarise
 from logtrick.runs.latest import no_score
 from logtrick.runs.run import Run
-from logtrick.statistics import summarise
 
 # CleanRL's ppo.py, value clipping included; its time limits are taken for terminations, ours not.
 CLEANRL = lt.PPO(

@@ -20,7 +20,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 import logtrick as lt
 from logtrick.auditing.torch_policy import from_torch
-from logtrick.rollouts import Trajectory
+from logtrick.rollouts.device import Trajectory
 
 FLOATS = ("rewards", "returns", "values", "log_probs", "advantages", "episode_starts")
 

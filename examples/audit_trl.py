@@ -19,9 +19,9 @@ from trl import GRPOConfig, GRPOTrainer
 
 import logtrick as lt
 from logtrick.auditing.torch_policy import from_torch
-from logtrick.problems.token_tasks import contains_zero
-from logtrick.problems.tokens import SequenceTask
-from logtrick.rollouts import Trajectory
+from logtrick.mdp.problems.token_tasks import contains_zero
+from logtrick.mdp.problems.tokens import SequenceTask
+from logtrick.rollouts.device import Trajectory
 
 LOSSES = ("grpo", "dr_grpo", "dapo", "bnpo")
 

@@ -50,7 +50,7 @@ def pytest_report_header():
 def no_reports(request, monkeypatch):
     """A report takes a second, which hundreds of small runs cannot wait for; mark `reports`."""
     if "reports" not in request.keywords:
-        from logtrick.training import entry
+        from logtrick.runs.training import start as entry
 
         monkeypatch.setattr(entry, "_write_report", lambda run, watcher: None)
 

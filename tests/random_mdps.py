@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from logtrick.exact import MatrixFreeMDP
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 from logtrick.policies import LinearPolicy, MLPPolicy, SoftmaxTable
 
 KINDS = ("table", "linear", "mlp")

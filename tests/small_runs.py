@@ -5,7 +5,7 @@ import json
 import signal
 
 import logtrick as lt
-from logtrick.progress import Observer
+from logtrick.runs.training.progress import Observer
 
 SMALL = lt.PPO(num_envs=4, num_steps=32, minibatches=2, epochs=2, hidden=(8,))
 

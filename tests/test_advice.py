@@ -20,9 +20,11 @@ from gymnasium import spaces
 from gymnasium.vector import SyncVectorEnv
 
 import logtrick as lt
-from logtrick import cli, errors, presets
+from logtrick import errors
+from logtrick.algorithms import presets
 from logtrick.algorithms.configs import ALGORITHMS
-from logtrick.names import reason
+from logtrick.commands import cli
+from logtrick.support.names import reason
 
 SOURCE = Path(lt.__file__).parent
 ROOT = Path(__file__).parent.parent

@@ -20,7 +20,7 @@ import pytest
 
 import docs
 from logtrick import lessons
-from logtrick.cli import _COMMANDS, main
+from logtrick.commands.cli import _COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 README, GUIDES = ROOT / "README.md", sorted((ROOT / "docs").glob("*.md"))

@@ -1,79 +1,70 @@
-"""The direction of imports, what loads what, and that public names are sorted and there."""
+"""The rooms and the direction of imports, what loads what, and that public names are there."""
 
 import ast
+import importlib
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+import house
 import logtrick as lt
 
-SOURCE = Path(lt.__file__).parent
-
-# Each layer may import from itself and from those before it, never from those after it.
-LAYERS = [
-    {"errors", "names", "terminal", "dispatch", "safe_paths"},
-    {"distributions", "psi", "objectives", "statistics"},
-    {
-        "told",
-        "state_sets",
-        "mdp",
-        "mdp_arrays",
-        "mdp_transforms",
-        "graphs",
-        "validation",
-        "readers",
-        "problems",
-    },
-    {"gridworlds"},
-    {"policies"},
-    {"natural", "files", "trees", "extras"},
-    {"exact", "planning", "derivation", "histories"},
-    {"envs"},
-    {"rollouts", "programs", "acting", "host_rollouts"},
-    {"algorithms", "preset_table", "presets"},
-    {"evaluation", "auditing"},
-    {"plots", "report"},
-    {"filming"},
-    {"runs", "progress", "compilation"},
-    {"training"},
-    {"policy_files", "solving", "grid_figures", "solution_report"},
-    {"lessons"},
-    {"commands"},
-    {"cli", "__main__"},
-]
-LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+HOUSE = house.House(house.SOURCE)
 HEAVY = ("jax", "matplotlib", "gymnasium", "numba", "scipy", "equinox", "optax", "torch", "gymnax")
 
+# Per room: every room that its files may import from. A new arrow is a decision, made here.
+MAY_IMPORT = {
+    "errors": set(),
+    "support": {"errors"},
+    "mdp": {"errors", "support"},
+    "psi": {"errors", "support"},
+    "policies": {"errors", "support", "psi"},
+    "reports": {"errors", "support"},
+    "planning": {"errors", "support", "mdp"},
+    "exact": {"errors", "support", "mdp", "policies", "planning"},
+    "envs": {"errors", "support", "mdp", "policies"},
+    "rollouts": {"errors", "support", "mdp", "policies", "reports", "envs"},
+    "algorithms": {"errors", "support", "mdp", "psi", "policies", "envs", "rollouts"},
+    "auditing": {
+        "errors", "support", "mdp", "psi", "policies", "planning", "exact", "envs", "rollouts",
+    },
+    "runs": {
+        "errors", "support", "mdp", "policies", "reports", "envs", "rollouts", "algorithms",
+    },
+    "lessons": {
+        "errors", "support", "mdp", "psi", "policies", "reports", "planning", "exact", "auditing",
+    },
+    "commands": set(house.ORDER) - {"__main__", "lessons"} | {"lessons"},
+    "__main__": {"commands"},
+}  # fmt: skip
 
-def imports(path):
-    """Names of logtrick's own modules that a file imports, at any depth of its code."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            modules = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        yield from (m.split(".")[1] for m in modules if m.startswith("logtrick."))
+
+@pytest.mark.parametrize("finding", HOUSE.findings(), ids=lambda finding: finding.what)
+def test_the_house_is_within_its_limits(finding):
+    assert finding.count <= finding.limit, finding.where
 
 
-def files():
-    return [p for p in SOURCE.rglob("*.py") if p.relative_to(SOURCE) != Path("__init__.py")]
+@pytest.mark.parametrize("room", HOUSE.rooms)
+def test_a_room_imports_only_from_the_rooms_that_it_may(room):
+    found = {other: lines for (own, other), lines in HOUSE.arrows.items() if own == room}
+    assert room in MAY_IMPORT, f"{room} is a new room: give it a row here and a place in ORDER"
+    extra = {other: lines for other, lines in found.items() if other not in MAY_IMPORT[room]}
+    assert not extra
 
 
-def module_of(path):
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+def test_a_circle_of_files_is_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
+    assert {"a", "b", "c"} in house.strongly_connected(graph)
+    assert {"d"} in house.strongly_connected(graph)
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_run_one_way(path):
-    own = module_of(path)
-    assert own in LEVEL, f"{own} has no layer yet; give it one in LAYERS"
-    for other in imports(path):
-        if other != "__version__":
-            assert LEVEL[other] <= LEVEL[own], f"{own} must not import {other}"
+@pytest.mark.parametrize("alias", [file.name for file in HOUSE.aliases])
+def test_an_old_import_path_leads_to_the_same_things(alias):
+    old = importlib.import_module(alias)
+    new = importlib.import_module(old.__doc__.partition("has moved to `")[2].partition("`")[0])
+    for name in getattr(new, "__all__", ()):
+        assert getattr(old, name) is getattr(new, name)
 
 
 def loaded(code):
@@ -90,7 +81,7 @@ def test_importing_logtrick_loads_nothing_heavy():
 
 def test_reading_the_command_line_loads_nothing_heavy():
     code = (
-        "from logtrick.cli import _parse; "
+        "from logtrick.commands.cli import _parse; "
         "_parse(['train', 'CartPole-v1', '--algo', 'a2c', '--gamma', '0.9'])"
     )
     assert not loaded(code) & set(HEAVY)
@@ -111,11 +102,11 @@ def test_public_names_are_sorted_documented_and_there():
 
 def test_no_module_reads_pickles():
     banned = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
-    for path in files():
-        for node in ast.walk(ast.parse(path.read_text())):
+    for file in HOUSE.files.values():
+        for node in ast.walk(file.tree):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
-            assert not {name.split(".")[0] for name in names} & banned, path
+            assert not {name.split(".")[0] for name in names} & banned, file.path

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from logtrick.errors import RunError
-from logtrick.safe_paths import SafePath, file_of, folder_of
+from logtrick.support.safe_paths import SafePath, file_of, folder_of
 
 
 @pytest.fixture

@@ -25,7 +25,16 @@ IDS = tuple(
 )
 ID = re.compile(r"\b(" + "|".join(IDS) + r")\b")
 RANGE = re.compile(r"\b([VJGDI])(\d) ?(?:–|to|-) ?\1?(\d)\b")
-MODULES = ("exact", "planning", "derivation", "psi", "objectives", "natural", "distributions")
+HOMES = {
+    "exact": "exact",
+    "planning": "planning",
+    "derivation": "exact.derivation",
+    "psi": "psi",
+    "objectives": "psi.objectives",
+    "natural": "algorithms.natural_gradient",
+    "distributions": "policies.distributions",
+}
+"""The modules that hold equations, by the names that users import them under."""
 TESTS = ROOT / "tests"
 
 
@@ -68,7 +77,7 @@ def equations_page() -> str:
         names = ", ".join(f"`{e.name}`" for e in equations if id in e.ids)
         tests = ", ".join(f"`{test}`" for test in tests_naming(id))
         lines.append(f"| {id} | {names} | {tests} |")
-    for module in MODULES:
+    for module in HOMES:
         rows = [e for e in equations if e.name.startswith(f"{module}.")]
         lines += ["", f"## `logtrick.{module}`", "", "| function | formula | id | source |"]
         lines.append("| --- | --- | --- | --- |")
@@ -80,8 +89,8 @@ def equations_page() -> str:
 
 def public_equations() -> Iterator[Equation]:
     """The public functions and classes of the modules that hold equations."""
-    for module in MODULES:
-        loaded = importlib.import_module(f"logtrick.{module}")
+    for module, home in HOMES.items():
+        loaded = importlib.import_module(f"logtrick.{home}")
         for name in getattr(loaded, "__all__", None) or own_names(loaded):
             thing = getattr(loaded, name)
             doc = inspect.getdoc(thing) if callable(thing) else None

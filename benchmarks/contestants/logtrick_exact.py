@@ -4,7 +4,7 @@ import numpy as np
 from exact_run import Arrays, compete
 
 from logtrick import planning
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 
 
 def ingest(arrays: Arrays, gamma: float, *_: float) -> FiniteMDP:

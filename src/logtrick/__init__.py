@@ -14,10 +14,10 @@ _HOME = {
     "DAPO": "algorithms.group_configs",
     "DrGRPO": "algorithms.group_configs",
     "Evaluation": "runs.config",
-    "FiniteMDP": "mdp",
+    "FiniteMDP": "mdp.model",
     "GRPO": "algorithms.group_configs",
     "GSPO": "algorithms.group_configs",
-    "Histories": "histories",
+    "Histories": "exact.histories",
     "IMPALA": "algorithms.configs",
     "LinearPolicy": "policies",
     "LogtrickError": "errors",
@@ -28,38 +28,38 @@ _HOME = {
     "REINFORCE": "algorithms.configs",
     "REINFORCEPlusPlus": "algorithms.group_configs",
     "RLOO": "algorithms.group_configs",
-    "Range": "training.searching",
+    "Range": "runs.training.searching",
     "RecurrentPolicy": "policies.recurrent",
     "RecurrentValue": "policies.recurrent",
     "Run": "runs.run",
     "SharedActorCritic": "policies.actor_critic",
     "SoftmaxTable": "policies",
     "TRPO": "algorithms.configs",
-    "Trajectory": "rollouts",
+    "Trajectory": "rollouts.device",
     "ValueTable": "policies",
-    "audit": "auditing.entry",
-    "check_env": "envs.checks",
+    "audit": "auditing.run_audit",
+    "check_env": "envs.checking.check_env",
     "load": "runs.run",
-    "resume": "training.entry",
-    "resume_sweep": "training.sweeping",
-    "rollout": "rollouts",
-    "search": "training.searching",
-    "sweep": "training.sweeping",
-    "train": "training.entry",
+    "resume": "runs.training.start",
+    "resume_sweep": "runs.training.sweeping",
+    "rollout": "rollouts.device",
+    "search": "runs.training.searching",
+    "sweep": "runs.training.sweeping",
+    "train": "runs.training.start",
 }
-_MODULES = (
-    "derivation",
-    "distributions",
-    "envs",
-    "errors",
-    "exact",
-    "lessons",
-    "objectives",
-    "planning",
-    "policies",
-    "problems",
-    "psi",
-)
+_MODULES = {
+    "derivation": "exact.derivation",
+    "distributions": "policies.distributions",
+    "envs": "envs",
+    "errors": "errors",
+    "exact": "exact",
+    "lessons": "lessons",
+    "objectives": "psi.objectives",
+    "planning": "planning",
+    "policies": "policies",
+    "problems": "mdp.problems",
+    "psi": "psi",
+}
 
 __all__ = sorted([*_HOME, *_MODULES])
 __version__ = "0.1.0"
@@ -67,7 +67,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"logtrick.{name}")
+        return importlib.import_module(f"logtrick.{_MODULES[name]}")
     if name in _HOME:
         return getattr(importlib.import_module(f"logtrick.{_HOME[name]}"), name)
     raise AttributeError(f"module 'logtrick' has no attribute {name!r}")

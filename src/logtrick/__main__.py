@@ -1,6 +1,6 @@
 """`python -m logtrick`: the command line."""
 
-from logtrick.cli import main
+from logtrick.commands.cli import main
 
 if __name__ == "__main__":
     main()

@@ -14,7 +14,7 @@ from gymnasium import spaces
 import logtrick as lt
 from logtrick.algorithms import elsewhere
 from logtrick.algorithms.configs import ALGORITHMS
-from logtrick.cli import main
+from logtrick.commands.cli import main
 from logtrick.errors import ConfigError, ShapeError
 from logtrick.policies import MLPPolicy, RecurrentPolicy
 from small_runs import SMALL

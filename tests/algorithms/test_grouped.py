@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import logtrick as lt
-from logtrick import exact, problems
+from logtrick import exact
 from logtrick.algorithms import grouped
 from logtrick.algorithms.group_configs import (
     CISPO,
@@ -30,11 +30,12 @@ from logtrick.auditing.policies import read_policy
 from logtrick.auditing.rules import Rule
 from logtrick.auditing.settings import Settings
 from logtrick.envs import resolve
+from logtrick.mdp import problems
+from logtrick.mdp.problems.tokens import SequenceTask
 from logtrick.policies import SoftmaxTable
 from logtrick.policies.actor_critic import ActorCritic
-from logtrick.problems.tokens import SequenceTask
 from logtrick.psi.registry import ESTIMATORS
-from logtrick.rollouts import Trajectory
+from logtrick.rollouts.device import Trajectory
 
 NAMED = [RLOO, GRPO, DrGRPO, DAPO, GSPO, CISPO, REINFORCEPlusPlus]
 ROWS = {row.name: row for row in ESTIMATORS}

@@ -14,12 +14,12 @@ from logtrick.algorithms import update
 from logtrick.algorithms.estimation import estimate, forward
 from logtrick.algorithms.learning import adapted, learn, scheduled
 from logtrick.algorithms.loop import Loop
+from logtrick.algorithms.natural_gradient import mean_kl
 from logtrick.algorithms.trust_region import policy_step
 from logtrick.envs import resolve
-from logtrick.natural import mean_kl
 from logtrick.policies import MLPPolicy, MLPValue
 from logtrick.policies.actor_critic import ActorCritic
-from logtrick.rollouts import rollout
+from logtrick.rollouts.device import rollout
 
 ENV = resolve("CartPole-v1")
 SMALL = {"num_envs": 4, "num_steps": 32, "hidden": (16,)}

@@ -12,16 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logtrick import problems
 from logtrick.algorithms import grouped
 from logtrick.algorithms.configs import A2C, ALGORITHMS, IMPALA
 from logtrick.algorithms.estimation import estimate
 from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.update import loss
-from logtrick.auditing.methods import sampled_groups
+from logtrick.auditing.moment_methods import sampled_groups
 from logtrick.auditing.policies import read_policy
 from logtrick.auditing.rules import Rule
 from logtrick.auditing.settings import Settings
+from logtrick.mdp import problems
 from logtrick.policies import SoftmaxTable, ValueTable
 from logtrick.policies.actor_critic import ActorCritic
 from logtrick.psi.registry import ESTIMATORS, Scope, named

@@ -13,7 +13,7 @@ from logtrick.algorithms.estimation import Batch
 from logtrick.algorithms.update import loss, optimizer, shuffles
 from logtrick.policies import MLPPolicy, SoftmaxTable, ValueTable
 from logtrick.policies.actor_critic import ActorCritic
-from logtrick.rollouts import Trajectory
+from logtrick.rollouts.device import Trajectory
 
 N, T, OBS, ACTIONS = 3, 5, 4, 2
 

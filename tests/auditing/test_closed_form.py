@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from logtrick import problems, psi
+from logtrick import psi
 from logtrick.auditing import closed_form
 from logtrick.auditing.policies import read_policy
 from logtrick.auditing.survey import Problem
 from logtrick.errors import ConfigError, EstimatorError, ShapeError
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
 
 OPTIONS = {"gae": {"lambda_": 0.6}, "vtrace": {"lambda_": 0.6}, "n_step": {"n": 2}}
 

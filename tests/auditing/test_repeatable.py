@@ -15,8 +15,8 @@ from own_estimators import masked, score_sum
 from trees import random_softmax, random_tree
 
 import logtrick as lt
-from logtrick.auditing.checks import examine
-from logtrick.auditing.methods import Foreign
+from logtrick.auditing.function_checks import examine
+from logtrick.auditing.moment_methods import Foreign
 from logtrick.auditing.policies import read_policy
 from logtrick.errors import EstimatorError
 

@@ -12,7 +12,7 @@ import logtrick as lt
 from logtrick.auditing import survey
 from logtrick.auditing.report import exceeds_sampling_error
 from logtrick.auditing.verdict import ROUNDED, ZERO
-from logtrick.derivation import derive
+from logtrick.exact.derivation import derive
 
 
 def paying(mdp, reward):

@@ -16,7 +16,7 @@ from logtrick.auditing.policies import read_policy
 from logtrick.auditing.report import exceeds_sampling_error
 from logtrick.auditing.rules import Rule
 from logtrick.auditing.settings import Settings
-from logtrick.problems import SequenceTask
+from logtrick.mdp.problems import SequenceTask
 from logtrick.psi.registry import ESTIMATORS
 
 LOGITS = np.array([[0.3, 0.0], [-0.2, 0.0]])

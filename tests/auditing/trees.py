@@ -7,7 +7,7 @@ trajectories. The last two states look the same, so that parameters are shared.
 import jax.numpy as jnp
 import numpy as np
 
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 from logtrick.policies import SoftmaxTable
 
 LAYERS = ((0, 1), (2, 3), (4,))

@@ -6,8 +6,8 @@ from dataclasses import fields
 import pytest
 
 from logtrick.auditing import survey
-from logtrick.cli import main
 from logtrick.commands.audit import Audit
+from logtrick.commands.cli import main
 
 
 def run(capfd, *arguments):

@@ -8,8 +8,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import logtrick as lt
 from logtrick.envs import make, resolve
-from logtrick.envs.spaces import over_leaves, space_from_dict, space_to_dict
 from logtrick.errors import EnvError, SpaceError
+from logtrick.support.spaces import over_leaves, space_from_dict, space_to_dict
 
 SPACE = spaces.Dict(
     {

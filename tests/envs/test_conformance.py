@@ -315,7 +315,7 @@ def _cartpole_gymnax():
 
 def _cartpole_envpool():
     pytest.importorskip("envpool", reason="an optional extra")
-    from logtrick.envs._envpool import _Pool
+    from logtrick.envs.adapters.envpool import _Pool
 
     spec = envs.resolve("envpool:CartPole-v1")
     spaces = spec.observation_space, spec.action_space
@@ -359,7 +359,7 @@ def test_the_last_observation_of_an_episode_is_the_one_that_ended_it(name):
 
 def test_every_adapter_is_here():
     """A new prefix must join this suite, or have one of its own below `ecosystems`."""
-    from logtrick.envs.registry import _ADAPTERS
+    from logtrick.envs.catalog import _ADAPTERS
 
     own = {path.stem.removeprefix("test_") for path in ECOSYSTEMS.glob("test_*.py")}
     assert set(_ADAPTERS) == {"gym", "gymnax", *WITH_MDPS} | own

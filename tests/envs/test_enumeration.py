@@ -10,7 +10,7 @@ import pytest
 from gymnasium import spaces
 from test_finite import full
 
-from logtrick import envs, exact, planning, problems
+from logtrick import envs, exact, planning
 from logtrick.envs import (
     DeviceEnv,
     FiniteMDPEnv,
@@ -22,6 +22,7 @@ from logtrick.envs import (
 )
 from logtrick.envs.twostate import TwoStateState
 from logtrick.errors import ConfigError, EnvError, SpaceError
+from logtrick.mdp import problems
 
 
 class Walker(NamedTuple):

@@ -13,12 +13,13 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check
 from scipy import stats
 
 import logtrick as lt
-from logtrick import envs, exact, planning, problems
+from logtrick import envs, exact, planning
+from logtrick.algorithms.presets import preset
 from logtrick.envs import FiniteMDPEnv, finite, to_gymnasium
 from logtrick.envs.finite_gym import FiniteMDPGym
 from logtrick.errors import ConfigError, EnvError, MDPError, SpaceError
-from logtrick.mdp import FiniteMDP
-from logtrick.presets import preset
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
 from random_mdps import random_mdp
 
 COMPLETE = [name for name in problems.REGISTRY if name != "puterman_two_state"]

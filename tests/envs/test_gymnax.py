@@ -13,7 +13,7 @@ gymnax = pytest.importorskip("gymnax", reason="an optional extra")
 import logtrick as lt  # noqa: E402
 from logtrick import envs  # noqa: E402
 from logtrick.envs import Gymnax  # noqa: E402
-from logtrick.envs._gymnax import DOWNLOADS, NAMES  # noqa: E402
+from logtrick.envs.adapters.gymnax import DOWNLOADS, NAMES  # noqa: E402
 from logtrick.envs.spec import trainable  # noqa: E402
 from logtrick.errors import ConfigError, EnvError, UnknownEnvError  # noqa: E402
 

@@ -199,7 +199,7 @@ def test_worker_processes_leave_interrupts_to_their_parent(workers, ignores):
 
 
 def test_what_a_worker_imports_loads_no_jax():
-    source = "import sys, logtrick.envs._worker; print('jax' in sys.modules)"
+    source = "import sys, logtrick.envs.host.worker; print('jax' in sys.modules)"
     command = [sys.executable, "-c", source]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "False"

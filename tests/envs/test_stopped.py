@@ -18,8 +18,10 @@ from napping import LIMIT, ClosesBadly, Napping, NeverBuilt, OwnAlarm
 
 import logtrick as lt
 from logtrick import envs
-from logtrick.envs import _alarm, _processes, _vector
-from logtrick.envs._alarm import AlarmClock, TimedOut
+from logtrick.envs.host import alarm as _alarm
+from logtrick.envs.host import processes as _processes
+from logtrick.envs.host import vector as _vector
+from logtrick.envs.host.alarm import AlarmClock, TimedOut
 from logtrick.envs.spec import check_timeout
 from logtrick.errors import ConfigError, EnvError
 from small_runs import SMALL

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logtrick import exact, problems
+from logtrick import exact
 from logtrick.errors import ConfigError, ShapeError
-from logtrick.exact import natural
+from logtrick.exact import curvature as natural
+from logtrick.mdp import problems
 from logtrick.policies import SoftmaxTable
 from random_mdps import KINDS, flat, parameters, random_mdp, random_policy, random_table
 

@@ -7,9 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from logtrick import exact, planning, problems
+from logtrick import exact, planning
 from logtrick.errors import ConfigError, MDPError, ShapeError
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
 from random_mdps import as_matrix_free, random_mdp, random_policy, random_table, with_large_rewards
 from rationals import Rational, error, normalised, shares
 

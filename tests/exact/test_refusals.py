@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logtrick import exact, problems
-from logtrick.distributions import Categorical, Normal
+from logtrick import exact
 from logtrick.errors import (
     ConfigError,
     ConvergenceError,
@@ -17,8 +16,11 @@ from logtrick.errors import (
     MultichainError,
     ShapeError,
 )
-from logtrick.exact import evaluation, tables
-from logtrick.mdp import FiniteMDP
+from logtrick.exact import policy_evaluation as evaluation
+from logtrick.exact import tables
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
+from logtrick.policies.distributions import Categorical, Normal
 
 STORAGES = ("dense", "sparse")
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import rationals
-from logtrick import exact, planning, problems
+from logtrick import exact, planning
 from logtrick.errors import ConfigError, ConvergenceError
 from logtrick.exact import values
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
 from random_mdps import as_matrix_free, random_mdp, random_table, with_large_rewards
 from rationals import Rational, error, normalised, shares
 

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logtrick import exact, problems
+from logtrick import exact
 from logtrick.errors import MDPError, PrecisionError
 from logtrick.exact import MatrixFreeMDP
+from logtrick.mdp import problems
 from logtrick.policies import SoftmaxTable
 from random_mdps import as_matrix_free, flat, random_mdp, random_policy, random_table
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from logtrick import exact
-from logtrick.derivation import derive
+from logtrick.exact.derivation import derive
 from logtrick.lessons import references
 from logtrick.lessons.garden import Compass, garden
 from logtrick.lessons.worlds import world

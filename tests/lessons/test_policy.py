@@ -142,7 +142,9 @@ def test_a_thousand_snails_settle_into_d(lesson):
     assert shares.sum() == pytest.approx(1)
     assert np.abs(shares - d).max() < 5 * np.sqrt(d.max() / 1000)  # about 3.7 standard errors
     told = float(page.words("drop-words").split(" %")[0].split()[-1]) / 100
-    assert told == pytest.approx(np.abs(shares - d).sum() / 2, abs=5e-4)  # a digit of the percentage
+    assert told == pytest.approx(
+        np.abs(shares - d).sum() / 2, abs=5e-4
+    )  # a digit of the percentage
 
 
 def test_two_knobs_and_their_gradient(lesson):

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from logtrick import exact, problems
+from logtrick import exact
 from logtrick.auditing.closed_form import moments
 from logtrick.lessons.garden import Compass, garden
 from logtrick.lessons.references import pulled_out
+from logtrick.mdp import problems
 
 pytestmark = pytest.mark.browser
 WORLDS = {"fixture": problems.gamma_t_fixture, "corridor": problems.corridor}

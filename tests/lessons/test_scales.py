@@ -50,7 +50,7 @@ def test_visits_alone_balance_and_values_tip_the_scales(lesson):
         """[...document.querySelectorAll('[data-picture="scales"] rect[data-value]')]
            .map((block) => [Number(block.dataset.cell), Number(block.dataset.value)])"""
     )
-    drawn = {s: value for s, value in blocks}
+    drawn = dict(blocks)
     assert {s: weighed[s] for s in drawn} == pytest.approx(drawn, abs=1e-8)
     left_out = np.delete(weighed, list(drawn))  # what is lighter than a pixel
     assert np.abs(left_out).max(initial=0) < np.abs(weighed).sum() / 5000

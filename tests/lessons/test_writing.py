@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from logtrick import lessons
-from logtrick.cli import main
+from logtrick.commands.cli import main
 from logtrick.errors import RunError
 from logtrick.lessons import bridge, documents
 from logtrick.lessons.cards import CARDS, deck

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import strategies as st
 
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 from rationals import solve
 
 Policy = tuple[int, ...]

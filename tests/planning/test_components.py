@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 from logtrick.planning.components import collapse, end_components, paths
 from logtrick.planning.operators import Operator
-from logtrick.planning.threads import Team
+from logtrick.planning.sparse.threads import Team
 
 
 def random_mdp(seed, size=5):

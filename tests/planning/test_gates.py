@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from logtrick import planning, problems
+from logtrick import planning
+from logtrick.mdp import problems
 from logtrick.planning.methods import METHODS
 
 ALL = sorted(METHODS)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from logtrick import problems
-from logtrick.mdp_arrays import frozen
-from logtrick.planning import kernels, krylov, threads
-from logtrick.planning.chains import Chain, policy_chain
+from logtrick.mdp import problems
+from logtrick.mdp.arrays import frozen
 from logtrick.planning.iteration import Followed
 from logtrick.planning.operators import Operator
-from logtrick.planning.threads import Team
+from logtrick.planning.sparse import krylov, threads
+from logtrick.planning.sparse import sweep_kernels as kernels
+from logtrick.planning.sparse.chains import Chain, policy_chain
+from logtrick.planning.sparse.threads import Team
 
 
 @pytest.fixture(params=[1, 3], ids=["alone", "three threads"])
@@ -20,7 +21,7 @@ def team(request, monkeypatch):
     """A team that shares even the smallest work, over blocks of 8 rows."""
     monkeypatch.setattr(threads, "SHARED_WORK", 0)
     monkeypatch.setattr(threads, "BLOCK", 8)
-    monkeypatch.setattr("logtrick.planning.chains.BLOCK", 1)
+    monkeypatch.setattr("logtrick.planning.sparse.chains.BLOCK", 1)
     run = Team.run
 
     def small(self, kernel, rows, work, *arguments, block=8):

@@ -10,9 +10,10 @@ import rational
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logtrick import planning, problems
+from logtrick import planning
 from logtrick.errors import ConfigError, ConvergenceError, MDPError
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
 from logtrick.planning.methods import METHODS
 
 methods = pytest.mark.parametrize("method", sorted(METHODS))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from logtrick import planning
 from logtrick.errors import ConvergenceError, ImproperPolicyError, MDPError, MultichainError
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 from logtrick.planning.methods import METHODS
 
 methods = st.sampled_from(sorted(METHODS))

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logtrick import planning, problems
+from logtrick import planning
+from logtrick.mdp import problems
 from logtrick.planning import accelerator
 from logtrick.planning.methods import METHODS
 from logtrick.planning.operators import Operator
-from logtrick.planning.threads import Team
+from logtrick.planning.sparse.threads import Team
 
 
 def ragged(gamma=0.97, ends=0.05, size=400):
@@ -106,7 +107,7 @@ def test_auto_takes_a_krylov_method_for_many_states():
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - {"policy_iteration"}))
 def test_threads_do_not_change_a_bit(method, monkeypatch):
-    monkeypatch.setattr("logtrick.planning.threads.SHARED_WORK", 0)
+    monkeypatch.setattr("logtrick.planning.sparse.threads.SHARED_WORK", 0)
     mdp = problems.garnet(20_000, 2, 3, gamma=0.8)
     one, three = (planning.solve(mdp, method=method, threads=n) for n in (1, 3))
     assert np.array_equal(one.values, three.values)

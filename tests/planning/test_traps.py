@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
-from logtrick import planning, problems
+from logtrick import planning
 from logtrick.errors import (
     ConfigError,
     ConvergenceError,
@@ -14,7 +14,8 @@ from logtrick.errors import (
     MultichainError,
     ShapeError,
 )
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
 from logtrick.planning.methods import METHODS
 
 every_method = pytest.mark.parametrize("method", sorted(METHODS))

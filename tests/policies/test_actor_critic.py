@@ -14,7 +14,7 @@ from logtrick.policies import MLPValue
 from logtrick.policies.actor_critic import Acting, ActorCritic, SharedActorCritic, unroll
 from logtrick.policies.memory import initial_carry
 from logtrick.policies.recurrent import Recurrent, RecurrentPolicy, RecurrentValue
-from logtrick.rollouts import Trajectory
+from logtrick.rollouts.device import Trajectory
 
 SPACE = spaces.Dict({"seen": spaces.Box(-1, 1, (2,)), "action_mask": spaces.MultiBinary(3)})
 ACTIONS = spaces.Discrete(3)

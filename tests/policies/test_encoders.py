@@ -7,9 +7,16 @@ import pytest
 import scipy.signal
 from gymnasium import spaces
 
-from logtrick.distributions import Beta, MultiCategorical, Normal, Product, Reshaped, TanhNormal
 from logtrick.errors import ConfigError, SpaceError
 from logtrick.policies import MLPPolicy
+from logtrick.policies.distributions import (
+    Beta,
+    MultiCategorical,
+    Normal,
+    Product,
+    Reshaped,
+    TanhNormal,
+)
 from logtrick.policies.encoders import Convolution, encoder
 from logtrick.policies.heads import head
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from logtrick.distributions import Categorical, Normal
 from logtrick.errors import ConfigError, SpaceError
 from logtrick.policies import LinearPolicy, MLPPolicy, MLPValue, SoftmaxTable, ValueTable
 from logtrick.policies.actor_critic import ActorCritic, SharedActorCritic
+from logtrick.policies.distributions import Categorical, Normal
 from logtrick.policies.networks import MLP
 
 BOX = spaces.Box(-1, 1, (3,))

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from logtrick.files import lock_folder
 from logtrick.runs import tree_files
 from logtrick.runs.checkpoints import CheckpointFolder
+from logtrick.support.files import lock_folder
 
 LIKE = {"step": 0, "layers": [np.zeros((64, 64)), np.zeros(64)]}
 FILE_OPERATIONS = ("open", "os.", "shutil.")

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import save
+from test_trees import assert_same
 
 from logtrick.errors import CheckpointError
-from logtrick.files import to_json
 from logtrick.runs.tree_files import (
     FromMetadata,
     load_tree,
@@ -23,7 +23,7 @@ from logtrick.runs.tree_files import (
     save_tree,
     write_arrays_atomic,
 )
-from test_trees import assert_same
+from logtrick.support.files import to_json
 
 TREE = {
     "policy": {"weight": np.arange(12, dtype="float32").reshape(3, 4), "bias": np.zeros(64)},

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logtrick import files
 from logtrick.errors import CheckpointError, RunError
 from logtrick.runs.checkpoints import CheckpointFolder
 from logtrick.runs.tree_files import load_tree, made_by, save_tree
-from logtrick.trees import NamedTree
+from logtrick.runs.trees import NamedTree
+from logtrick.support import files
 
 STATE = {
     "weights": [np.arange(6, dtype="float32").reshape(2, 3), np.ones(3, "float32")],

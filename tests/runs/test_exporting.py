@@ -14,7 +14,7 @@ import pytest
 import logtrick as lt
 from four_in_one import FourInOne
 from logtrick import errors
-from logtrick.distributions import Normal
+from logtrick.policies.distributions import Normal
 from logtrick.policies.memory import initial_carry
 from small_runs import SMALL
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 import logtrick as lt
 from hand_made_runs import CONFIG, made, words
 from logtrick.commands.output import run_table, sweep_table
-from logtrick.progress import ProgressBar
 from logtrick.runs.latest import LatestEpisodes
 from logtrick.runs.model_card import write_model_card
 from logtrick.runs.run import final_returns
 from logtrick.runs.summaries import run_summary, series
 from logtrick.runs.sweeps import Sweep
+from logtrick.runs.training.progress import ProgressBar
 
 CLIFF = {"env": "gym:CliffWalking-v1", "max_episode_steps": None, "algorithm": lt.PPO()}
 

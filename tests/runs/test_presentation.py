@@ -17,7 +17,7 @@ from logtrick.envs import resolve
 from logtrick.runs.config import env_settings
 from logtrick.runs.presentation import write_run_report
 from logtrick.runs.summaries import run_summary, series, solved_at
-from logtrick.training.interruption import Interrupted
+from logtrick.runs.training.interruption import Interrupted
 
 
 def test_the_report_tells_when_a_run_was_resumed(tmp_path):

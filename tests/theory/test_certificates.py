@@ -5,11 +5,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from logtrick import problems
+from logtrick.mdp import problems
 from logtrick.planning import certificates, steps
 from logtrick.planning.certificates import Rounding
 from logtrick.planning.operators import Operator
-from logtrick.planning.threads import Team
+from logtrick.planning.sparse.threads import Team
 
 TEAM = Team(1)
 

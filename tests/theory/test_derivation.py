@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from test_gates_exact import one
 
-from logtrick import exact, problems
-from logtrick.derivation import derive
+from logtrick import exact
 from logtrick.errors import ConfigError, ImproperPolicyError, MDPError, MultichainError
-from logtrick.mdp import FiniteMDP
+from logtrick.exact.derivation import derive
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
 from logtrick.policies import SoftmaxTable
 from random_mdps import random_mdp, random_policy
 from slow_mdp import Slow

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from logtrick import exact, problems
-from logtrick.distributions import Categorical
+from logtrick import exact
+from logtrick.mdp import problems
 from logtrick.policies import SoftmaxTable
+from logtrick.policies.distributions import Categorical
 
 STORAGES = ("dense", "sparse")
 

@@ -13,8 +13,8 @@ import pytest
 import qvbs
 import rationals
 from logtrick import exact, planning
-from logtrick.cli import main
-from logtrick.mdp import FiniteMDP
+from logtrick.commands.cli import main
+from logtrick.mdp.model import FiniteMDP
 
 #: K: states, choices and branches; least chance that all decide 1; greatest of disagreement; steps.
 CONSENSUS = {

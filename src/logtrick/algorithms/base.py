@@ -12,7 +12,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import tyro
 
-from logtrick.algorithms.checks import check_minibatches, check_names, check_ranges, check_types
+from logtrick.algorithms.field_checks import (
+    check_minibatches,
+    check_names,
+    check_ranges,
+    check_types,
+)
 from logtrick.errors import ConfigError
 from logtrick.psi import registry
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from logtrick.algorithms.base import Algorithm, Psi, Schedule, Weighting
-from logtrick.algorithms.checks import check_names
+from logtrick.algorithms.field_checks import check_names
 from logtrick.algorithms.group_configs import (
     CISPO,
     DAPO,
@@ -18,7 +18,7 @@ from logtrick.algorithms.group_configs import (
     REINFORCEPlusPlus,
 )
 from logtrick.errors import ConfigError
-from logtrick.names import unknown_name
+from logtrick.support.names import unknown_name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import ParamSpec, TypeVar
 
 from logtrick.errors import ConfigError
-from logtrick.names import unknown_name
+from logtrick.support.names import unknown_name
 
 P = ParamSpec("P")
 R = TypeVar("R")

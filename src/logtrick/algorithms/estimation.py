@@ -15,7 +15,7 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.policies.actor_critic import unroll
 from logtrick.psi.deviations import deviations
 from logtrick.psi.returns import discounts, step_in_episode
-from logtrick.rollouts import Trajectory
+from logtrick.rollouts.device import Trajectory
 
 
 class Batch(NamedTuple):

@@ -14,7 +14,7 @@ from logtrick.algorithms.estimation import Batch, forward, without_padding
 from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.psi.group_surrogate import group_psi, group_surrogate, group_weights
 from logtrick.psi.registry import penalty_named
-from logtrick.rollouts import Trajectory
+from logtrick.rollouts.device import Trajectory
 
 
 def estimate(

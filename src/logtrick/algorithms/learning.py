@@ -9,9 +9,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import NPG, PPO
 from logtrick.algorithms.estimation import Batch, forward
+from logtrick.algorithms.natural_gradient import mean_kl
 from logtrick.algorithms.trust_region import policy_step
 from logtrick.algorithms.update import critic_loss, descend
-from logtrick.natural import mean_kl
 
 KL_TOLERANCE = 1.5
 """How far the KL may be from `target_kl`, as a factor, before β is doubled or halved."""

@@ -12,20 +12,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from logtrick.acting import HostActor
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.metrics import array_names
 from logtrick.algorithms.models import build_model
 from logtrick.algorithms.program import Program, TrainState
-from logtrick.envs._alarm import close_safely
+from logtrick.envs.host.alarm import close_safely
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import TIMEOUT, EnvSpec, Workers
 from logtrick.errors import ConfigError
-from logtrick.host_rollouts import HostRollout
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import initial_carry
-from logtrick.programs import Programs, over_seeds
+from logtrick.rollouts.acting import HostActor
+from logtrick.rollouts.host import HostRollout
+from logtrick.support.programs import Programs, over_seeds
 
 MAX_CHUNK = 256
 """Updates between two visits of the host, at most."""

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from logtrick.rollouts import Trajectory
+from logtrick.rollouts.device import Trajectory
 
 
 def episodes(trajectory: Trajectory) -> dict[str, Array]:

@@ -12,13 +12,13 @@ from gymnasium import spaces
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.normalisation import Normalised
-from logtrick.distributions import Categorical, Distribution
-from logtrick.envs.spaces import over_leaves
 from logtrick.errors import ConfigError
 from logtrick.policies import MLPPolicy, MLPValue
 from logtrick.policies.actor_critic import ActorCritic, SharedActorCritic
+from logtrick.policies.distributions import Categorical, Distribution
 from logtrick.policies.memory import call, initial_carry
 from logtrick.policies.recurrent import RecurrentPolicy, RecurrentValue
+from logtrick.support.spaces import over_leaves
 
 _OTHER_LIBRARIES = ("torch", "tensorflow", "keras", "flax", "haiku", "stable_baselines3")
 """Whose modules are no Equinox modules, though they can be called."""

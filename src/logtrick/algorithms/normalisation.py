@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Num
 from logtrick.policies.encoders import ACTION_MASK, check_one, is_image
 from logtrick.policies.memory import initial_carry
 from logtrick.psi.deviations import deviations
-from logtrick.rollouts import Trajectory
+from logtrick.rollouts.device import Trajectory
 
 LIMIT = 10.0
 """Standard deviations (of observations) and scaled rewards beyond this are cut off."""

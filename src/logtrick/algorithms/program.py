@@ -25,7 +25,7 @@ from logtrick.algorithms.update import optimizer
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import initial_carry
-from logtrick.rollouts import Row, Trajectory, rollout, start_rows
+from logtrick.rollouts.device import Row, Trajectory, rollout, start_rows
 
 
 class TrainState(NamedTuple):

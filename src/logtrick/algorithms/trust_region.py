@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from logtrick import natural, psi
+from logtrick import psi
+from logtrick.algorithms import natural_gradient as natural
 from logtrick.algorithms.configs import NPG, TRPO
 from logtrick.algorithms.estimation import Batch, forward
 from logtrick.algorithms.normalisation import trainable

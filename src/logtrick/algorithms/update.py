@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
-from logtrick import objectives, psi
+from logtrick import psi
 from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import PPO
 from logtrick.algorithms.estimation import Batch, forward, whitened
 from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.normalisation import trainable
+from logtrick.psi import objectives
 
 Objective = Callable[[Algorithm, Any, Batch], tuple[Array, dict[str, Array]]]
 """(settings, model, batch) -> (what is to fall, metrics)."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from logtrick.auditing.settings import Settings
 from logtrick.errors import ConfigError
-from logtrick.names import unknown_name
 from logtrick.psi.registry import CHOICES, ESTIMATORS, Estimator, Scope, named
+from logtrick.support.names import unknown_name
 
 AXES = ("psi", "weighting", "normaliser", "ratio", "kl")
 """The fields of a row that name a choice."""

@@ -12,7 +12,7 @@ from logtrick.auditing.flow import Flow
 from logtrick.auditing.moments import Moments, TotalReturn, Trace
 from logtrick.auditing.settings import Settings, state_values
 from logtrick.errors import ConfigError, ShapeError
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 from logtrick.psi.registry import PSIS, Psi, Scope, psi_named
 
 ESTIMATORS = tuple(row.name for row in PSIS if not row.of_sequences)

@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 from logtrick import psi
 from logtrick.auditing.flow import Flow
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 from logtrick.psi.registry import Psi
 
 

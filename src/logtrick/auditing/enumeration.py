@@ -11,7 +11,7 @@ from jaxtyping import Float64, Int64
 from logtrick.auditing.moments import Moments
 from logtrick.auditing.paths import Paths, list_paths
 from logtrick.auditing.policies import Actor, ScoredPolicy
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 
 CHUNK = 16384
 """Groups whose estimates are in memory at once."""

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from logtrick.errors import ConfigError
-from logtrick.files import write_bytes_atomic
+from logtrick.support.files import write_bytes_atomic
 
 if TYPE_CHECKING:
     from logtrick.auditing.report import Report

@@ -10,8 +10,8 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from logtrick.errors import EstimatorError
-from logtrick.graphs import ancestors
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.graphs import ancestors
+from logtrick.mdp.model import FiniteMDP
 
 
 @dataclass(frozen=True)

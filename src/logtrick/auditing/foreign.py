@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from logtrick.errors import EstimatorError
-from logtrick.rollouts import Trajectory
+from logtrick.rollouts.device import Trajectory
 
 if TYPE_CHECKING:
     from logtrick.auditing.policies import ScoredPolicy

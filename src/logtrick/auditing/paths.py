@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from logtrick.errors import EstimatorError
-from logtrick.mdp import FiniteMDP
-from logtrick.rollouts import Trajectory
+from logtrick.mdp.model import FiniteMDP
+from logtrick.rollouts.device import Trajectory
 
 LONGEST = 1 << 14
 """Steps after which a sampled trajectory without a horizon is given up."""

@@ -14,18 +14,25 @@ from logtrick.auditing.arguments import (
     without_effect,
     without_effect_on_a_function,
 )
-from logtrick.auditing.checks import Nature, examine
 from logtrick.auditing.closed_form import ESTIMATORS as CLOSED_FORMS
 from logtrick.auditing.enumeration import OnPaths, enumerate_groups
 from logtrick.auditing.flow import Flow
-from logtrick.auditing.methods import ClosedForm, Enumerated, Foreign, Method, Padded, Streamed
+from logtrick.auditing.function_checks import Nature, examine
+from logtrick.auditing.moment_methods import (
+    ClosedForm,
+    Enumerated,
+    Foreign,
+    Method,
+    Padded,
+    Streamed,
+)
 from logtrick.auditing.paths import list_paths
 from logtrick.auditing.policies import Actor, ScoredPolicy, read_actor
 from logtrick.auditing.rules import Rule
 from logtrick.auditing.settings import Settings
 from logtrick.auditing.verdict import MOST_DIRECTIONS, Judge
 from logtrick.errors import ConfigError, EstimatorError
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 from logtrick.psi.registry import Estimator
 
 METHODS = ("auto", "closed form", "enumeration", "sampling")

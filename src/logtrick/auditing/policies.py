@@ -19,9 +19,9 @@ from jaxtyping import Float64, PyTree
 from logtrick.auditing.foreign import JaxRunner
 from logtrick.errors import ConfigError, EstimatorError
 from logtrick.exact import tables
-from logtrick.histories import OnHistories
-from logtrick.mdp import FiniteMDP
-from logtrick.rollouts import Trajectory
+from logtrick.exact.histories import OnHistories
+from logtrick.mdp.model import FiniteMDP
+from logtrick.rollouts.device import Trajectory
 
 MOST_PARAMETERS = 5000
 """A covariance of more takes over 200 MB."""

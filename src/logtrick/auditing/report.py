@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from scipy import stats
 
 from logtrick.errors import ConfigError
-from logtrick.files import write_bytes_atomic
+from logtrick.support.files import write_bytes_atomic
 
 FALSE_ALARM = 1e-6
 """The chance that a sampled mean without any bias is called biased, all parameters together."""

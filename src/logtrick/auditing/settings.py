@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from logtrick.errors import ConfigError, ShapeError
-from logtrick.histories import Histories
-from logtrick.mdp import FiniteMDP
-from logtrick.psi.arrays import RANGES
+from logtrick.exact.histories import Histories
+from logtrick.mdp.model import FiniteMDP
+from logtrick.psi.backends import RANGES
 
 NUMBERS = ("gamma", "lambda_", "epsilon", "epsilon_low", "epsilon_high", "beta")
 WHOLE = ("n", "horizon", "group_size", "max_length")

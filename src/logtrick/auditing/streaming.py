@@ -7,7 +7,7 @@ from jaxtyping import Float64
 
 from logtrick.auditing.flow import Flow
 from logtrick.auditing.moments import Moments, TotalReturn, Trace
-from logtrick.planning.threads import Team
+from logtrick.planning.sparse.threads import Team
 
 BLOCK = 1 << 16
 """Trajectories that share a random stream; results depend on it, not on the threads."""
@@ -79,7 +79,7 @@ def _kernel(
     estimator: Trace | TotalReturn,
 ) -> tuple[Callable[..., None], Float64[np.ndarray, " K"], float, float, int]:
     """What simulates ψ: the kernel, the increments of the outcomes, two factors and a window."""
-    from logtrick.auditing import kernels
+    from logtrick.auditing import sampling_kernels as kernels
 
     if isinstance(estimator, Trace):
         factors = float(estimator.decay), float(estimator.weight)

@@ -8,16 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
-from logtrick import problems
-from logtrick.auditing.entry import audit
 from logtrick.auditing.paths import list_paths
 from logtrick.auditing.policies import read_policy
+from logtrick.auditing.run_audit import audit
 from logtrick.auditing.text import ROUNDING
 from logtrick.auditing.truth import truth
 from logtrick.auditing.verdict import ONE_PARAMETER, ZERO, free_directions
 from logtrick.auditing.verdict import ROUNDING as OF_A_SUM
 from logtrick.errors import EstimatorError
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
 from logtrick.policies import SoftmaxTable
 from logtrick.psi.registry import ESTIMATORS, Claim, Estimator
 

@@ -16,8 +16,8 @@ from jaxtyping import Float64
 from logtrick.auditing.foreign import attempt
 from logtrick.auditing.policies import Runner, ScoredPolicy
 from logtrick.errors import ConfigError, EstimatorError, MissingExtraError, ShapeError
-from logtrick.mdp import FiniteMDP
-from logtrick.rollouts import Trajectory
+from logtrick.mdp.model import FiniteMDP
+from logtrick.rollouts.device import Trajectory
 
 LogProbs = Callable[[Any, Any], Any]
 Loss = Callable[[Any, Trajectory], Any]

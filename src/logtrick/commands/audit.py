@@ -9,7 +9,7 @@ import tyro
 
 if TYPE_CHECKING:
     from logtrick.auditing.survey import Cell
-    from logtrick.mdp import FiniteMDP
+    from logtrick.mdp.model import FiniteMDP
     from logtrick.policies import SoftmaxTable
 
 
@@ -78,9 +78,9 @@ def run(options: Audit) -> None:
 
 
 def _one(options: Audit) -> None:
-    from logtrick import problems
-    from logtrick.auditing.entry import audit
+    from logtrick.auditing.run_audit import audit
     from logtrick.errors import ConfigError
+    from logtrick.mdp import problems
 
     mdp = problems.make(options.mdp or "corridor", gamma=options.gamma)
     told = {name: getattr(options, name) for name in TOLD}
@@ -107,7 +107,7 @@ def _all(options: Audit) -> None:
     from logtrick.auditing.survey import page, survey
     from logtrick.commands.output import print_json
     from logtrick.errors import ConfigError
-    from logtrick.files import write_bytes_atomic
+    from logtrick.support.files import write_bytes_atomic
 
     for field in fields(options):
         if field.name not in ("all", "json", "out") and getattr(options, field.name) is not None:

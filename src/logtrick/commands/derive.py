@@ -35,8 +35,8 @@ def run(options: Derive) -> None:
 
     from logtrick.commands.inputs import read_mdp
     from logtrick.commands.output import derivation_tables, print_json
-    from logtrick.derivation import derive
-    from logtrick.policy_files import read_parametrised
+    from logtrick.commands.policy_files import read_parametrised
+    from logtrick.exact.derivation import derive
 
     mdp = read_mdp(
         options.mdp,

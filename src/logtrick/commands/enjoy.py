@@ -34,10 +34,10 @@ class Enjoy:
 
 def run(options: Enjoy) -> None:
     """Play, and show or write."""
-    from logtrick.compilation import use_compilation_cache
     from logtrick.runs.folder import shown as as_typed
     from logtrick.runs.run import load
-    from logtrick.terminal import console, say
+    from logtrick.support.compilation import use_compilation_cache
+    from logtrick.support.terminal import console, say
 
     use_compilation_cache()
     # Resolved now: an environment may change the working directory.

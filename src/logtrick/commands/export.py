@@ -25,7 +25,7 @@ def run(options: Export) -> None:
     """Write, and say where."""
     from logtrick.runs.folder import shown
     from logtrick.runs.run import load
-    from logtrick.terminal import console, say
+    from logtrick.support.terminal import console, say
 
     path = load(options.run).export(options.out, policy=options.policy)
     say(console(), f"{shown(path)}/README.md says how to load it")

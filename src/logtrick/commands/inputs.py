@@ -1,8 +1,8 @@
 """The MDP that a command is asked about."""
 
-from logtrick import problems
 from logtrick.errors import MDPError
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
 
 
 def read_mdp(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from logtrick.mdp import FiniteMDP
+    from logtrick.mdp.model import FiniteMDP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Learn:
 def run(options: Learn) -> None:
     """Write what was asked for; open it where no folder was named."""
     from logtrick import lessons
-    from logtrick.compilation import cache_folder, use_compilation_cache
+    from logtrick.support.compilation import cache_folder, use_compilation_cache
 
     mdp = _mdp(options)
     use_compilation_cache()
@@ -61,8 +61,8 @@ def run(options: Learn) -> None:
 
 
 def _mdp(options: Learn) -> "FiniteMDP | None":
-    from logtrick import problems
     from logtrick.errors import ConfigError
+    from logtrick.mdp import problems
 
     if options.mdp is None:
         if options.gamma is not None:

@@ -10,14 +10,14 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from logtrick.derivation import Derivation
+from logtrick.exact.derivation import Derivation
+from logtrick.reports.statistics import summarise
 from logtrick.runs.folder import going_on, shown
 from logtrick.runs.latest import no_score, together
 from logtrick.runs.run import Run, Scores
 from logtrick.runs.summaries import best_evaluations, run_summary
 from logtrick.runs.sweeps import Sweep
-from logtrick.statistics import summarise
-from logtrick.terminal import console, say
+from logtrick.support.terminal import console, say
 
 
 def print_json(value: Any) -> None:

@@ -46,14 +46,14 @@ class Solve:
 
 def run(options: Solve) -> None:
     """Solve, write and print."""
-    from logtrick import solving
+    from logtrick.commands import solving
     from logtrick.commands.inputs import read_mdp
     from logtrick.commands.output import print_json
+    from logtrick.commands.solution_report import check_output, write
     from logtrick.commands.solved_output import print_solved
     from logtrick.errors import ConfigError
     from logtrick.exact.values import TOLERANCE
-    from logtrick.progress import BoundBar
-    from logtrick.solution_report import check_output, write
+    from logtrick.runs.training.progress import BoundBar
 
     out = None
     if options.out is not None:

@@ -3,11 +3,11 @@
 from rich.markup import escape
 from rich.table import Table
 
+from logtrick.commands.solution_report import facts, state_rows
+from logtrick.commands.solving import Solved
 from logtrick.commands.terminal_grid import pictures
-from logtrick.gridworlds import gridworld
-from logtrick.solution_report import facts, state_rows
-from logtrick.solving import Solved
-from logtrick.terminal import console
+from logtrick.mdp.gridworlds import gridworld
+from logtrick.support.terminal import console
 
 #: So many states are shown; of more, those that are visited most.
 SHOWN = 20

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from logtrick.algorithms.checks import check_names
+from logtrick.algorithms.field_checks import check_names
 from logtrick.errors import ConfigError
 
 _RANGE = re.compile(r"(log:)?([^,]+?)\.\.([^,]+)")
@@ -55,10 +55,10 @@ class Sweep:
 
 def run(options: Sweep) -> None:
     """Train, and print the table."""
+    from logtrick.algorithms.presets import preset
     from logtrick.commands.output import print_json, sweep_table
-    from logtrick.presets import preset
-    from logtrick.progress import ProgressBar
-    from logtrick.training.sweeping import resume_sweep, sweep
+    from logtrick.runs.training.progress import ProgressBar
+    from logtrick.runs.training.sweeping import resume_sweep, sweep
 
     progress = ProgressBar()
     if options.resume is not None:
@@ -80,7 +80,7 @@ def run(options: Sweep) -> None:
         if options.optuna is None:
             found = sweep(options.env, chosen.algorithm, values, **common)
         else:
-            from logtrick.training.searching import search
+            from logtrick.runs.training.searching import search
 
             found = search(options.env, chosen.algorithm, values, options.optuna, **common)
     if options.json:
@@ -114,7 +114,7 @@ def read_values(texts: list[str], algorithm: type[Any]) -> dict[str, Any]:
 
 def _read(given: str, annotation: str) -> Any:
     if (found := _RANGE.fullmatch(given)) is not None:
-        from logtrick.training.searching import Range
+        from logtrick.runs.training.searching import Range
 
         low, high = (_value(end, annotation) for end in found.group(2, 3))
         return Range(low, high, log=found.group(1) is not None)

@@ -11,9 +11,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from logtrick.gridworlds import Gridworld, arrows
-from logtrick.plots import COLORS, blend, same_decimals
-from logtrick.solving import Solved
+from logtrick.commands.solving import Solved
+from logtrick.mdp.gridworlds import Gridworld, arrows
+from logtrick.reports.plots import COLORS, blend, same_decimals
 
 #: A cell with room for a number, and one with room for an arrow alone, in characters.
 NUMBER, ARROW = 6, 2

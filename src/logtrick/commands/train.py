@@ -64,9 +64,9 @@ def run(options: Train) -> None:
     """Train, show progress, print the summary."""
     from logtrick.commands.output import print_json, run_table
     from logtrick.envs.spec import TIMEOUT
-    from logtrick.progress import ProgressBar
     from logtrick.runs.summaries import run_summary
-    from logtrick.training.entry import resume, train
+    from logtrick.runs.training.progress import ProgressBar
+    from logtrick.runs.training.start import resume, train
 
     progress = ProgressBar()
     if options.resume is not None:

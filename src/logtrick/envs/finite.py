@@ -17,8 +17,8 @@ from jaxtyping import Array, Float, Float32, Float64, Int, PRNGKeyArray
 from logtrick.envs.protocol import DeviceEnv, Outcomes, Starts, Step
 from logtrick.envs.spec import EnvRow
 from logtrick.errors import ConfigError, SpaceError
-from logtrick.mdp import FiniteMDP
-from logtrick.validation import checked_whole
+from logtrick.mdp.checks import checked_whole
+from logtrick.mdp.model import FiniteMDP
 
 #: Entries of the tables that outcomes are drawn from: they are constants of the program.
 MOST_ENTRIES = 10_000_000
@@ -234,13 +234,13 @@ def _float32(observations: np.ndarray) -> np.ndarray:
 
 def resolve(name: str) -> FiniteMDPEnv:
     """Find the MDP `name`, as `logtrick.problems.make` does."""
-    from logtrick import problems
+    from logtrick.mdp import problems
 
     return FiniteMDPEnv(problems.make(name), name)
 
 
 def rows() -> list[EnvRow]:
     """The problems by name; nothing is made."""
-    from logtrick import problems
+    from logtrick.mdp import problems
 
     return [EnvRow(f"mdp:{name}", "device", "", "", None, "") for name in problems.REGISTRY]

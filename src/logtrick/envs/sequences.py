@@ -10,14 +10,14 @@ from gymnasium import spaces
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from logtrick.envs.protocol import DeviceEnv, Step
-from logtrick.envs.spaces import in_words
 from logtrick.envs.spec import EnvRow, trainable
 from logtrick.errors import ConfigError, UnknownEnvError
-from logtrick.names import unknown_name
-from logtrick.problems import parse
-from logtrick.problems.token_rewards import NO_TOKEN, ArrayVerifier
-from logtrick.problems.token_tasks import TASKS, make_task
-from logtrick.problems.tokens import SequenceTask, check_observe
+from logtrick.mdp.problems import parse
+from logtrick.mdp.problems.token_rewards import NO_TOKEN, ArrayVerifier
+from logtrick.mdp.problems.token_tasks import TASKS, make_task
+from logtrick.mdp.problems.tokens import SequenceTask, check_observe
+from logtrick.support.names import unknown_name
+from logtrick.support.spaces import in_words
 
 
 class SequenceState(NamedTuple):

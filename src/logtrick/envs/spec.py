@@ -8,9 +8,9 @@ import numpy as np
 from gymnasium import spaces
 
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
-from logtrick.envs.spaces import SINGLE, over_leaves
 from logtrick.errors import ConfigError
-from logtrick.validation import checked_whole
+from logtrick.mdp.checks import checked_whole
+from logtrick.support.spaces import SINGLE, over_leaves
 
 TIMEOUT = 60.0
 """Seconds that an environment may take to answer, unless somebody says otherwise."""

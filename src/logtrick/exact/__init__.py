@@ -21,10 +21,10 @@ A policy is a table of probabilities [S, A], actions int[S], or a pytree that is
 observation and returns a distribution over actions.
 """
 
-from logtrick.exact.evaluation import Evaluation, Kind, evaluate
+from logtrick.exact.curvature import fisher_vector_product, natural_gradient
 from logtrick.exact.gradient import hessian_vector_product, policy_gradient
 from logtrick.exact.matrix_free import MatrixFreeMDP
-from logtrick.exact.natural import fisher_vector_product, natural_gradient
+from logtrick.exact.policy_evaluation import Evaluation, Kind, evaluate
 from logtrick.exact.values import (
     GainAndBias,
     action_values,

@@ -10,8 +10,8 @@ from scipy import sparse
 from logtrick.errors import ImproperPolicyError, MDPError, MultichainError
 from logtrick.exact.resolvent import Resolvent, dense
 from logtrick.exact.rounding import EPS, hidden
-from logtrick.graphs import ancestors, closed_classes
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.graphs import ancestors, closed_classes
+from logtrick.mdp.model import FiniteMDP
 
 
 class Chain(abc.ABC):

@@ -11,11 +11,11 @@ from jaxtyping import Array, Bool, Float, Float64, Shaped
 
 from logtrick.errors import ConfigError, MDPError, ShapeError
 from logtrick.exact.chain import Chain, policy_defect
-from logtrick.exact.krylov import IterativeSide
+from logtrick.exact.iterative_side import IterativeSide
 from logtrick.exact.resolvent import Resolvent
 from logtrick.exact.rounding import EPS, hidden
-from logtrick.mdp import FiniteMDP
-from logtrick.validation import ROW_SUM_TOLERANCE, check_distribution, checked_gamma, normalised
+from logtrick.mdp.checks import ROW_SUM_TOLERANCE, check_distribution, checked_gamma, normalised
+from logtrick.mdp.model import FiniteMDP
 
 Expectation = Callable[[Float[Array, " S"]], Float[Array, "S A"]]
 

@@ -22,7 +22,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from logtrick.errors import ConvergenceError
-from logtrick.exact.krylov import Side
+from logtrick.exact.iterative_side import Side
 from logtrick.exact.rounding import EPS, hidden, require_finite
 
 #: Nearer to one than this, w is solved for: the constant would be large, and often needlessly.

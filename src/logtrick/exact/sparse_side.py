@@ -7,14 +7,14 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import sparse
 
-from logtrick.exact import kernels
-from logtrick.exact.krylov import IterativeSide
+from logtrick.exact import residual_kernels as kernels
+from logtrick.exact.iterative_side import IterativeSide
 from logtrick.exact.resolvent import Resolvent
 from logtrick.exact.rounding import EPS, hidden
-from logtrick.mdp_arrays import frozen
-from logtrick.planning import krylov
-from logtrick.planning.chains import Chain
-from logtrick.planning.threads import Team
+from logtrick.mdp.arrays import frozen
+from logtrick.planning.sparse import krylov
+from logtrick.planning.sparse.chains import Chain
+from logtrick.planning.sparse.threads import Team
 
 #: The share of the right-hand side at which a first solution is looked at for its rounding.
 FIRST_TOLERANCE = 1e-9

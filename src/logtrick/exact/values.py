@@ -8,7 +8,8 @@ from jaxtyping import Array, Float
 from logtrick.errors import ConfigError, ConvergenceError
 from logtrick.exact import tables
 from logtrick.exact.chain import Chain
-from logtrick.exact.evaluation import (
+from logtrick.exact.matrix_free import AnyMDP
+from logtrick.exact.policy_evaluation import (
     Kind,
     action_values_error,
     action_values_of,
@@ -19,7 +20,6 @@ from logtrick.exact.evaluation import (
     shares,
     start_defect,
 )
-from logtrick.exact.matrix_free import AnyMDP
 from logtrick.exact.resolvent import Certified
 from logtrick.exact.rounding import require_finite
 from logtrick.exact.traced import TracedChain

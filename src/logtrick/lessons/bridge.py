@@ -7,7 +7,7 @@ to `markdown`.
 from typing import NamedTuple
 
 from logtrick.lessons.mathml import mathml
-from logtrick.report import Html, element
+from logtrick.reports.html import Html, element
 
 
 class Row(NamedTuple):

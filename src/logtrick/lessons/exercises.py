@@ -8,7 +8,7 @@ import re
 from importlib.resources import files
 from typing import NamedTuple
 
-from logtrick.report import Html
+from logtrick.reports.html import Html
 
 _EXERCISE = re.compile(
     r"<exercise>\s*<h2>(.*?)</h2>\s*(.*?)\s*<answer>\s*(.*?)\s*</answer>"

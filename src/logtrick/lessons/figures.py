@@ -7,8 +7,8 @@ from logtrick.errors import ConfigError
 from logtrick.lessons.documents import figures_of, single_figure
 from logtrick.lessons.pages import PAGES, Page, book
 from logtrick.lessons.stills import stills
-from logtrick.mdp import FiniteMDP
-from logtrick.names import unknown_name
+from logtrick.mdp.model import FiniteMDP
+from logtrick.support.names import unknown_name
 
 #: Pixels, where nobody has measured.
 _HEIGHT = 560

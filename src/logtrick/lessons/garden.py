@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from logtrick import problems
-from logtrick.distributions import Categorical
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
+from logtrick.policies.distributions import Categorical
 
 #: What a bite of grass pays, and the cell beside the door where it grows.
 BITE, GRASS = 0.1, 8

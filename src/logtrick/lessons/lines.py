@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from logtrick.lessons.mathml import displayed, mathml
-from logtrick.report import Html, element
+from logtrick.reports.html import Html, element
 
 
 class Printed(NamedTuple):

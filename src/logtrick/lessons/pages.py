@@ -14,8 +14,8 @@ from logtrick.lessons.documents import Content, body, document
 from logtrick.lessons.garden import grassy_garden
 from logtrick.lessons.stills import stills
 from logtrick.lessons.worlds import World, plain, world
-from logtrick.mdp import FiniteMDP
-from logtrick.report import Html, element
+from logtrick.mdp.model import FiniteMDP
+from logtrick.reports.html import Html, element
 
 Data = dict[str, Any]
 

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from logtrick import exact, planning, problems
+from logtrick import exact, planning
 from logtrick.auditing.closed_form import moments
 from logtrick.lessons.garden import Compass, garden, grassy_garden
 from logtrick.lessons.worlds import World, world
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp import problems
+from logtrick.mdp.model import FiniteMDP
 
 References = list[dict[str, Any]]
 

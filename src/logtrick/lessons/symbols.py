@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from logtrick.lessons.mathml import mathml
-from logtrick.report import Html, element
+from logtrick.reports.html import Html, element
 
 
 class Symbol(NamedTuple):

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from logtrick import exact
 from logtrick.errors import ConfigError, MDPError
 from logtrick.lessons.garden import FEATURES, garden
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
 
 #: More states than this are too small to read on a phone; more actions, to choose from.
 MOST_STATES, MOST_ACTIONS = 64, 8

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from logtrick.errors import RunError
-from logtrick.files import PathLike, write_bytes_atomic
 from logtrick.lessons import sheets
 from logtrick.lessons.figures import Figure
 from logtrick.lessons.pages import PAGES, book
-from logtrick.mdp import FiniteMDP
+from logtrick.mdp.model import FiniteMDP
+from logtrick.support.files import PathLike, write_bytes_atomic
 
 
 def write(folder: PathLike, mdp: FiniteMDP | None = None) -> list[Path]:

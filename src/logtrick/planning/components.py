@@ -7,11 +7,11 @@ from jaxtyping import Bool, Int64, UInt32
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from logtrick import graphs
-from logtrick.mdp_arrays import frozen
-from logtrick.planning import row_kernels
-from logtrick.planning.chains import Chain
+from logtrick.mdp import graphs
+from logtrick.mdp.arrays import frozen
 from logtrick.planning.operators import Operator
+from logtrick.planning.sparse import row_kernels
+from logtrick.planning.sparse.chains import Chain
 
 #: "No pair" in `Paths.pairs`.
 NONE = -1

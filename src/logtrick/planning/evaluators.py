@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from logtrick.planning import krylov
-from logtrick.planning.chains import Chain, Vector
 from logtrick.planning.iteration import Step
+from logtrick.planning.sparse import krylov
+from logtrick.planning.sparse.chains import Chain, Vector
 
 #: From a step and the fraction of its spread that may remain, to values or None.
 Evaluator = Callable[[Step, float], Vector | None]

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt32
 
-from logtrick.mdp_arrays import frozen
-from logtrick.planning import row_kernels
-from logtrick.planning.chains import Chain, Vector
+from logtrick.mdp.arrays import frozen
 from logtrick.planning.operators import Backup, Operator
-from logtrick.planning.threads import num_blocks
+from logtrick.planning.sparse import row_kernels
+from logtrick.planning.sparse.chains import Chain, Vector
+from logtrick.planning.sparse.threads import num_blocks
 
 Choice = UInt32[np.ndarray, " S"]
 

@@ -12,10 +12,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from logtrick.planning import kernels, krylov
-from logtrick.planning.chains import Vector
 from logtrick.planning.evaluators import Evaluator, by_factorisation, by_krylov
 from logtrick.planning.iteration import Step
+from logtrick.planning.sparse import krylov
+from logtrick.planning.sparse import sweep_kernels as kernels
+from logtrick.planning.sparse.chains import Vector
 
 
 class Method(abc.ABC):

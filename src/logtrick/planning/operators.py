@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Float64, UInt32, UInt64
 
 from logtrick.errors import ConvergenceError
-from logtrick.mdp import FiniteMDP
-from logtrick.mdp_arrays import frozen
-from logtrick.planning import kernels, row_kernels
-from logtrick.planning.chains import Chain, Vector, continuing
-from logtrick.planning.threads import Team, num_blocks
+from logtrick.mdp.arrays import frozen
+from logtrick.mdp.model import FiniteMDP
+from logtrick.planning.sparse import row_kernels
+from logtrick.planning.sparse import sweep_kernels as kernels
+from logtrick.planning.sparse.chains import Chain, Vector, continuing
+from logtrick.planning.sparse.threads import Team, num_blocks
 
 
 class Backup(NamedTuple):

@@ -9,16 +9,16 @@ import numpy as np
 from jaxtyping import Float64, Int32
 
 from logtrick.errors import ConfigError, MDPError, MultichainError, ShapeError
-from logtrick.mdp import FiniteMDP
-from logtrick.mdp_arrays import frozen
+from logtrick.mdp.arrays import frozen
+from logtrick.mdp.checks import as_numbers, checked_tolerance, checked_whole
+from logtrick.mdp.checks import terminal_values as checked_values
+from logtrick.mdp.model import FiniteMDP
 from logtrick.planning import components, spanning, total
 from logtrick.planning import horizon as finite
 from logtrick.planning.methods import METHODS
 from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Found
-from logtrick.planning.threads import Team
-from logtrick.validation import as_numbers, checked_tolerance, checked_whole
-from logtrick.validation import terminal_values as checked_values
+from logtrick.planning.sparse.threads import Team
 
 KINDS = ("discounted", "total", "average")
 DEVICES = ("cpu", "accelerator")

@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Bool, UInt32
 
 from logtrick.errors import ConvergenceError
-from logtrick.mdp_arrays import frozen
-from logtrick.planning import krylov
+from logtrick.mdp.arrays import frozen
 from logtrick.planning.certificates import Rounding
-from logtrick.planning.chains import Chain, Vector
 from logtrick.planning.components import closed_classes, paths, take_pairs
 from logtrick.planning.operators import Operator
+from logtrick.planning.sparse import krylov
+from logtrick.planning.sparse.chains import Chain, Vector
 
 Choice = UInt32[np.ndarray, " S"]
 Describe = Callable[[np.ndarray], str]

@@ -14,9 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt32
 
 from logtrick.errors import ImproperPolicyError, MDPError
-from logtrick.planning import krylov, steps
+from logtrick.planning import steps
 from logtrick.planning.certificates import Interval, Rounding, below_the_floor
-from logtrick.planning.chains import Chain, Vector
 from logtrick.planning.components import (
     Paths,
     Quotient,
@@ -29,6 +28,8 @@ from logtrick.planning.iteration import Followed, Step
 from logtrick.planning.methods import Method, ValueIteration
 from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Found, Report
+from logtrick.planning.sparse import krylov
+from logtrick.planning.sparse.chains import Chain, Vector
 
 Choice = UInt32[np.ndarray, " S"]
 #: Policies after which value iteration takes over, from 0: it needs more sweeps, but cannot wander.

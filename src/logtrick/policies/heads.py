@@ -23,8 +23,9 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Float
 
-from logtrick.dispatch import run_where_called
-from logtrick.distributions import (
+from logtrick.errors import ConfigError, SpaceError
+from logtrick.policies.box_scale import ActionScale, Place, place
+from logtrick.policies.distributions import (
     Beta,
     Categorical,
     Distribution,
@@ -35,9 +36,8 @@ from logtrick.distributions import (
     TanhNormal,
     masked,
 )
-from logtrick.errors import ConfigError, SpaceError
-from logtrick.policies.box_scale import ActionScale, Place, place
 from logtrick.policies.encoders import ACTION_MASK
+from logtrick.support.dispatch import run_where_called
 
 POLICY_GAIN = 0.01
 """Scale at which the weights of the layer before a head start."""

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from logtrick.dispatch import run_where_called
 from logtrick.errors import ConfigError
+from logtrick.support.dispatch import run_where_called
 
 HIDDEN_GAIN = math.sqrt(2)
 

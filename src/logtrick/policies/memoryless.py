@@ -13,8 +13,8 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, Float
 
-from logtrick.distributions import Categorical, Distribution
 from logtrick.errors import SpaceError
+from logtrick.policies.distributions import Categorical, Distribution
 from logtrick.policies.encoders import action_mask, check_one
 from logtrick.policies.heads import POLICY_GAIN, Head, head
 from logtrick.policies.networks import MLP

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from gymnasium import spaces
 from jaxtyping import Array, Float
 
-from logtrick.distributions import Distribution
 from logtrick.errors import ConfigError
+from logtrick.policies.distributions import Distribution
 from logtrick.policies.encoders import action_mask
 from logtrick.policies.heads import POLICY_GAIN, Head, head
 from logtrick.policies.initial import HIDDEN_GAIN, generator, linear, recurrent_cell

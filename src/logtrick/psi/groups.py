@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from logtrick.errors import ShapeError
-from logtrick.psi.arrays import array_function
+from logtrick.psi.backends import array_function
 from logtrick.psi.deviations import deviations
 from logtrick.psi.returns import Scalar
 

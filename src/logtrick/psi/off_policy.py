@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from logtrick.psi.advantages import td_residual
-from logtrick.psi.arrays import array_function
+from logtrick.psi.backends import array_function
 from logtrick.psi.returns import Scalar, bootstrap, cuts, recursion
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from logtrick.psi.arrays import array_function
+from logtrick.psi.backends import array_function
 from logtrick.psi.returns import Scalar
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from logtrick.errors import ConfigError
-from logtrick.names import unknown_name
+from logtrick.support.names import unknown_name
 
 
 class Claim(enum.StrEnum):

@@ -11,7 +11,7 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
-from logtrick.psi.arrays import array_function
+from logtrick.psi.backends import array_function
 
 Scalar = float | Float[Array, ""]
 

@@ -7,7 +7,7 @@ gradient alone: a weight that looks at L_i looks at the actions that made L_i.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from logtrick.psi.arrays import array_function
+from logtrick.psi.backends import array_function
 from logtrick.psi.returns import Scalar
 
 

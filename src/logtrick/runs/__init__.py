@@ -14,5 +14,5 @@ All of it is data: loading a run executes nothing that it contains.
 
 `config` and `folder` say what a folder holds, `logs`, `tree_files` and `checkpoints` how, `run`
 reads it; `summaries`, `presentation`, `model_card` and `exporting` are made of it, `sweeps` are
-folders of runs. What writes runs is `logtrick.training`.
+folders of runs. What writes runs is `logtrick.runs.training`.
 """

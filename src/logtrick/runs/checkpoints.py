@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from logtrick.errors import CheckpointError, RunError
 from logtrick.runs.tree_files import load_tree, save_tree
-from logtrick.safe_paths import UNFINISHED, Place, SafePath, file_of, one_line_cause
+from logtrick.support.safe_paths import UNFINISHED, Place, SafePath, file_of, one_line_cause
 
 
 class Restored(NamedTuple):

@@ -10,14 +10,14 @@ from typing import Any
 from gymnasium import spaces
 
 from logtrick.algorithms.base import Algorithm
-from logtrick.algorithms.checks import check_names
 from logtrick.algorithms.configs import from_dict
+from logtrick.algorithms.field_checks import check_names
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spaces import space_from_dict, space_to_dict
 from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
 from logtrick.errors import ConfigError, LogtrickError, MissingExtraError, RunError
-from logtrick.safe_paths import SafePath
-from logtrick.validation import checked_whole
+from logtrick.mdp.checks import checked_whole
+from logtrick.support.safe_paths import SafePath
+from logtrick.support.spaces import space_from_dict, space_to_dict
 
 FORMAT = 1
 _KINDS: dict[str, Any] = {

@@ -14,15 +14,15 @@ from typing import Any
 import jax
 from gymnasium import spaces
 
-from logtrick import extras
-from logtrick.distributions import Distribution, Product, Reshaped
-from logtrick.envs.spaces import in_words, over_leaves, space_to_dict
 from logtrick.errors import RunError
-from logtrick.files import PathLike, lock_folder, one_line_cause, write_json_atomic
+from logtrick.policies.distributions import Distribution, Product, Reshaped
 from logtrick.policies.memory import call, initial_carry
-from logtrick.rollouts import executable
+from logtrick.rollouts.device import executable
 from logtrick.runs.config import CONFIG, RunConfig
-from logtrick.safe_paths import SafePath
+from logtrick.support import extras
+from logtrick.support.files import PathLike, lock_folder, one_line_cause, write_json_atomic
+from logtrick.support.safe_paths import SafePath
+from logtrick.support.spaces import in_words, over_leaves, space_to_dict
 
 ARTEFACT, DESCRIPTION, CARD = "policy.jaxexport", "policy.json", "README.md"
 PLATFORMS = ("cpu", "cuda", "tpu")

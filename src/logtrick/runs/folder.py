@@ -10,12 +10,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from logtrick.envs.spaces import space_to_dict
 from logtrick.errors import ConfigError, RunError
-from logtrick.files import PathLike, lock_folder, write_json_atomic
 from logtrick.runs.config import CONFIG, FORMAT, RunConfig, given_in_python
 from logtrick.runs.tree_files import write_arrays_atomic
-from logtrick.safe_paths import Place, SafePath, folder_of
+from logtrick.support.files import PathLike, lock_folder, write_json_atomic
+from logtrick.support.safe_paths import Place, SafePath, folder_of
+from logtrick.support.spaces import space_to_dict
 
 METRICS, TIMINGS, EVALUATIONS = "metrics.jsonl", "timings.jsonl", "evaluations.jsonl"
 CHECKPOINTS, DESCRIPTION = "checkpoints", "policy.json"

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Any
 
 from logtrick.errors import RunError
-from logtrick.files import one_line_cause, to_json
-from logtrick.safe_paths import Place, file_of
+from logtrick.support.files import one_line_cause, to_json
+from logtrick.support.safe_paths import Place, file_of
 
 
 class AppendLog:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from logtrick.envs.spaces import in_words
-from logtrick.files import write_bytes_atomic
 from logtrick.runs.config import RunConfig, given_in_python
 from logtrick.runs.latest import FINAL_EPISODES
 from logtrick.runs.run import Run
 from logtrick.runs.summaries import best_evaluations, run_summary
+from logtrick.support.files import write_bytes_atomic
+from logtrick.support.spaces import in_words
 
 CARD = "README.md"
 

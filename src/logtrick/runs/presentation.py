@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from logtrick import plots, report
-from logtrick.envs.spaces import in_words
 from logtrick.envs.spec import TIMEOUT
-from logtrick.report import Html, Section, element
+from logtrick.reports import html as report
+from logtrick.reports import plots
+from logtrick.reports.html import Html, Section, element
+from logtrick.reports.statistics import Summary
 from logtrick.runs.config import RunConfig, given_in_python
 from logtrick.runs.folder import CURVE, REPORT, going_on, shown
 from logtrick.runs.latest import FINAL_EPISODES, Latest, no_score, together
 from logtrick.runs.run import Run
 from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
 from logtrick.runs.tree_files import changed
-from logtrick.statistics import Summary
+from logtrick.support.spaces import in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from logtrick.filming import Film
+    from logtrick.rollouts.filming import Film
 
 DIAGNOSTICS = {
     "episode_length": ("Episode length", "mean over the episodes that ended in an update"),

@@ -10,7 +10,6 @@ import numpy as np
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import check_timeout
 from logtrick.errors import CheckpointError, ConfigError, RunError
-from logtrick.files import PathLike
 from logtrick.runs.config import Evaluation, RunConfig, env_settings, read_config
 from logtrick.runs.folder import (
     BEST,
@@ -25,10 +24,11 @@ from logtrick.runs.folder import (
 from logtrick.runs.latest import Latest, LatestEpisodes
 from logtrick.runs.logs import read_jsonl
 from logtrick.runs.tree_files import read_arrays
-from logtrick.safe_paths import Place, folder_of
+from logtrick.support.files import PathLike
+from logtrick.support.safe_paths import Place, folder_of
 
 if TYPE_CHECKING:
-    from logtrick.filming import Film
+    from logtrick.rollouts.filming import Film
 
 Which = Literal["latest", "best"]
 
@@ -208,7 +208,7 @@ class Run:
             timeout: seconds that a row of a host environment may take to answer; None: as in
                 training.
         """
-        from logtrick.evaluation import evaluate
+        from logtrick.rollouts.evaluation import evaluate
 
         timeout = self._timeout(timeout)
         spec = self.env_spec(env, timeout=timeout)
@@ -245,7 +245,7 @@ class Run:
             env: the environment, where it has no id: a class or function that takes `render_mode`.
             timeout: as for `evaluate`.
         """
-        from logtrick.filming import film
+        from logtrick.rollouts.filming import film
 
         timeout = self._timeout(timeout)
         return film(

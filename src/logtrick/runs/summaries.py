@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from logtrick.reports.statistics import Curve, curve, summarise
 from logtrick.runs.run import Run
-from logtrick.statistics import Curve, curve, summarise
 
 POINTS = 200
 """Points of a curve, at most: more than an eye can tell apart."""

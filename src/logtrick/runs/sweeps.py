@@ -15,13 +15,13 @@ import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import RunError
-from logtrick.files import write_bytes_atomic, write_json_atomic
+from logtrick.reports.statistics import summarise
 from logtrick.runs.config import CONFIG, RunConfig
 from logtrick.runs.folder import SWEEP as SWEEP
 from logtrick.runs.latest import no_score
 from logtrick.runs.run import Run
-from logtrick.safe_paths import Place, folder_of
-from logtrick.statistics import summarise
+from logtrick.support.files import write_bytes_atomic, write_json_atomic
+from logtrick.support.safe_paths import Place, folder_of
 
 RESULTS, TABLE, POINT = "results.json", "results.md", "point-"
 _LIMIT = 2**24

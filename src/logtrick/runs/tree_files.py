@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from logtrick.errors import CheckpointError, RunError
-from logtrick.files import one_line_cause, to_json, write_bytes_atomic
-from logtrick.safe_paths import Place, file_of
-from logtrick.trees import DTYPES, ArraySpec, NamedTree, Snapshot
+from logtrick.runs.trees import DTYPES, ArraySpec, NamedTree, Snapshot
+from logtrick.support.files import one_line_cause, to_json, write_bytes_atomic
+from logtrick.support.safe_paths import Place, file_of
 
 FORMAT = 1
 ARRAYS, MANIFEST = "arrays.safetensors", "manifest.json"
@@ -34,7 +34,7 @@ def made_by() -> dict[str, Any]:
     import jax.numpy as jnp
 
     import logtrick
-    from logtrick.dispatch import run_where_called
+    from logtrick.support.dispatch import run_where_called
 
     run_where_called()
     device = jax.devices()[0]  # JAX begins here

@@ -7,8 +7,8 @@ pytest.importorskip("ale_py", reason="an optional extra")
 
 import logtrick as lt
 from logtrick import envs
-from logtrick.envs._atari import _Atari
-from logtrick.envs.host import VectorHostEnvs
+from logtrick.envs.adapters.atari import _Atari
+from logtrick.envs.host.rows import VectorHostEnvs
 from logtrick.errors import UnknownEnvError
 
 N = 3

@@ -8,7 +8,7 @@ pytest.importorskip("craftax", reason="an optional extra")
 
 import logtrick as lt
 from logtrick import envs
-from logtrick.envs._craftax import NAMES
+from logtrick.envs.adapters.craftax import NAMES
 from logtrick.errors import UnknownEnvError
 
 pytestmark = pytest.mark.slow

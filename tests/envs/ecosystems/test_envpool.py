@@ -7,7 +7,8 @@ from gymnasium import spaces
 pytest.importorskip("envpool", reason="an optional extra")
 
 import logtrick as lt
-from logtrick import envs, presets
+from logtrick import envs
+from logtrick.algorithms import presets
 from logtrick.errors import SpaceError, UnknownEnvError
 
 N = 3

@@ -11,7 +11,7 @@ pytest.importorskip("mujoco_playground", reason="an optional extra")
 
 import logtrick as lt
 from logtrick import envs
-from logtrick.envs._playground import DM_CONTROL
+from logtrick.envs.adapters.playground import DM_CONTROL
 from logtrick.errors import EnvError, UnknownEnvError
 
 pytestmark = pytest.mark.slow

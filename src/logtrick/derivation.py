@@ -1,0 +1,3 @@
+"""Alias: `logtrick.derivation` has moved to `logtrick.exact.derivation`."""
+
+from logtrick.exact.derivation import *  # noqa: F403

@@ -1,0 +1,199 @@
+"""From an id, or an object, to an environment.
+
+A bare id is looked up among the environments of the core, which run on the device, and then in
+Gymnasium. A prefix picks one ecosystem: `gymnax:Breakout-MinAtar`, `envpool:HalfCheetah-v5`; `mdp:`
+the finite MDPs: `mdp:frozen_lake`.
+"""
+
+import importlib
+import re
+from typing import Any
+
+import gymnasium
+from gymnasium.vector import VectorEnv
+
+from logtrick.envs.protocol import DeviceEnv, HostEnvs
+from logtrick.envs.spec import TIMEOUT, EnvRow, EnvSpec, Workers, check_timeout, trainable
+from logtrick.errors import EnvError, UnknownEnvError
+from logtrick.support.names import did_you_mean
+from logtrick.support.spaces import in_words
+
+_CORE = {
+    "CartPole-v1": "logtrick.envs.classic:CartPole",
+    "Acrobot-v1": "logtrick.envs.classic:Acrobot",
+    "MountainCar-v0": "logtrick.envs.classic:MountainCar",
+    "MountainCarContinuous-v0": "logtrick.envs.classic:MountainCarContinuous",
+    "Pendulum-v1": "logtrick.envs.classic:Pendulum",
+    "TwoState-v0": "logtrick.envs.twostate:TwoState",
+}
+
+_ADAPTERS = {
+    "gym": "logtrick.envs.adapters.gymnasium",
+    "gymnax": "logtrick.envs.adapters.gymnax",
+    "envpool": "logtrick.envs.adapters.envpool",
+    "atari": "logtrick.envs.adapters.atari",
+    "playground": "logtrick.envs.adapters.playground",
+    "craftax": "logtrick.envs.adapters.craftax",
+    "sequences": "logtrick.envs.sequences",
+    "mdp": "logtrick.envs.finite",
+}
+"""Prefix -> module with `resolve(name) -> EnvSpec | DeviceEnv` and `rows() -> list[EnvRow]`.
+
+Such a module loads its ecosystem inside `resolve` only, so that listing stays quick. Where its rows
+are an example only, it has `names() -> list[str]`, which may load it: all that `resolve` finds."""
+
+
+def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
+    """Find an environment, by id or from an object, without building it.
+
+    Args:
+        env: An id (`"CartPole-v1"`, `"gym:CartPole-v1"`); a `DeviceEnv`; a `gymnasium.Env`, its
+            class, or a function that makes one; a Gymnasium `VectorEnv`; `HostEnvs`; an `EnvSpec`,
+            which is returned as it is.
+        timeout: Seconds in which one of Gymnasium's, or of the user's own, can be made, to see its
+            spaces.
+
+    Returns:
+        Its spaces and limits, and how to build it.
+
+    Raises:
+        UnknownEnvError: No environment has this id; the nearest ids are named.
+        MissingExtraError: What it needs is not installed; the install line is given.
+        SpaceError: It has a space that no adapter can serve.
+        EnvError: The object is no environment, or it cannot be made.
+
+    Example:
+        >>> from logtrick import envs
+        >>> spec = envs.resolve("CartPole-v1")
+        >>> spec.id, spec.kind, spec.max_episode_steps
+        ('CartPole-v1', 'device', 500)
+        >>> envs.resolve("gym:CartPole-v1").kind
+        'host'
+    """
+    timeout = check_timeout(timeout)
+    if isinstance(env, str):
+        return _resolve_id(env, timeout)
+    if isinstance(env, EnvSpec):
+        return env
+    if isinstance(env, DeviceEnv | HostEnvs):
+        return _spec_of(env)
+    adapter = importlib.import_module(_ADAPTERS["gym"])
+    if isinstance(env, VectorEnv):
+        spec: EnvSpec = adapter.from_vector(env)
+    elif isinstance(env, gymnasium.Env):
+        spec = adapter.from_instance(env)
+    elif callable(env) and not _is_device_class(env):
+        function = getattr(env, "func", env)  # what a functools.partial calls
+        name = getattr(function, "__qualname__", type(function).__name__)
+        id = f"object:{name.rpartition('.')[2].strip('<>')}"
+        spec = adapter.from_factory(env, id, timeout=timeout)
+    else:
+        raise EnvError(
+            f"{env!r} is no environment. Pass an id, a logtrick or Gymnasium environment, or a "
+            "function that makes a Gymnasium one."
+        )
+    return spec
+
+
+def make(
+    env: Any, num_envs: int = 1, *, workers: Workers = "sync", timeout: float | int = TIMEOUT
+) -> DeviceEnv | HostEnvs:
+    """Find an environment and build it: `resolve(env).build(num_envs, ...)`.
+
+    Example:
+        >>> from logtrick import envs
+        >>> envs.make("Pendulum-v1").action_space
+        Box(-2.0, 2.0, (1,), float32)
+    """
+    return resolve(env, timeout=timeout).build(num_envs, workers=workers, timeout=timeout)
+
+
+def list_envs() -> list[EnvRow]:
+    """Everything that can be named here, the core's environments first. Nothing is built.
+
+    Example:
+        >>> from logtrick import envs
+        >>> envs.list_envs()[0].id
+        'CartPole-v1'
+    """
+    rows = [_device_row(_core_env(name)) for name in _CORE]
+    for module in _ADAPTERS.values():
+        rows += importlib.import_module(module).rows()
+    return rows
+
+
+def _resolve_id(name: str, timeout: float | int) -> EnvSpec:
+    prefix, colon, rest = name.partition(":")
+    if not colon:
+        core = _core_name(name)
+        if core is not None:
+            return _spec_of(_core_env(core))
+        prefix, rest = "gym", name
+    if prefix == "object":
+        raise UnknownEnvError(
+            f"{name!r} was given as a Python object, which only Python can "
+            "make again: lt.load(path).evaluate(env=…), lt.resume(path, env=…)."
+        )
+    if prefix not in _ADAPTERS:
+        known = ", ".join(f"{prefix}:" for prefix in _ADAPTERS)
+        raise UnknownEnvError(
+            f"{name!r}: no ecosystem has this prefix. There are {known}. What a module registers "
+            "is trained by a function that imports the module and makes it."
+        )
+    try:
+        adapter = importlib.import_module(_ADAPTERS[prefix])
+        # Gymnasium's are anybody's code; the others are libraries, whose start is no fault.
+        found = adapter.resolve(rest, timeout) if prefix == "gym" else adapter.resolve(rest)
+    except UnknownEnvError as error:
+        where = f"{name}: " if colon else ""
+        raise UnknownEnvError(f"{where}{error} {_nearest(name)}") from None
+    return found if isinstance(found, EnvSpec) else _spec_of(found)
+
+
+def _nearest(name: str) -> str:
+    """What may have been meant: of one ecosystem where `name` has its prefix, else of all."""
+    prefix, colon, rest = name.rpartition(":")
+    ids = [row.id for row in list_envs()]
+    if prefix in _ADAPTERS:
+        names = getattr(importlib.import_module(_ADAPTERS[prefix]), "names", list)
+        ids += [f"{prefix}:{each}" for each in names()]
+    near = [id for id in ids if id.startswith(prefix + colon)]
+    hint = did_you_mean(rest, near, key=lambda id: id.rpartition(":")[2])
+    return f"{hint} `logtrick envs` lists what can be trained here.".lstrip()
+
+
+def _core_name(name: str) -> str | None:
+    """The core's id for `name`, whose version may be left out."""
+    for core in _CORE:
+        if name in (core, re.sub(r"-v\d+$", "", core)):
+            return core
+    return None
+
+
+def _core_env(name: str) -> DeviceEnv:
+    module, attribute = _CORE[name].split(":")
+    env: DeviceEnv = getattr(importlib.import_module(module), attribute)()
+    return env
+
+
+def _is_device_class(env: Any) -> bool:
+    return isinstance(env, type) and issubclass(env, DeviceEnv | HostEnvs)
+
+
+def _spec_of(env: DeviceEnv | HostEnvs) -> EnvSpec:
+    """Of an environment that is there already."""
+    return EnvSpec(
+        id=env.id,
+        kind="host" if isinstance(env, HostEnvs) else "device",
+        observation_space=env.observation_space,
+        action_space=env.action_space,
+        max_episode_steps=env.max_episode_steps,
+        builder=lambda num_envs, workers, timeout: env,
+        num_envs=env.num_envs if isinstance(env, HostEnvs) else None,
+    )
+
+
+def _device_row(env: DeviceEnv) -> EnvRow:
+    observation, action = env.observation_space, env.action_space
+    ours = trainable(observation, action)
+    return EnvRow(env.id, "device", in_words(observation), in_words(action), ours, install="")

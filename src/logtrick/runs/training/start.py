@@ -1,0 +1,269 @@
+"""Training: `train` starts a run and `resume` goes on with one."""
+
+import dataclasses
+import datetime
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from gymnasium import spaces
+
+from logtrick.algorithms.base import Algorithm
+from logtrick.algorithms.elsewhere import known_arguments
+from logtrick.algorithms.presets import env_id, preset
+from logtrick.envs import EnvSpec, resolve
+from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
+from logtrick.errors import ConfigError, LogtrickError
+from logtrick.policies.box_scale import unscaled, where_it_starts
+from logtrick.runs.config import (
+    CONFIG,
+    Evaluation,
+    RunConfig,
+    check_sizes,
+    env_settings,
+    policy_name,
+)
+from logtrick.runs.folder import absolute, lock_run, new_folder
+from logtrick.runs.run import Run
+from logtrick.runs.training.callbacks import Callback
+from logtrick.runs.training.progress import Observer, ProgressBar
+from logtrick.runs.training.session import Session
+from logtrick.runs.training.tensorboard import TENSORBOARD
+from logtrick.runs.tree_files import made_by
+from logtrick.support import extras
+from logtrick.support.files import PathLike, write_json_atomic
+from logtrick.support.spaces import named_parts, space_to_dict
+
+
+@known_arguments
+def train(
+    env: Any,
+    algorithm: Algorithm | None = None,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    out: PathLike = "runs/",
+    workers: Workers = "sync",
+    timeout: float | int = TIMEOUT,
+    policy: Any = None,
+    evaluation: Evaluation | None = None,
+    callbacks: Sequence[Callback] = (),
+    tensorboard: bool = False,
+    checkpoint_seconds: float = 30.0,
+    progress: bool | Observer | None = None,
+    report: bool = True,
+) -> Run:
+    """Ascend J: train a policy on an environment, for one or several seeds at once.
+
+    Which gradient is ascended is the algorithm's to say: see its `estimates`.
+
+    Args:
+        env: an id (`logtrick envs` lists them), a preset's short name (`logtrick presets`), a
+            device environment, a Gymnasium environment class, factory or vector environment.
+        algorithm: a configuration such as `lt.PPO()`; None takes the preset for this environment.
+        steps: transitions to learn from, for each seed, rounded up to whole updates; None takes
+            the preset's.
+        seed: of the first run; the s-th of `seeds` uses seed + s.
+        seeds: how many runs to train side by side.
+        out: the folder in which the run folder is made.
+        workers: "sync" or "async": where the rows of a host environment run.
+        timeout: seconds that such a row may take to be built, to reset or to step; after that it
+            counts as hung. A process that is stopped does not.
+        policy: your own, in the place of the algorithm's: an Equinox module that is called on one
+            observation and returns a distribution, or a function (observation_space,
+            action_space, seed) that makes one. A module is where every seed starts.
+        evaluation: episodes to be played now and then, such as `lt.Evaluation(every=50_000)`; the
+            policies that did best are kept, and `stop_at` ends training at a score.
+        callbacks: functions that are called every quarter of a second or so with a
+            `callbacks.Visit`. What one raises ends training, after the state was saved.
+        tensorboard: write the metrics for TensorBoard too, in the run folder's `tensorboard`; a
+            resumed run goes on with them. Needs `pip install "logtrick[log]"`.
+        checkpoint_seconds: seconds between two checkpoints.
+        progress: show a progress bar; None: where standard error is a terminal. Or an `Observer`.
+        report: write `report.html` and `learning_curve.png` at the end.
+
+    Returns:
+        The run: its folder, policies, scores and report.
+
+    Raises:
+        EnvError: the environment is unknown or breaks its contract.
+        ConfigError: a setting that cannot be meant.
+        NonFiniteError: a number ceased to be finite; the last good checkpoint is kept.
+        RunError: the folder cannot be written.
+        Interrupted: Ctrl-C; a checkpoint was saved.
+
+    Example:
+        >>> import tempfile, logtrick as lt
+        >>> with tempfile.TemporaryDirectory() as out:
+        ...     run = lt.train("CartPole-v1", lt.PPO(), steps=4096, out=out, progress=False)
+        ...     len(run.metrics), run.metrics[-1]["steps"]
+        (2, 4096)
+    """
+    out = absolute(out)
+    spec = resolve(env_id(env), timeout=timeout)
+    config = configure(
+        spec,
+        algorithm,
+        steps=steps,
+        seed=seed,
+        seeds=seeds,
+        workers=workers,
+        timeout=timeout,
+        evaluation=evaluation,
+        policy=policy,
+    )
+    watcher = observer(progress)
+    if policy is None:
+        _say_where_it_starts(config, watcher)
+    if tensorboard:
+        extras.load("tensorboardX", "log")  # before anything is made
+    with Session([config], spec, watcher, checkpoint_seconds, callbacks, policy) as session:
+        folder = new_folder(out, folder_name(config))
+        with lock_run(folder):
+            write_json_atomic(folder / CONFIG, config.to_dict())
+            if tensorboard:
+                (folder / TENSORBOARD).make_folder()
+            (run,) = finish(session.run([folder]))
+            if report:
+                _write_report(run, watcher)
+    return run
+
+
+@known_arguments
+def resume(
+    path: PathLike,
+    *,
+    env: Any = None,
+    policy: Any = None,
+    timeout: float | int | None = None,
+    callbacks: Sequence[Callback] = (),
+    checkpoint_seconds: float = 30.0,
+    progress: bool | Observer | None = None,
+    report: bool = True,
+) -> Run:
+    """Go on with an interrupted run, to the same bits as if it had not been interrupted.
+
+    Bit for bit with the same versions and device; otherwise the run goes on from the same state
+    and a note says that what follows is another sample of the same experiment.
+
+    Args:
+        path: the run folder.
+        env: the environment, where it has no id by which it is found again.
+        policy: your own, where the run was started with one.
+        timeout: as for `train`; None: as the run was told. It changes no number.
+        callbacks: as for `train`.
+        checkpoint_seconds: seconds between two checkpoints.
+        progress: as for `train`.
+        report: as for `train`.
+
+    Raises:
+        RunError: no run folder, a second writer, damaged files.
+        CheckpointError: checkpoints are there, and none verifies.
+    """
+    run = Run(path, policy=policy)
+    run.check_policy()
+    spec = run.env_spec(env, timeout=timeout)
+    config, watcher = run.config, observer(progress)
+    if timeout is not None:
+        config = dataclasses.replace(config, timeout=check_timeout(timeout))
+    with (
+        lock_run(run.folder),
+        Session([config], spec, watcher, checkpoint_seconds, callbacks, policy) as session,
+    ):
+        (run,) = finish(session.run([run.folder]))
+        if report:
+            _write_report(run, watcher)
+    return run
+
+
+def _say_where_it_starts(config: RunConfig, watcher: Observer) -> None:
+    """Where actions have no bounds, their scale is a guess, and a wrong one keeps from learning."""
+    if config.algorithm.distribution != "normal":
+        return
+    for name, space, _ in named_parts(config.action_space, config.action_space):
+        if isinstance(space, spaces.Box) and unscaled(space).any():
+            watcher.note(f"{config.env}, actions{name}: {where_it_starts(space)}")
+
+
+def finish(trained: list[Run]) -> list[Run]:
+    """Write the model cards of runs whose training has ended."""
+    from logtrick.runs.model_card import write_model_card
+
+    for run in trained:
+        write_model_card(run)
+    return trained
+
+
+def _write_report(run: Run, watcher: Observer) -> None:
+    """Write the report and the curve; what goes wrong there does not lose a finished run."""
+    try:
+        run.report()
+    except (LogtrickError, OSError) as error:
+        watcher.note(
+            f"The run is finished and saved, but its report could not be written: {error} "
+            f"`logtrick report {shlex.quote(str(run.path))}` tries again."
+        )
+
+
+def configure(
+    spec: EnvSpec,
+    algorithm: Algorithm | None,
+    *,
+    steps: int | None,
+    seed: int,
+    seeds: int,
+    workers: Workers,
+    timeout: float | int = TIMEOUT,
+    evaluation: Evaluation | None = None,
+    policy: Any = None,
+) -> RunConfig:
+    """What a run is told, checked: the arguments are those of `train`."""
+    if not isinstance(algorithm, Algorithm | None):
+        raise ConfigError(f"algorithm={algorithm!r}; give settings, such as lt.PPO().")
+    if not isinstance(evaluation, Evaluation | None):
+        raise ConfigError(f"evaluation={evaluation!r}; give an lt.Evaluation(every=…).")
+    if algorithm is None or steps is None:
+        chosen = preset(spec.id, "ppo" if algorithm is None else algorithm.name)
+        algorithm = chosen.algorithm if algorithm is None else algorithm
+        steps = chosen.steps if steps is None else steps
+    steps, seed, seeds = check_sizes(steps, seed, seeds)
+    if workers not in ("sync", "async"):
+        raise ConfigError(f"workers={workers!r}; it must be 'sync' or 'async'.")
+    config = RunConfig(
+        env=spec.id,
+        kind=spec.kind,
+        observation_space=spec.observation_space,
+        action_space=spec.action_space,
+        max_episode_steps=spec.max_episode_steps,
+        env_settings=env_settings(spec),
+        algorithm=algorithm,
+        steps=steps,
+        seed=seed,
+        seeds=seeds,
+        workers=workers,
+        timeout=check_timeout(timeout),
+        made_by=made_by(),
+        policy=None if policy is None else policy_name(policy),
+        evaluation=evaluation,
+    )
+    # Spaces that no file can describe are refused before anything is made.
+    space_to_dict(config.observation_space), space_to_dict(config.action_space)
+    return config
+
+
+def folder_name(config: RunConfig) -> str:
+    """What a new run's folder is called: environment, algorithm and time."""
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    safe = re.sub(r"[^A-Za-z0-9.-]+", "-", config.env).strip("-.") or "env"
+    return f"{safe[:60]}-{config.algorithm.name}-{stamp}"
+
+
+def observer(progress: bool | Observer | None) -> Observer:
+    """The observer that `progress` asks for."""
+    if isinstance(progress, Observer):
+        return progress
+    show = sys.stderr.isatty() if progress is None else progress
+    return ProgressBar() if show else Observer()
