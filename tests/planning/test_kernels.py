@@ -12,7 +12,7 @@ from logtrick.planning.iteration import Followed
 from logtrick.planning.operators import Operator
 from logtrick.planning.sparse import krylov, threads
 from logtrick.planning.sparse import sweep_kernels as kernels
-from logtrick.planning.sparse.chains import Chain, policy_chain
+from logtrick.planning.sparse.chains import SparseChain, policy_chain
 from logtrick.planning.sparse.threads import Team
 
 
@@ -237,7 +237,7 @@ def test_gain_and_bias_by_a_pinned_state(team, solve):
 
 
 def test_a_singular_system_is_not_solved(team):
-    loops = Chain.of(sparse.eye_array(4, format="csr"), team)
+    loops = SparseChain.of(sparse.eye_array(4, format="csr"), team)
     assert krylov.factorised(loops, np.ones(4), 1.0) is None
     answer = krylov.solve(loops, np.ones(4), 1.0, tolerance=1e-9)
     assert answer.residual >= 1

@@ -70,7 +70,7 @@ def enumerate_mdp(
     if not isinstance(built.action_space, spaces.Discrete):
         raise SpaceError(f"{built.id} has actions in {built.action_space}; Discrete is needed")
     with jax.enable_x64(isinstance(built, Enumerable)):
-        return _Search(built, _program(built, starts), max_states).run(gamma)
+        return _StateSearch(built, _program(built, starts), max_states).run(gamma)
 
 
 class _Program(NamedTuple):
@@ -143,7 +143,7 @@ def _used(function: Callable[..., Any], *arguments: Any) -> list[bool]:
     return list(used)
 
 
-class _Search:
+class _StateSearch:
     """Breadth-first search: states get numbers as they are found, and rows as they are expanded."""
 
     def __init__(self, env: DeviceEnv, program: _Program, max_states: int) -> None:

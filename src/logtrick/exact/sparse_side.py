@@ -13,7 +13,7 @@ from logtrick.exact.resolvent import Resolvent
 from logtrick.exact.rounding import EPS, hidden
 from logtrick.mdp.arrays import frozen
 from logtrick.planning.sparse import krylov
-from logtrick.planning.sparse.chains import Chain
+from logtrick.planning.sparse.chains import SparseChain
 from logtrick.planning.sparse.threads import Team
 
 #: The share of the right-hand side at which a first solution is looked at for its rounding.
@@ -30,7 +30,7 @@ def iterative(transitions: sparse.csr_array, gamma: float, slack: float) -> Reso
 
     The entries are known up to `slack`.
     """
-    chain = Chain(
+    chain = SparseChain(
         frozen(transitions.indptr.astype(np.uint64)),
         frozen(transitions.indices.astype(np.uint32, copy=False)),
         frozen(transitions.data),
@@ -48,7 +48,7 @@ def iterative(transitions: sparse.csr_array, gamma: float, slack: float) -> Reso
 class SparseSide(IterativeSide):
     """I − γP by rows."""
 
-    def __init__(self, chain: Chain, gamma: float, slack: float) -> None:
+    def __init__(self, chain: SparseChain, gamma: float, slack: float) -> None:
         self.chain, self.gamma, self.relative = chain, gamma, 4 * EPS + slack
         lean = np.empty(chain.rows)
         self._run(kernels.lean, lean)

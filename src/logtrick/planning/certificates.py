@@ -26,7 +26,7 @@ UNIT_ROUNDOFF = 2.0**-53
 TINY = 2.0**-1074
 
 
-class Interval(NamedTuple):
+class Enclosure(NamedTuple):
     """Constants between which something lies in every state."""
 
     low: float
@@ -84,14 +84,14 @@ class Rounding:
         relative = 1.01 * (self.terms * UNIT_ROUNDOFF + self.defect)
         return relative * magnitude + self.terms * TINY
 
-    def residual(self, backup: Backup) -> tuple[Interval, float]:
+    def residual(self, backup: Backup) -> tuple[Enclosure, float]:
         """Where the exact T v − v lies in every state, and the error of T v itself."""
         size = backup.size + max(abs(backup.low), abs(backup.high))
         error = self.backup_error(size)
-        return Interval(backup.low - error, backup.high + error), error
+        return Enclosure(backup.low - error, backup.high + error), error
 
 
-def discounted(backup: Backup, rounding: Rounding) -> Interval:
+def discounted(backup: Backup, rounding: Rounding) -> Enclosure:
     """V5, the span bound: T v + low ≤ V_π ≤ V_* ≤ T v + high for the greedy policy π, γ < 1.
 
     With δ = T v − v in [a, b], V_* − T v ≤ b γm/(1 − γm), m being the greatest mass that goes on
@@ -99,7 +99,7 @@ def discounted(backup: Backup, rounding: Rounding) -> Interval:
     make it hold where episodes end).
     """
     difference, error = rounding.residual(backup)
-    return Interval(
+    return Enclosure(
         -_discounted_sum(-difference.low, rounding) - error,
         _discounted_sum(difference.high, rounding) + error,
     )
@@ -126,7 +126,7 @@ def _discounted_sum(bound: float, rounding: Rounding) -> float:
     return bound * factor + abs(bound) * factor * slack + TINY
 
 
-def average(backup: Backup, rounding: Rounding) -> Interval:
+def average(backup: Backup, rounding: Rounding) -> Enclosure:
     """V7: min (T v − v) ≤ r̄_π ≤ r̄_* ≤ max (T v − v) for the greedy policy π.
 
     Rows that do not sum to one exactly are read as if they did: the error of a backup covers it.

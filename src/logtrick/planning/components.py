@@ -11,14 +11,14 @@ from logtrick.mdp import graphs
 from logtrick.mdp.arrays import frozen
 from logtrick.planning.operators import Operator
 from logtrick.planning.sparse import row_kernels
-from logtrick.planning.sparse.chains import Chain
+from logtrick.planning.sparse.chains import SparseChain
 
-#: "No pair" in `Paths.pairs`.
+#: "No pair" in `PathsToTarget.pairs`.
 NONE = -1
 
 
 @dataclass(frozen=True)
-class Paths:
+class PathsToTarget:
     """Steps towards a set of states, or towards the end.
 
     Attributes:
@@ -31,12 +31,12 @@ class Paths:
 
 
 def paths(
-    chain: Chain,
+    chain: SparseChain,
     row_states: UInt32[np.ndarray, " N"],
     ends: Bool[np.ndarray, " N"],
     goal: Bool[np.ndarray, " S"],
     allowed: Bool[np.ndarray, " N"] | None = None,
-) -> Paths:
+) -> PathsToTarget:
     """Shortest ways to `goal` or to a row that may end.
 
     Args:
@@ -71,10 +71,10 @@ def paths(
         reached,
         rows,
     )
-    return Paths(reached, rows)
+    return PathsToTarget(reached, rows)
 
 
-def closed_classes(chain: Chain, among: Bool[np.ndarray, " S"]) -> list[np.ndarray]:
+def closed_classes(chain: SparseChain, among: Bool[np.ndarray, " S"]) -> list[np.ndarray]:
     """The closed classes of a chain within a set of states that it does not leave."""
     states = np.flatnonzero(among)
     inside = chain.matrix()[states][:, states]

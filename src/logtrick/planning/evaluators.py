@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from logtrick.planning.iteration import Step
+from logtrick.planning.iteration import Iterate
 from logtrick.planning.sparse import krylov
-from logtrick.planning.sparse.chains import Chain, Vector
+from logtrick.planning.sparse.chains import SparseChain, Vector
 
 #: From a step and the fraction of its spread that may remain, to values or None.
-Evaluator = Callable[[Step, float], Vector | None]
+Evaluator = Callable[[Iterate, float], Vector | None]
 
 #: Sweeps that leave less than this of a residual are quicker than a Krylov method.
 QUICK = 0.95
@@ -21,7 +21,7 @@ SINGLE_ROUNDOFF = 2.0**-24
 ORDINARY = 60
 
 
-def by_krylov(preference: krylov.Preference, step: Step, fraction: float) -> Vector | None:
+def by_krylov(preference: krylov.Preference, step: Iterate, fraction: float) -> Vector | None:
     """V_π by BiCGSTAB (Gargiani et al. use GMRES, whose memory grows), or None.
 
     What is sought is the correction d of v, (I − γP) d = T v − v. A few of its digits are wanted,
@@ -67,7 +67,7 @@ def _unit(spread: float) -> float:
 
 
 def _swept_while_quick(
-    step: Step, chain: Chain, missing: Vector, tolerance: float
+    step: Iterate, chain: SparseChain, missing: Vector, tolerance: float
 ) -> tuple[Vector, float]:
     """Sweeps d ← missing + γP d as long as they beat a Krylov method, and the residual of d.
 
@@ -88,7 +88,9 @@ def _swept_while_quick(
     return d, residual
 
 
-def _pinned_by_krylov(preference: krylov.Preference, step: Step, tolerance: float) -> Vector | None:
+def _pinned_by_krylov(
+    preference: krylov.Preference, step: Iterate, tolerance: float
+) -> Vector | None:
     """Bias and gain: the pinned state's value is the gain."""
     start, rewards, unit = step.backed_up, step.rewards, _unit(step.backup.size)
     start += 0.5 * (step.backup.low + step.backup.high) - start[0]
@@ -109,14 +111,14 @@ def _pinned_by_krylov(preference: krylov.Preference, step: Step, tolerance: floa
     return _if_useful(step, answer, 0.5 * step.spread)
 
 
-def by_factorisation(step: Step, fraction: float) -> Vector | None:
+def by_factorisation(step: Iterate, fraction: float) -> Vector | None:
     """V_π by scipy's SuperLU, or None."""
     pin = 0 if step.pinned else None
     answer = krylov.factorised(step.chain(), step.rewards, step.operator.gamma, pin)
     return _if_useful(step, answer, max(fraction, 0.5) * step.spread)
 
 
-def _if_useful(step: Step, answer: krylov.Answer | None, residual: float) -> Vector | None:
+def _if_useful(step: Iterate, answer: krylov.Answer | None, residual: float) -> Vector | None:
     """The solution, unless it is none, or so large that the system was singular or nearly so."""
     if answer is None or answer.residual > residual:
         return None

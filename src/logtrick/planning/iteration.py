@@ -9,7 +9,7 @@ from jaxtyping import UInt32
 from logtrick.mdp.arrays import frozen
 from logtrick.planning.operators import Backup, Operator
 from logtrick.planning.sparse import row_kernels
-from logtrick.planning.sparse.chains import Chain, Vector
+from logtrick.planning.sparse.chains import SparseChain, Vector
 from logtrick.planning.sparse.threads import num_blocks
 
 Choice = UInt32[np.ndarray, " S"]
@@ -28,7 +28,7 @@ class Followed:
         self._choice: np.ndarray | None = None
         self._rows: tuple[np.ndarray, ...] = ()
 
-    def chain(self, choice: UInt32[np.ndarray, " S"], dtype: Any = np.float64) -> Chain:
+    def chain(self, choice: UInt32[np.ndarray, " S"], dtype: Any = np.float64) -> SparseChain:
         """P_π of the policy; it holds until the next call.
 
         Args:
@@ -39,7 +39,7 @@ class Followed:
             self._choice, self._rows = choice.copy(), ()
             self._rows = self._operator.transitions.copied(self._operator.pairs(choice), dtype)
         offsets, successors, probabilities = map(frozen, self._rows)
-        return Chain(offsets, successors, probabilities, self._operator.team)
+        return SparseChain(offsets, successors, probabilities, self._operator.team)
 
     def _replaced(self, choice: UInt32[np.ndarray, " S"]) -> bool:
         """Whether all new rows fitted."""
@@ -62,7 +62,7 @@ class Followed:
 
 
 @dataclass(frozen=True)
-class Step:
+class Iterate:
     """One backup and what it found.
 
     Attributes:
@@ -104,7 +104,7 @@ class Step:
         """r_π of the greedy policy."""
         return self.operator.rewards[self.operator.pairs(self.choice)]
 
-    def chain(self, dtype: Any = np.float64) -> Chain:
+    def chain(self, dtype: Any = np.float64) -> SparseChain:
         """P_π of the greedy policy."""
         return self.followed.chain(self.choice, dtype)
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from logtrick.planning.evaluators import Evaluator, by_factorisation, by_krylov
-from logtrick.planning.iteration import Step
+from logtrick.planning.iteration import Iterate
 from logtrick.planning.sparse import krylov
 from logtrick.planning.sparse import sweep_kernels as kernels
 from logtrick.planning.sparse.chains import Vector
@@ -30,7 +30,7 @@ class Method(abc.ABC):
     follows_policy: ClassVar[bool]
 
     @abc.abstractmethod
-    def improve(self, step: Step) -> Vector:
+    def improve(self, step: Iterate) -> Vector:
         """The next v; may reuse the memory of `step.backed_up`."""
 
 
@@ -39,7 +39,7 @@ class ValueIteration(Method):
 
     follows_policy: ClassVar[bool] = False
 
-    def improve(self, step: Step) -> Vector:
+    def improve(self, step: Iterate) -> Vector:
         """T v itself."""
         return step.shifted()
 
@@ -55,7 +55,7 @@ class GaussSeidel(Method):
     sweeps: int = 8
     follows_policy: ClassVar[bool] = False
 
-    def improve(self, step: Step) -> Vector:
+    def improve(self, step: Iterate) -> Vector:
         """The values after some sweeps."""
         values, other = step.shifted(), np.empty_like(step.values)
         for _ in range(self.sweeps):
@@ -77,7 +77,7 @@ class ModifiedPolicyIteration(Method):
     sweeps: int = 20
     follows_policy: ClassVar[bool] = True
 
-    def improve(self, step: Step) -> Vector:
+    def improve(self, step: Iterate) -> Vector:
         """The values after m sweeps of the policy."""
         return _sweep(step, self.sweeps)
 
@@ -114,7 +114,7 @@ class PolicyIteration(Method):
     _wait: int = field(default=0, repr=False)
     _pause: int = field(default=1, repr=False)
 
-    def improve(self, step: Step) -> Vector:
+    def improve(self, step: Iterate) -> Vector:
         """Values whose residual for the greedy policy is small."""
         fraction = self._forcing(step)
         if self._wait == 0:
@@ -125,7 +125,7 @@ class PolicyIteration(Method):
         self._wait -= 1
         return _sweep(step, self.sweeps)
 
-    def _forcing(self, step: Step) -> float:
+    def _forcing(self, step: Iterate) -> float:
         """The fraction of the spread that the evaluation may leave."""
         loosest = LOOSEST if step.operator.gamma < 1 else LOOSEST_UNDISCOUNTED
         loosest *= 0.1 ** (self._policies // 20)
@@ -147,7 +147,7 @@ METHODS: dict[str, Callable[[], Method]] = {
 }
 
 
-def _sweep(step: Step, sweeps: int) -> Vector:
+def _sweep(step: Iterate, sweeps: int) -> Vector:
     """T v, then `sweeps` times v + τ (T_π v − v)."""
     chain, rewards, values, tau = step.chain(), step.rewards, step.shifted(), step.damping
     other = np.empty_like(values)

@@ -12,7 +12,7 @@ from logtrick.mdp.arrays import frozen
 from logtrick.mdp.model import FiniteMDP
 from logtrick.planning.sparse import row_kernels
 from logtrick.planning.sparse import sweep_kernels as kernels
-from logtrick.planning.sparse.chains import Chain, Vector, continuing
+from logtrick.planning.sparse.chains import SparseChain, Vector, continuing
 from logtrick.planning.sparse.threads import Team, num_blocks
 
 
@@ -99,9 +99,9 @@ class Operator:
         return len(self.pair_offsets) - 1
 
     @property
-    def transitions(self) -> Chain:
+    def transitions(self) -> SparseChain:
         """P over pairs: one row for each (s, a)."""
-        return Chain(self.outcome_offsets, self.successors, self.probabilities, self.team)
+        return SparseChain(self.outcome_offsets, self.successors, self.probabilities, self.team)
 
     @cached_property
     def pair_states(self) -> UInt32[np.ndarray, " P"]:
@@ -159,7 +159,9 @@ class Operator:
         """The pair that each state chooses."""
         return self.pair_offsets[:-1] + choice
 
-    def chain(self, choice: UInt32[np.ndarray, " S"]) -> tuple[Chain, Float64[np.ndarray, " S"]]:
+    def chain(
+        self, choice: UInt32[np.ndarray, " S"]
+    ) -> tuple[SparseChain, Float64[np.ndarray, " S"]]:
         """P_π and r_π of a deterministic policy, copied together: a sweep then reads less."""
         rows = self.pairs(choice)
         return self.transitions.take(rows), self.rewards[rows]

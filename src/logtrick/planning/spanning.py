@@ -10,8 +10,8 @@ from jaxtyping import Float64, UInt32
 
 from logtrick.errors import ConvergenceError
 from logtrick.planning import certificates
-from logtrick.planning.certificates import Interval, Rounding, below_the_floor
-from logtrick.planning.iteration import Followed, Step
+from logtrick.planning.certificates import Enclosure, Rounding, below_the_floor
+from logtrick.planning.iteration import Followed, Iterate
 from logtrick.planning.methods import Method
 from logtrick.planning.operators import Backup, Operator
 
@@ -44,7 +44,7 @@ class Criterion:
         pinned: True where the constant is the gain, which is no part of v.
     """
 
-    interval: Callable[[Backup, Rounding], Interval]
+    interval: Callable[[Backup, Rounding], Enclosure]
     floor: Callable[[Backup, Rounding], float]
     damping: float = 1.0
     pinned: bool = False
@@ -57,7 +57,7 @@ class Criterion:
         least, more = (self.floor(Backup(0.0, 0.0, size, 0), rounding) for size in (0.0, probe))
         return max(0.5 * goal - least, 0.0) / (more - least) * probe
 
-    def goal(self, backup: Backup, interval: Interval, tol: float) -> float:
+    def goal(self, backup: Backup, interval: Enclosure, tol: float) -> float:
         """The bound that is good enough: tol · max(1, size of the gain, or of the values).
 
         The values are T v and the middle of the interval; no more is known of them than the
@@ -116,7 +116,7 @@ def search(
         watch.look(iteration, backup, bound, goal)
         floating = not criterion.pinned and rounding.least_mass > 1 - 1e-6
         improved = method.improve(
-            Step(
+            Iterate(
                 operator,
                 values,
                 spare,
@@ -169,7 +169,7 @@ class _Watch:
 
 
 def _missing_constant(
-    criterion: Criterion, backup: Backup, interval: Interval, floating: bool
+    criterion: Criterion, backup: Backup, interval: Enclosure, floating: bool
 ) -> float:
     """What to add to T v in every state: it is then right up to its span.
 

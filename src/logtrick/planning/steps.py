@@ -19,7 +19,7 @@ from logtrick.planning.certificates import Rounding
 from logtrick.planning.components import closed_classes, paths, take_pairs
 from logtrick.planning.operators import Operator
 from logtrick.planning.sparse import krylov
-from logtrick.planning.sparse.chains import Chain, Vector
+from logtrick.planning.sparse.chains import SparseChain, Vector
 
 Choice = UInt32[np.ndarray, " S"]
 Describe = Callable[[np.ndarray], str]
@@ -163,7 +163,7 @@ def longest_episodes(
             return None, closed_classes(chain, ~proper)[0]
 
 
-def expected_steps(chain: Chain, ones: Vector, start: Vector) -> Vector:
+def expected_steps(chain: SparseChain, ones: Vector, start: Vector) -> Vector:
     """Find w with |w − 1 − P w| ≤ SLACK / 2 for a proper chain: w counts steps to the end.
 
     Raises:

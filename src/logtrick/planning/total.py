@@ -15,21 +15,21 @@ from jaxtyping import Bool, Float64, Int64, UInt32
 
 from logtrick.errors import ImproperPolicyError, MDPError
 from logtrick.planning import steps
-from logtrick.planning.certificates import Interval, Rounding, below_the_floor
+from logtrick.planning.certificates import Enclosure, Rounding, below_the_floor
 from logtrick.planning.components import (
-    Paths,
+    PathsToTarget,
     Quotient,
     closed_classes,
     collapse,
     end_components,
     paths,
 )
-from logtrick.planning.iteration import Followed, Step
+from logtrick.planning.iteration import Followed, Iterate
 from logtrick.planning.methods import Method, ValueIteration
 from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Found, Report
 from logtrick.planning.sparse import krylov
-from logtrick.planning.sparse.chains import Chain, Vector
+from logtrick.planning.sparse.chains import SparseChain, Vector
 
 Choice = UInt32[np.ndarray, " S"]
 #: Policies after which value iteration takes over, from 0: it needs more sweeps, but cannot wander.
@@ -85,7 +85,7 @@ def search(
         )
     free = end_components(operator, ~pays & ~ends)
     if not free.internal.any():
-        search = _Search(operator, ends, to_end, tol, report, describe, minimise)
+        search = _ProperSearch(operator, ends, to_end, tol, report, describe, minimise)
         return search.run(method, values)
     quotient = collapse(operator, ends, free)
     every = np.zeros(quotient.operator.num_states, np.bool_)
@@ -95,9 +95,9 @@ def search(
     first = np.zeros(quotient.operator.num_states)
     first[quotient.states] = values
     merged = _describing(quotient, describe)
-    found = _Search(quotient.operator, quotient.ends, to_end, tol, report, merged, minimise).run(
-        method, first
-    )
+    found = _ProperSearch(
+        quotient.operator, quotient.ends, to_end, tol, report, merged, minimise
+    ).run(method, first)
     return _lifted(found, operator, quotient, free.internal)
 
 
@@ -121,12 +121,12 @@ def _lifted(
 
 
 @dataclass
-class _Search:
+class _ProperSearch:
     """The search on an MDP in which nothing can go on for ever for nothing."""
 
     operator: Operator
     ends: Bool[np.ndarray, " P"]
-    to_end: Paths
+    to_end: PathsToTarget
     tol: float
     report: Report
     describe: Describe
@@ -163,7 +163,7 @@ class _Search:
             if lost and method.follows_policy:
                 method, values[:], error = ValueIteration(), 0.0, 0.0
                 continue
-            improved = method.improve(Step(operator, values, spare, choice, followed, backup))
+            improved = method.improve(Iterate(operator, values, spare, choice, followed, backup))
             spare, values = values if improved is spare else spare, improved
         raise AssertionError("count() never ends")
 
@@ -191,7 +191,7 @@ class _Search:
         back = paths(operator.transitions, operator.pair_states, self.ends, proper).rows
         choice[~proper] = self._choice(back)[~proper]
 
-    def _refuse_gain(self, members: np.ndarray, gain: Interval) -> None:
+    def _refuse_gain(self, members: np.ndarray, gain: Enclosure) -> None:
         if gain.low > 0:
             below, least = (" below", "less") if self.minimise else ("", "more")
             earns = -gain.low if self.minimise else gain.low
@@ -205,14 +205,14 @@ class _Search:
 
 
 def cycle_gain(
-    chain: Chain, rewards: Float64[np.ndarray, " S"], members: np.ndarray, operator: Operator
-) -> Interval:
+    chain: SparseChain, rewards: Float64[np.ndarray, " S"], members: np.ndarray, operator: Operator
+) -> Enclosure:
     """V7 for one closed class of a policy: bounds on what it earns a step."""
-    inside = Chain.of(chain.matrix()[members][:, members], chain.team)
+    inside = SparseChain.of(chain.matrix()[members][:, members], chain.team)
     zeros, paid = np.zeros(len(members)), rewards[members]
     answer = krylov.solve(inside, paid, 1.0, tolerance=0.0, pin=0)
     if len(members) <= FACTORISED_STATES:
         answer = krylov.factorised(inside, paid, 1.0, pin=0) or answer
     low, high = inside.advance(paid, 1.0, answer.x, zeros)
     error = Rounding.of(operator).backup_error(float(np.abs(answer.x).max()))
-    return Interval(low - error, high + error)
+    return Enclosure(low - error, high + error)

@@ -19,7 +19,7 @@ Vector = Float[np.ndarray, " S"]
 
 
 @dataclass(frozen=True)
-class Chain:
+class SparseChain:
     """Transitions of a Markov chain, row by row; rows may sum to less than one where it ends.
 
     Attributes:
@@ -35,7 +35,7 @@ class Chain:
     team: Team
 
     @classmethod
-    def of(cls, matrix: sparse.csr_array, team: Team) -> "Chain":
+    def of(cls, matrix: sparse.csr_array, team: Team) -> "SparseChain":
         """Read a scipy matrix [S, S]."""
         return cls(
             frozen(matrix.indptr.astype(np.uint64)),
@@ -101,10 +101,10 @@ class Chain:
         parts = (self.probabilities, self.successors.view(np.int32), self.offsets.view(np.int64))
         return sparse.csr_array(parts, (self.rows, self.rows))
 
-    def take(self, rows: UInt64[np.ndarray, " M"]) -> "Chain":
+    def take(self, rows: UInt64[np.ndarray, " M"]) -> "SparseChain":
         """These rows, one after the other."""
         offsets, successors, probabilities = self.copied(rows, np.float64)
-        return Chain(frozen(offsets), frozen(successors), frozen(probabilities), self.team)
+        return SparseChain(frozen(offsets), frozen(successors), frozen(probabilities), self.team)
 
     def copied(
         self, rows: UInt64[np.ndarray, " M"], dtype: Any
@@ -129,14 +129,14 @@ class Chain:
         )
         return offsets, successors, probabilities
 
-    def transposed(self) -> "Chain":
+    def transposed(self) -> "SparseChain":
         """The chain's transpose, for systems in visits rather than values."""
         counts = np.bincount(self.successors, minlength=self.rows)
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64)
         successors = np.empty(len(self.successors), np.uint32)
         probabilities = np.empty(len(self.successors))
         row_kernels.transpose(*self._arrays, offsets.copy(), successors, probabilities)
-        return Chain(frozen(offsets), frozen(successors), frozen(probabilities), self.team)
+        return SparseChain(frozen(offsets), frozen(successors), frozen(probabilities), self.team)
 
     @property
     def _arrays(self) -> tuple[np.ndarray, ...]:
@@ -146,7 +146,7 @@ class Chain:
         self.team.run(kernel, self.rows, len(self.successors), *arrays, *arguments)
 
 
-def policy_chain(mdp: FiniteMDP, weights: Float64[np.ndarray, " P"], team: Team) -> Chain:
+def policy_chain(mdp: FiniteMDP, weights: Float64[np.ndarray, " P"], team: Team) -> SparseChain:
     """P_π of a stochastic policy: the MDP's outcomes, each times π(a | s).
 
     Args:
@@ -171,7 +171,7 @@ def policy_chain(mdp: FiniteMDP, weights: Float64[np.ndarray, " P"], team: Team)
         mixed,
     )
     rows = frozen(offsets.view(np.uint64)[pair_offsets])
-    return Chain(rows, frozen(successors.view(np.uint32)), frozen(mixed), team)
+    return SparseChain(rows, frozen(successors.view(np.uint32)), frozen(mixed), team)
 
 
 def continuing(mdp: FiniteMDP) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from logtrick.planning.sparse import sweep_kernels as kernels
-from logtrick.planning.sparse.chains import Chain, Vector
+from logtrick.planning.sparse.chains import SparseChain, Vector
 from logtrick.planning.sparse.threads import num_blocks
 
 #: Digits that the recursion may gain before the true residual is computed again.
@@ -64,7 +64,7 @@ class Preference:
 
 
 def solve(
-    chain: Chain,
+    chain: SparseChain,
     b: Vector,
     gamma: float,
     *,
@@ -95,7 +95,7 @@ def solve(
 
     Example:
         >>> from logtrick.planning.sparse.threads import Team
-        >>> ring = Chain(np.arange(3, dtype=np.uint64), np.array([1, 0], np.uint32),
+        >>> ring = SparseChain(np.arange(3, dtype=np.uint64), np.array([1, 0], np.uint32),
         ...              np.ones(2), Team(1))
         >>> solve(ring, np.array([0.0, 1.0]), 0.5, tolerance=1e-12).x.round(6)
         array([0.666667, 1.333333])
@@ -122,7 +122,9 @@ def _pace(before: Answer, after: Answer) -> float:
     return math.log10(max(gained, 1.0)) / max(after.products - before.products, 1)
 
 
-def factorised(chain: Chain, b: Vector, gamma: float, pin: int | None = None) -> Answer | None:
+def factorised(
+    chain: SparseChain, b: Vector, gamma: float, pin: int | None = None
+) -> Answer | None:
     """Solve the same systems by scipy's SuperLU; None where they are singular.
 
     For a few thousand states, or for graphs with a good elimination order, such as grids.
@@ -147,7 +149,7 @@ def factorised(chain: Chain, b: Vector, gamma: float, pin: int | None = None) ->
 class _System:
     """(I − γP) x = b, or x + x[pin] = b + P x."""
 
-    chain: Chain
+    chain: SparseChain
     b: Vector
     gamma: float
     pin: int | None
