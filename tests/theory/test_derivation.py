@@ -153,7 +153,7 @@ def test_what_is_left_points_somewhere():
 
 
 def test_truths_are_the_exact_gradients():
-    mdp = random_mdp(9, ends=False, gamma=0.8)
+    mdp = random_mdp(9, ends=False, gamma=0.8, shape=(5, 3))
     policy = softmax_table(mdp, 9)
     for reading, kind in (("start", "discounted"), ("stationary", "average"), ("average",) * 2):
         truth = exact.policy_gradient(mdp, policy, kind).logits.ravel()
@@ -184,21 +184,21 @@ def test_the_dropped_term_vanishes_with_one_minus_gamma():
 
 
 def test_normalisers_are_stated():
-    mdp = random_mdp(4, gamma=0.9)
+    mdp = random_mdp(4, gamma=0.9, shape=(5, 3))
     found = derive(mdp, softmax_table(mdp, 4))
     visits = exact.visitation(mdp, softmax_table(mdp, 4)).sum()
     assert found.normaliser == pytest.approx(visits)
     d6, d7 = found.lines[5].vector, found.lines[6].vector
     assert d7 == pytest.approx(visits * d6, rel=1e-11, abs=1e-14)
     assert f"D7 = {visits:.6g} × D6" in found.text()
-    continuing = random_mdp(4, ends=False, gamma=0.9)
+    continuing = random_mdp(4, ends=False, gamma=0.9, shape=(5, 3))
     policy = softmax_table(continuing, 4)
     assert derive(continuing, policy, "stationary").normaliser == pytest.approx(10)
     assert derive(continuing, policy, "average").normaliser == 1
 
 
 def test_a_frozen_start_distribution_is_not_enough():
-    mdp = random_mdp(4, ends=False, gamma=0.9)
+    mdp = random_mdp(4, ends=False, gamma=0.9, shape=(5, 3))
     policy = softmax_table(mdp, 4)
     table = exact.evaluate(mdp, policy)
     with jax.enable_x64(True):

@@ -9,6 +9,7 @@ import logtrick as lt
 from logtrick import errors
 from logtrick.runs.training.interruption import Interrupted
 from logtrick.runs.training.tensorboard import EventFiles
+from logtrick.support.safe_paths import SafePath
 from small_runs import SMALL, interrupt_at
 
 
@@ -54,7 +55,7 @@ def test_an_update_in_which_no_episode_ended_has_no_return(tmp_path):
         {"update": u, "seed": 0, "steps": 100 * u, "episodes": n, "episode_return": value}
         for u, n, value in [(1, 2, 5.0), (2, 0, None), (3, 0, float("nan"))]
     ]
-    files = EventFiles(tmp_path)
+    files = EventFiles(SafePath(tmp_path))
     files.write("training", rows)
     files.close()
     found = scalars(tmp_path / "seed-0")
