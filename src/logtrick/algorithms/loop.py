@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from logtrick.algorithms.base import Algorithm
-from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.metrics import array_names
 from logtrick.algorithms.models import build_model
 from logtrick.algorithms.program import Program, TrainState
@@ -201,10 +200,10 @@ def _split(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], Key[Array, " S"]]:
 def _episode_steps(algorithm: Algorithm, spec: EnvSpec) -> int:
     """The time limit, where whole episodes are played."""
     if spec.max_episode_steps is None:
-        cut = "" if isinstance(algorithm, GroupAlgorithm) else "Set num_steps, or give "
+        give = "Give" if "num_steps" in algorithm.without_effect else "Set num_steps, or give"
         raise ConfigError(
             f"{spec.id} has no time limit that is known, and {type(algorithm).__name__} plays "
-            f"whole episodes, which may never end. {cut or 'Give '}the environment a limit: pass a "
+            f"whole episodes, which may never end. {give} the environment a limit: pass a "
             "function that makes it inside gymnasium.wrappers.TimeLimit(env, 1000)."
         )
     return spec.max_episode_steps
