@@ -88,11 +88,11 @@ class Normalised(eqx.Module):
         return self.module(_standardised(self.moments, obs), *carry)
 
     def initial_carry(self) -> Any:
-        """The module's own."""
+        """The memory of the module at the start of an episode; None where it has none."""
         return initial_carry(self.module)
 
     def state_value(self, obs: Any, *carry: Any) -> Float[Array, ""]:
-        """V(s) alone."""
+        """V(s) of one observation, without the distribution."""
         return self.module.state_value(_standardised(self.moments, obs), *carry)
 
     @property

@@ -21,7 +21,7 @@ from logtrick.algorithms.update import optimizer
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import initial_carry
-from logtrick.rollouts.device import Row, Trajectory, rollout, start_rows
+from logtrick.rollouts.device import DeviceRow, Trajectory, rollout, start_rows
 
 
 class TrainState(NamedTuple):
@@ -31,7 +31,7 @@ class TrainState(NamedTuple):
     params: Any
     """The model's arrays."""
     opt_state: Any
-    rows: Row | None
+    rows: DeviceRow | None
     """The device environments [seeds, num_envs]; None where they live on the host."""
     updates: Int[Array, "*seeds"]
     steps: UInt32[Array, "*seeds"]

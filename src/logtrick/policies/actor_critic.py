@@ -49,7 +49,7 @@ class ActorCritic(eqx.Module):
         return distribution, value, None if carry is None else (acting, judging)
 
     def state_value(self, obs: Any, carry: Any = None) -> Float[Array, ""]:
-        """V(s) alone."""
+        """V(s) of one observation, without the distribution."""
         return self._judge(obs, None if carry is None else carry[1])[0]
 
     def _judge(self, obs: Any, carry: Any) -> tuple[Float[Array, ""], Any]:
@@ -128,7 +128,7 @@ class SharedActorCritic(eqx.Module):
         return self.head(self.actor(x), action_mask(obs)), self.critic(x)[0], carry
 
     def state_value(self, obs: Any, carry: Any = None) -> Float[Array, ""]:
-        """V(s) alone."""
+        """V(s) of one observation, without the distribution."""
         return self.critic(call(self.trunk, obs, carry)[0])[0]
 
     @property
@@ -146,7 +146,7 @@ class Acting(eqx.Module):
     model: Any
 
     def initial_carry(self) -> Any:
-        """The model's."""
+        """The memory of the whole model at the start of an episode; None where it has none."""
         return initial_carry(self.model)
 
     def __call__(self, obs: Any, carry: Any = None) -> Any:

@@ -7,6 +7,6 @@ one. A transition carries (obs, action, reward, next_obs, terminated, truncated,
 next_obs is the observation that was really reached, at the end of an episode too.
 """
 
-from logtrick.rollouts.device import Row, Trajectory, rollout, start_row, start_rows
+from logtrick.rollouts.device import DeviceRow, Trajectory, rollout, start_row, start_rows
 
-__all__ = ["Row", "Trajectory", "rollout", "start_row", "start_rows"]
+__all__ = ["DeviceRow", "Trajectory", "rollout", "start_row", "start_rows"]

@@ -35,7 +35,7 @@ class Normal(Distribution):
 
     @property
     def mode(self) -> Float[Array, "*batch D"]:
-        """The mean."""
+        """The mean [..., D], where the density is largest."""
         return self.mean
 
     def draw_noise(self, key: PRNGKeyArray) -> Float[Array, "*batch D"]:

@@ -43,7 +43,7 @@ class Categorical(Distribution):
         return jnp.argmax(self.logits, axis=-1)
 
     def draw_noise(self, key: PRNGKeyArray) -> Float[Array, "*batch A"]:
-        """Gumbel noise."""
+        """Gumbel noise of the logits' shape."""
         return jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
 
     def from_noise(self, noise: Float[Array, "*batch A"]) -> Int[Array, "*batch"]:
@@ -90,7 +90,7 @@ class MultiCategorical(Distribution):
         return self.coordinates.mode
 
     def draw_noise(self, key: PRNGKeyArray) -> Float[Array, "*batch D A"]:
-        """Gumbel noise."""
+        """Gumbel noise of the logits' shape."""
         return jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
 
     def from_noise(self, noise: Float[Array, "*batch D A"]) -> Int[Array, "*batch D"]:
