@@ -94,7 +94,7 @@ class Loop:
             )
 
     def close(self) -> None:
-        """End the host environments' processes; what they do wrong at it is only told."""
+        """End the host environments' processes; their errors are logged and stop nothing."""
         if self.host is not None:
             close_safely(self.host.envs.close, self.host.envs.id, self.timeout)
 
@@ -177,13 +177,13 @@ class Loop:
             buffer = jax.tree.map(lambda b, m: b.at[done].set(m), buffer, metrics)
             return state, buffer, done + 1, jnp.all(metrics["finite"])
 
-        def going_on(carry: Any) -> Array:
+        def unfinished(carry: Any) -> Array:
             state, _, done, finite = carry
             return (done < limit) & finite & jnp.any(state.steps < total)
 
         zero = jnp.zeros((), jnp.int32)
         state, buffer, done, _ = jax.lax.while_loop(
-            going_on, body, (state, buffer, zero, jnp.ones((), bool))
+            unfinished, body, (state, buffer, zero, jnp.ones((), bool))
         )
         return state, buffer, done
 
@@ -192,7 +192,7 @@ class Loop:
 
 
 def _split(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], Key[Array, " S"]]:
-    """(the keys to go on with, the keys to act with), both [seeds]."""
+    """(the keys of the next state, the keys to act with), both [seeds]."""
     both = jax.vmap(jax.random.split)(keys)
     return both[:, 0], both[:, 1]
 

@@ -70,7 +70,7 @@ class Normalised(eqx.Module):
     Args:
         module: what sees the standardised observation.
         observations: the observation space.
-        images: "auto" or "flat", as the module's encoder was told.
+        images: "auto" or "flat", as for the module's encoder.
     """
 
     module: Any

@@ -61,7 +61,7 @@ def action_space(mdp: FiniteMDP) -> spaces.Discrete[Any]:
 
 
 def time_limit(gamma: float) -> int:
-    """Steps after which an episode is cut unless told otherwise: γ^T < 10⁻³, 1000 at the most.
+    """Steps after which an episode is cut where no limit is given: γ^T < 10⁻³, 1000 at the most.
 
     Example:
         >>> time_limit(0.9), time_limit(0.99), time_limit(1.0)

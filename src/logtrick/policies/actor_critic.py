@@ -155,7 +155,7 @@ class Acting(eqx.Module):
         return initial_carry(self.model)
 
     def __call__(self, obs: Observation, carry: Carry = None) -> Any:
-        """π(·|s) for one observation, and with memory the carry to go on with."""
+        """π(·|s) for one observation, and with memory the next carry."""
         distribution, _, carry = self.model(obs, carry)
         return distribution if carry is None else (distribution, carry)
 

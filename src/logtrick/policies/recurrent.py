@@ -69,7 +69,7 @@ class Recurrent(eqx.Module):
         return zeros if isinstance(self.cell, eqx.nn.GRUCell) else (zeros, zeros)
 
     def __call__(self, obs: Observation, carry: Carry) -> tuple[Float[Array, " width"], Any]:
-        """(h_t, the memory to go on with)."""
+        """(h_t, the next memory)."""
         carry = self.cell(self.below(obs), carry)
         return (carry[0] if isinstance(carry, tuple) else carry), carry
 
@@ -136,7 +136,7 @@ class RecurrentPolicy(eqx.Module):
         return self.memory.initial_carry()
 
     def __call__(self, obs: Observation, carry: Carry) -> tuple[Distribution, Any]:
-        """(π_θ(·|s), the memory to go on with)."""
+        """(π_θ(·|s), the next memory)."""
         x, carry = self.memory(obs, carry)
         return self.head(self.output(x), action_mask(obs)), carry
 
@@ -178,6 +178,6 @@ class RecurrentValue(eqx.Module):
         return self.memory.initial_carry()
 
     def __call__(self, obs: Observation, carry: Carry) -> tuple[Float[Array, ""], Any]:
-        """(V, the memory to go on with)."""
+        """(V, the next memory)."""
         x, carry = self.memory(obs, carry)
         return self.output(x)[0], carry

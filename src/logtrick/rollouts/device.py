@@ -118,7 +118,7 @@ def rollout(
         greedy: take the distribution's mode instead of a sample.
 
     Returns:
-        (the row to go on from, the Trajectory [T, ...]).
+        (the row after the last step, the Trajectory [T, ...]).
 
     Example:
         >>> import jax

@@ -26,7 +26,7 @@ NAMES = (
 class Craftax(LibraryEnv):
     """An environment of Craftax, at its default parameters.
 
-    Craftax has one flag for the end of an episode and its time limit. Both are told apart here:
+    Craftax has one flag for the end of an episode and its time limit. The adapter separates them:
     `terminated` is its end with the limit taken away. The observation space is unbounded, because
     some symbolic entries go beyond the [0, 1] that Craftax declares.
 
