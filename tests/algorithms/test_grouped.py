@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import logtrick as lt
+from learners import loss
 from logtrick import exact
 from logtrick.algorithms import grouped
 from logtrick.algorithms.group_configs import (
@@ -24,7 +25,6 @@ from logtrick.algorithms.group_configs import (
 )
 from logtrick.algorithms.loop import Loop
 from logtrick.algorithms.program import Program
-from logtrick.algorithms.update import loss
 from logtrick.auditing.paths import Paths, draw_paths
 from logtrick.auditing.policies import read_policy
 from logtrick.auditing.rules import Rule

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import logtrick as lt
+from learners import learn, loss
 from logtrick.algorithms import update
 from logtrick.algorithms.estimation import estimate, forward
-from logtrick.algorithms.learning import adapted, learn, scheduled
+from logtrick.algorithms.learning import adapted, scheduled
 from logtrick.algorithms.loop import Loop
 from logtrick.algorithms.natural_gradient import mean_kl
 from logtrick.algorithms.trust_region import policy_step
@@ -59,23 +60,21 @@ def test_schedules_fall_from_all_to_nothing():
 
 def test_target_kl_stops_exactly_where_a_minibatch_exceeds_it():
     """The steps taken are those of a loop in Python that breaks, as Stable-Baselines3 does."""
-    settings = lt.PPO(**SMALL, epochs=4, minibatches=4, normalise="none")
+    settings = lt.PPO(**SMALL, epochs=4, minibatches=4, normalise="none", learning_rate=0.005)
     model, batch = collected(settings)
-    state, key, rate = optimiser_state(settings, model), jax.random.key(3), jnp.array(0.005)
+    state, key = optimiser_state(settings, model), jax.random.key(3)
     rows = update.shuffles(key, len(batch.psi), 4).reshape(16, -1)
     kls, models, current, opt_state = [], [model], model, state
     for row in rows:
         piece = jax.tree.map(lambda x, r=row: x[r], batch)
-        kls.append(float(update.loss(settings, current, piece)[1]["approx_kl"]))
+        kls.append(float(loss(settings, current, piece)[1]["approx_kl"]))
         one = dataclasses.replace(settings, epochs=1, minibatches=1)
-        current, opt_state, _ = eqx.filter_jit(update.descend)(
-            one, current, opt_state, piece, rate, key
-        )
+        current, opt_state, _ = eqx.filter_jit(learn)(one, current, opt_state, piece, key)
         models.append(current)
     first = next(i for i in range(4, 16) if kls[i] > 1.05 * max(kls[:i]))
     target = (kls[first] + max(kls[:first])) / 2 / 1.5
     limited = dataclasses.replace(settings, target_kl=float(target))
-    stopped, _, parts = eqx.filter_jit(update.descend)(limited, model, state, batch, rate, key)
+    stopped, _, parts = eqx.filter_jit(learn)(limited, model, state, batch, key)
     assert parts["gradient_steps"] == first
     np.testing.assert_allclose(parts["approx_kl"], np.mean(kls[:first]), rtol=1e-3, atol=1e-7)
     for a, b in zip(*map(jax.tree.leaves, (stopped, models[first])), strict=True):
@@ -83,7 +82,7 @@ def test_target_kl_stops_exactly_where_a_minibatch_exceeds_it():
     for a, b in zip(*map(jax.tree.leaves, (stopped, models[first + 1])), strict=True):
         assert np.max(np.abs(a - b)) > 1e-3
     free = dataclasses.replace(settings, target_kl=1e6)
-    whole, _, parts = eqx.filter_jit(update.descend)(free, model, state, batch, rate, key)
+    whole, _, parts = eqx.filter_jit(learn)(free, model, state, batch, key)
     assert parts["gradient_steps"] == 16
     for a, b in zip(*map(jax.tree.leaves, (whole, models[-1])), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
@@ -94,9 +93,7 @@ def test_the_penalty_has_the_gradient_of_a2c_at_the_old_policy():
     model, batch = collected(settings)
     batch = batch._replace(old=jax.lax.stop_gradient(forward(model, batch)[0]))
     plain = lt.A2C(normalise="minibatch", entropy_coef=settings.entropy_coef)
-    gradients = [
-        jax.grad(lambda m, a=a: update.loss(a, m, batch)[0])(model) for a in (settings, plain)
-    ]
+    gradients = [jax.grad(lambda m, a=a: loss(a, m, batch)[0])(model) for a in (settings, plain)]
     for a, b in zip(*map(jax.tree.leaves, gradients), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 

@@ -10,8 +10,7 @@ import pytest
 import logtrick as lt
 from logtrick.algorithms import presets
 from logtrick.algorithms.configs import from_dict
-from logtrick.algorithms.preset_table import ENVIRONMENTS
-from logtrick.algorithms.presets import env_id, listed, preset, reached, short_names
+from logtrick.algorithms.presets import env_id, environments, listed, preset, reached, short_names
 from logtrick.commands.cli import _parse, main
 from logtrick.errors import UnknownEnvError
 from small_runs import SMALL
@@ -78,10 +77,10 @@ def test_what_only_looks_alike_has_none():
 
 
 def test_every_listed_environment_has_a_preset_and_a_short_name_of_its_own():
-    assert {env for env, _ in listed()} == set(ENVIRONMENTS)
-    names = [short_names(env)[0] for env in ENVIRONMENTS]
+    assert {env for env, _ in listed()} == set(environments())
+    names = [short_names(env)[0] for env in environments()]
     assert len(set(names)) == len(names)
-    for env, name in zip(ENVIRONMENTS, names, strict=True):
+    for env, name in zip(environments(), names, strict=True):
         if name not in ("asterix", "breakout", "freeway", "seaquest", "space_invaders"):
             assert env_id(name) == env
 

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from learners import loss
 from logtrick.algorithms import grouped
 from logtrick.algorithms.configs import A2C, ALGORITHMS, IMPALA
 from logtrick.algorithms.estimation import estimate
 from logtrick.algorithms.group_base import GroupAlgorithm
-from logtrick.algorithms.update import loss
 from logtrick.auditing.moment_methods import sampled_groups
 from logtrick.auditing.policies import read_policy
 from logtrick.auditing.rules import Rule

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from learners import loss
 from logtrick.algorithms import estimation, update
 from logtrick.algorithms.configs import A2C, PPO, REINFORCE
 from logtrick.algorithms.estimation import Batch
-from logtrick.algorithms.update import loss, optimizer, shuffles
+from logtrick.algorithms.update import optimizer, shuffles
 from logtrick.policies import MLPPolicy, SoftmaxTable, ValueTable
 from logtrick.policies.actor_critic import ActorCritic
 from logtrick.rollouts.device import Trajectory

@@ -8,8 +8,8 @@ import pytest
 from gymnasium import spaces
 
 import logtrick as lt
+from learners import loss
 from logtrick.algorithms.estimation import estimate
-from logtrick.algorithms.update import loss
 from logtrick.policies import MLPValue
 from logtrick.policies.actor_critic import Acting, ActorCritic, SharedActorCritic, unroll
 from logtrick.policies.memory import initial_carry

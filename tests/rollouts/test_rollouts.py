@@ -14,7 +14,7 @@ from logtrick.envs.protocol import DeviceEnv, HostEnvs, HostStep, Step
 from logtrick.errors import CheckpointError
 from logtrick.policies import MLPPolicy
 from logtrick.policies.distributions import Categorical
-from logtrick.rollouts.device import Row, executable, rollout
+from logtrick.rollouts.device import DeviceRow, executable, rollout
 from logtrick.rollouts.host import HostRollout
 
 LIMIT = 3
@@ -198,5 +198,5 @@ def test_an_environment_that_does_not_replay_is_named():
 def test_rows_are_pytrees_that_vmap():
     keys = jax.random.split(jax.random.key(0), 4)
     row, t = jax.vmap(lambda k: rollout(k, Counter(), uniform, 5))(keys)
-    assert isinstance(row, Row)
+    assert isinstance(row, DeviceRow)
     assert t.reward.shape == (4, 5)

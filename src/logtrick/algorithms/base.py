@@ -8,15 +8,17 @@ program.
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NoReturn, Self
 
 import tyro
 
 from logtrick.algorithms.field_checks import (
+    check_choices,
     check_minibatches,
     check_names,
     check_ranges,
     check_types,
+    refuse,
 )
 from logtrick.errors import ConfigError
 from logtrick.psi import registry
@@ -26,6 +28,8 @@ Psi = Literal[
 ]
 Schedule = Literal["constant", "linear", "cosine"]
 Weighting = Literal["discounted", "undiscounted"]
+Learner = Literal["score_function", "proximal", "natural", "grouped"]
+"""How an algorithm learns from a batch: a name in `logtrick.algorithms.learning.LEARNERS`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,12 @@ class Algorithm:
 
     name: ClassVar[str]
     estimates: ClassVar[str]
-    """Which gradient this algorithm ascends, honestly, for the report."""
+    """Which gradient this algorithm ascends, and how far it is biased, for the report."""
+    learner: ClassVar[Learner] = "score_function"
+    corrects_actors: ClassVar[bool] = False
+    """Whether ψ must correct for actors whose parameters are older than the learner's."""
+    without_effect: ClassVar[tuple[str, ...]] = ()
+    """Settings of other algorithms that this one refuses to be given."""
 
     num_envs: int
     num_steps: int | None
@@ -115,6 +124,7 @@ class Algorithm:
     def __post_init__(self) -> None:
         check_types(self)
         check_ranges(self)
+        self.check_choices()
         self.check_minibatches()
 
     @property
@@ -142,9 +152,31 @@ class Algorithm:
         """Whether the policy before training is kept to be compared with."""
         return False
 
+    @property
+    def actors_lag(self) -> bool:
+        """Whether the actors' parameters may be older than the learner's."""
+        return False
+
+    def actors_sync(self, updates: Any) -> Any:
+        """Whether the actors get the learner's parameters after this number of updates."""
+        return True
+
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """Which settings change over the run, and how."""
+        return {"learning_rate": self.schedule}
+
+    def check_choices(self) -> None:
+        """Refuse settings that contradict one another."""
+        check_choices(self)
+
     def check_minibatches(self) -> None:
         """Refuse minibatches that do not divide what an update plays."""
         check_minibatches(self)
+
+    def refuse(self, name: str, wanted: str) -> NoReturn:
+        """Raise for the value of a setting, and say what is wanted in its place."""
+        refuse(self, name, wanted)
 
     def floats(self) -> dict[str, float]:
         """The settings that are numbers of the computation, not its shape."""

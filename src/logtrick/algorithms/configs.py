@@ -1,12 +1,14 @@
 """Algorithms as frozen configurations, and the registry of their names. No JAX here."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from logtrick.algorithms.base import Algorithm, Psi, Schedule, Weighting
+from logtrick.algorithms import elsewhere
+from logtrick.algorithms.base import Algorithm, Learner, Psi, Schedule, Weighting
 from logtrick.algorithms.field_checks import check_names
 from logtrick.algorithms.group_configs import (
     CISPO,
@@ -109,6 +111,7 @@ class PPO(Algorithm):
     """
 
     name: ClassVar[str] = "ppo"
+    learner: ClassVar[Learner] = "proximal"
     estimates: ClassVar[str] = (
         "at the first gradient step of each update the score-function update without γ^t, in "
         "general the gradient of no function (G4), near that of the undiscounted objective; later "
@@ -133,6 +136,17 @@ class PPO(Algorithm):
     target_kl: float | None = None
     value_clip_eps: float | None = None
 
+    @property
+    def schedules(self) -> dict[str, Schedule]:
+        """How the learning rate and ε change over the run."""
+        return super().schedules | {"clip_eps": self.clip_schedule}
+
+    def check_choices(self) -> None:
+        """The KL penalty needs a target, by which β adapts."""
+        super().check_choices()
+        if self.surrogate == "kl_penalty" and self.target_kl is None:
+            self.refuse("target_kl", "given where surrogate='kl_penalty'")
+
 
 @dataclass(frozen=True, kw_only=True)
 class NPG(Algorithm):
@@ -155,6 +169,7 @@ class NPG(Algorithm):
     """
 
     name: ClassVar[str] = "npg"
+    learner: ClassVar[Learner] = "natural"
     estimates: ClassVar[str] = (
         "F⁻¹ times the score-function update without γ^t, F from the same batch: in general the "
         "natural gradient of no function (G4), near that of the undiscounted objective; biased as "
@@ -171,6 +186,20 @@ class NPG(Algorithm):
     max_kl: float = 0.01
     cg_iterations: int = 15
     cg_damping: float = 0.1
+
+    @property
+    def line_search(self) -> tuple[float, int] | None:
+        """(shrink, tries) of the line search along the natural step; None: the step is taken."""
+        return None
+
+    def check_choices(self) -> None:
+        """The policy steps by itself, on the whole batch at once."""
+        super().check_choices()
+        if self.trunk != "separate":
+            self.refuse("trunk", "'separate': the policy steps by itself")
+        if self.normalise == "minibatch":
+            wanted = "'batch' or 'none': the policy's step sees the whole batch at once"
+            self.refuse("normalise", wanted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +224,11 @@ class TRPO(NPG):
     line_search_steps: int = 10
     line_search_shrink: float = 0.8
 
+    @property
+    def line_search(self) -> tuple[float, int]:
+        """(shrink, tries) of the line search along the natural step."""
+        return self.line_search_shrink, self.line_search_steps
+
 
 @dataclass(frozen=True, kw_only=True)
 class IMPALA(Algorithm):
@@ -215,6 +249,7 @@ class IMPALA(Algorithm):
     """
 
     name: ClassVar[str] = "impala"
+    corrects_actors: ClassVar[bool] = True
     estimates: ClassVar[str] = (
         "the score-function update without γ^t, corrected for the actions of delayed actors but "
         "not for the states that they visit; with clipped ratios, of a policy between theirs and "
@@ -235,11 +270,23 @@ class IMPALA(Algorithm):
     rho_bar: float = 1.0
     c_bar: float = 1.0
 
+    @property
+    def actors_lag(self) -> bool:
+        """Whether the actors' parameters may be older than the learner's."""
+        return self.sync_every > 1
+
+    def actors_sync(self, updates: Any) -> Any:
+        """Whether the actors get the learner's parameters after this number of updates."""
+        return updates % self.sync_every == 0
+
 
 _GROUPED = (RLOO, GRPO, DrGRPO, DAPO, GSPO, CISPO, REINFORCEPlusPlus)
 ALGORITHMS: dict[str, type[Algorithm]] = {
     c.name: c for c in (REINFORCE, A2C, PPO, NPG, TRPO, IMPALA, *_GROUPED)
 }
+_OWNERS: tuple[type[Algorithm], ...] = (PPO, *ALGORITHMS.values())
+for _owner in _OWNERS:
+    elsewhere.register(_owner.__name__, [field.name for field in dataclasses.fields(_owner)])
 
 
 def from_dict(data: Mapping[str, Any]) -> Algorithm:

@@ -3,11 +3,10 @@
 No JAX here, so that the command line can say it at once.
 """
 
-import dataclasses
 import functools
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import ParamSpec, TypeVar
 
 from logtrick.errors import ConfigError
@@ -132,6 +131,20 @@ _OF_ALGORITHMS = {
 }
 """Fields of the algorithms' configurations."""
 
+_OWNERS: dict[str, str] = {}
+"""Every setting of an algorithm -> the class that an example names; see `register`."""
+
+
+def register(owner: str, settings: Iterable[str]) -> None:
+    """Make the settings of a configuration known; of several owners the first one stays.
+
+    Args:
+        owner: the name of the class, such as "PPO".
+        settings: the names of its fields.
+    """
+    for name in settings:
+        _OWNERS.setdefault(name, owner)
+
 
 def meant(name: str, known: Collection[str]) -> str:
     """Which setting of ours a name from elsewhere means, and where it is given; empty where none.
@@ -141,6 +154,7 @@ def meant(name: str, known: Collection[str]) -> str:
         known: the names that can be given where it was.
 
     Example:
+        >>> import logtrick.algorithms.configs  # it registers its settings
         >>> meant("ent_coef", ["entropy_coef"])
         'Here it is entropy_coef.'
         >>> meant("total-timesteps", ["entropy_coef"])
@@ -159,7 +173,7 @@ def meant(name: str, known: Collection[str]) -> str:
     field = re.split(r"[ =]", words)[0]
     if field in known:
         return f"Here it is {words}."
-    if field in _settings():
+    if field in _OWNERS:
         return f"Here it is {words}, a setting of an algorithm: {_example(field)}."
     given = words if "=" in words else f"{field}=…"
     return f"Here it is {field}, an argument of lt.train: lt.train(env, lt.PPO(), {given})."
@@ -206,18 +220,9 @@ def known_arguments(function: Callable[P, R]) -> Callable[P, R]:
     return checked
 
 
-def _settings() -> dict[str, str]:
-    """The settings of all algorithms, each with the name of the first class that has it."""
-    from logtrick.algorithms.configs import ALGORITHMS
-
-    owners = [ALGORITHMS["ppo"], *ALGORITHMS.values()]
-    pairs = [(f.name, cls.__name__) for cls in owners for f in dataclasses.fields(cls)]
-    return dict(reversed(pairs))
-
-
 def _is_ours(name: str) -> bool:
-    return name in _settings() or name in ("steps", "seed", "seeds", "out", "workers")
+    return name in _OWNERS or name in ("steps", "seed", "seeds", "out", "workers")
 
 
 def _example(field: str) -> str:
-    return f"lt.train(env, lt.{_settings()[field]}({field}=…))"
+    return f"lt.train(env, lt.{_OWNERS[field]}({field}=…))"

@@ -16,6 +16,7 @@ from logtrick.policies.actor_critic import unroll
 from logtrick.psi.deviations import deviations
 from logtrick.psi.returns import discounts, step_in_episode
 from logtrick.rollouts.device import Trajectory
+from logtrick.support.row_masks import over_axes
 
 
 class Batch(NamedTuple):
@@ -123,8 +124,7 @@ def without_padding(trajectory: Trajectory) -> Trajectory:
     valid = trajectory.valid
 
     def keep(x: Array) -> Array:
-        mask = valid.reshape(valid.shape + (1,) * (x.ndim - valid.ndim))
-        return jnp.where(mask, x, jnp.zeros((), x.dtype))
+        return jnp.where(over_axes(valid, x), x, jnp.zeros((), x.dtype))
 
     kept = jax.tree.map(keep, trajectory)
     return kept._replace(valid=valid)

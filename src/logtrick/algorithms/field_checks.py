@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Iterable
-from typing import Any, get_args, get_type_hints
+from typing import Any, NoReturn, get_args, get_type_hints
 
 from logtrick.algorithms.elsewhere import refuse_unknown
 from logtrick.errors import ConfigError
@@ -63,14 +63,22 @@ def _check_type(owner: str, name: str, hint: Any, value: Any) -> None:
         raise ConfigError(f"{owner}: {name}={value!r}; it must be {wanted}.")
 
 
+def refuse(algorithm: Any, name: str, wanted: str) -> NoReturn:
+    """Raise for the value of a setting.
+
+    Raises:
+        ConfigError: always; it says what is wanted in the place of the value.
+    """
+    owner, value = type(algorithm).__name__, getattr(algorithm, name)
+    raise ConfigError(f"{owner}: {name}={value!r}; it must be {wanted}.")
+
+
 def check_ranges(algorithm: Any) -> None:
-    """Numbers in their ranges, and settings that go together."""
-    owner = type(algorithm).__name__
+    """Refuse numbers that are out of their ranges."""
 
     def require(name: str, holds: bool, wanted: str) -> None:
         if not holds:
-            value = getattr(algorithm, name)
-            raise ConfigError(f"{owner}: {name}={value!r}; it must be {wanted}.")
+            refuse(algorithm, name, wanted)
 
     for field in dataclasses.fields(algorithm):
         value = getattr(algorithm, field.name)
@@ -81,6 +89,15 @@ def check_ranges(algorithm: Any) -> None:
             require(field.name, field.name not in _NOT_NEGATIVE or value >= 0, "at least 0")
             require(field.name, field.name not in _UNIT_INTERVAL or 0 <= value <= 1, "in [0, 1]")
     require("hidden", all(0 < n < 2**31 for n in algorithm.hidden), "made of positive widths")
+
+
+def check_choices(algorithm: Any) -> None:
+    """Refuse settings that contradict one another, whatever the algorithm."""
+
+    def require(name: str, holds: bool, wanted: str) -> None:
+        if not holds:
+            refuse(algorithm, name, wanted)
+
     if algorithm.trunk == "shared":
         require("trunk", algorithm.has_critic, f"'separate': psi={algorithm.psi!r} has no critic")
         require("trunk", bool(algorithm.hidden), "'separate' where hidden is empty")
@@ -92,16 +109,10 @@ def check_ranges(algorithm: Any) -> None:
             f"a divisor of num_envs={algorithm.num_envs}: with memory, minibatches are made of "
             "whole sequences, one of each environment",
         )
-    if getattr(algorithm, "surrogate", None) == "kl_penalty":
-        require("target_kl", algorithm.target_kl is not None, "given where surrogate='kl_penalty'")
-    if hasattr(algorithm, "max_kl"):
-        require("trunk", algorithm.trunk == "separate", "'separate': the policy steps by itself")
-        wanted = "'batch' or 'none': the policy's step sees the whole batch at once"
-        require("normalise", algorithm.normalise != "minibatch", wanted)
-    corrected = hasattr(algorithm, "rho_bar")
-    wanted = "'vtrace'" if corrected else "another ψ: 'vtrace' is for actors that lag (IMPALA)"
-    require("psi", algorithm.rule.needs_ratios == corrected, wanted)
-    if algorithm.rule.weighted is not None and algorithm.weighting == "discounted":
+    corrects, rule = algorithm.corrects_actors, algorithm.rule
+    wanted = "'vtrace'" if corrects else "another ψ: 'vtrace' is for actors that lag (IMPALA)"
+    require("psi", rule.needs_ratios == corrects, wanted)
+    if rule.weighted is not None and algorithm.weighting == "discounted":
         # γ^t ψ_t is computed in one piece, so there is no ψ alone that could be shifted first.
         require("normalise", algorithm.normalise == "none", "'none' for the total return with γ^t")
 

@@ -5,10 +5,9 @@ No JAX here.
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
-from logtrick.algorithms.base import Algorithm, Schedule, Weighting
-from logtrick.errors import ConfigError
+from logtrick.algorithms.base import Algorithm, Learner, Schedule, Weighting
 from logtrick.psi.registry import Scope
 
 GroupPsi = Literal["rloo", "grpo", "dr_grpo", "opo", "whiten"]
@@ -17,9 +16,6 @@ Ratio = Literal["score", "importance", "ppo_clip", "dual_clip", "cispo", "gspo"]
 Penalty = Literal[
     "none", "k1_in_reward", "k1_in_loss", "k2_in_loss", "k3_in_loss", "k3_times_ratio_in_loss"
 ]
-
-_WITHOUT_EFFECT = ("num_steps", "weighting", "n", "lambda_", "normalise", "value_coef", "trunk")
-"""Fields of other algorithms; a group rule refuses to be given them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +45,11 @@ class GroupAlgorithm(Algorithm):
         groups: "all"; or "informative": groups whose returns all agree leave the mean over groups.
         minibatches: gradient steps in each pass; they divide the number of groups.
     """
+
+    learner: ClassVar[Learner] = "grouped"
+    without_effect: ClassVar[tuple[str, ...]] = (
+        "num_steps", "weighting", "n", "lambda_", "normalise", "value_coef", "trunk",
+    )  # fmt: skip
 
     num_envs: int = 64
     num_steps: int | None = None
@@ -87,7 +88,7 @@ class GroupAlgorithm(Algorithm):
 
     @property
     def rows_per_start(self) -> int:
-        """G."""
+        """G, the neighbouring environments that start each update in one and the same state."""
         return self.group_size
 
     @property
@@ -98,37 +99,33 @@ class GroupAlgorithm(Algorithm):
     def check_minibatches(self) -> None:
         """Minibatches are whole groups."""
         if self.num_envs % self.group_size:
-            self._refuse("group_size", f"a divisor of num_envs={self.num_envs}")
+            self.refuse("group_size", f"a divisor of num_envs={self.num_envs}")
         if self.num_groups % self.minibatches:
-            self._refuse("minibatches", f"a divisor of the {self.num_groups} groups of an update")
+            self.refuse("minibatches", f"a divisor of the {self.num_groups} groups of an update")
 
     def _refuse_without_effect(self) -> None:
         for field in dataclasses.fields(GroupAlgorithm):
-            if field.name in _WITHOUT_EFFECT and getattr(self, field.name) != field.default:
-                self._refuse(field.name, f"left at {field.default!r}: a group rule does not use it")
+            if field.name in self.without_effect and getattr(self, field.name) != field.default:
+                self.refuse(field.name, f"left at {field.default!r}: a group rule does not use it")
 
     def _check_groups(self) -> None:
         if self.whole_batch:
             if self.num_envs < 2:
-                self._refuse("num_envs", "at least 2: one return whitened is 0")
+                self.refuse("num_envs", "at least 2: one return whitened is 0")
             if self.ratio == "gspo":
-                self._refuse("ratio", "one of tokens: 'gspo' has one ψ a sequence, 'whiten' many")
+                self.refuse("ratio", "one of tokens: 'gspo' has one ψ a sequence, 'whiten' many")
             if self.groups != "all":
-                self._refuse("groups", "'all' with psi='whiten', where the batch is one group")
+                self.refuse("groups", "'all' with psi='whiten', where the batch is one group")
         elif self.group_size < self.rule.fewest:
-            self._refuse("group_size", "at least 2: a group of one has nothing to compare with")
+            self.refuse("group_size", "at least 2: a group of one has nothing to compare with")
         if (self.kl == "none") != (self.beta == 0):
-            self._refuse("beta", f"0 exactly where kl is 'none'; kl={self.kl!r}")
+            self.refuse("beta", f"0 exactly where kl is 'none'; kl={self.kl!r}")
 
     def _check_numbers(self) -> None:
         for name in ("std_eps", "clip_eps_high", "beta"):
             if getattr(self, name) < 0:
-                self._refuse(name, "at least 0")
+                self.refuse(name, "at least 0")
         if not 0 <= self.clip_eps_low <= 1:
-            self._refuse("clip_eps_low", "in [0, 1]")
+            self.refuse("clip_eps_low", "in [0, 1]")
         if self.dual_clip <= 1 + self.clip_eps_high:
-            self._refuse("dual_clip", f"more than 1 + clip_eps_high = {1 + self.clip_eps_high:g}")
-
-    def _refuse(self, name: str, wanted: Any) -> None:
-        owner = type(self).__name__
-        raise ConfigError(f"{owner}: {name}={getattr(self, name)!r}; it must be {wanted}.")
+            self.refuse("dual_clip", f"more than 1 + clip_eps_high = {1 + self.clip_eps_high:g}")

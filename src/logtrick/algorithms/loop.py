@@ -13,7 +13,6 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from logtrick.algorithms.base import Algorithm
-from logtrick.algorithms.group_base import GroupAlgorithm
 from logtrick.algorithms.metrics import array_names
 from logtrick.algorithms.models import build_model
 from logtrick.algorithms.program import Program, TrainState
@@ -95,7 +94,7 @@ class Loop:
             )
 
     def close(self) -> None:
-        """End the host environments' processes; what they do wrong at it is only told."""
+        """End the host environments' processes; their errors are logged and stop nothing."""
         if self.host is not None:
             close_safely(self.host.envs.close, self.host.envs.id, self.timeout)
 
@@ -178,13 +177,13 @@ class Loop:
             buffer = jax.tree.map(lambda b, m: b.at[done].set(m), buffer, metrics)
             return state, buffer, done + 1, jnp.all(metrics["finite"])
 
-        def going_on(carry: Any) -> Array:
+        def unfinished(carry: Any) -> Array:
             state, _, done, finite = carry
             return (done < limit) & finite & jnp.any(state.steps < total)
 
         zero = jnp.zeros((), jnp.int32)
         state, buffer, done, _ = jax.lax.while_loop(
-            going_on, body, (state, buffer, zero, jnp.ones((), bool))
+            unfinished, body, (state, buffer, zero, jnp.ones((), bool))
         )
         return state, buffer, done
 
@@ -193,7 +192,7 @@ class Loop:
 
 
 def _split(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], Key[Array, " S"]]:
-    """(the keys to go on with, the keys to act with), both [seeds]."""
+    """(the keys of the next state, the keys to act with), both [seeds]."""
     both = jax.vmap(jax.random.split)(keys)
     return both[:, 0], both[:, 1]
 
@@ -201,10 +200,10 @@ def _split(keys: Key[Array, " S"]) -> tuple[Key[Array, " S"], Key[Array, " S"]]:
 def _episode_steps(algorithm: Algorithm, spec: EnvSpec) -> int:
     """The time limit, where whole episodes are played."""
     if spec.max_episode_steps is None:
-        cut = "" if isinstance(algorithm, GroupAlgorithm) else "Set num_steps, or give "
+        give = "Give" if "num_steps" in algorithm.without_effect else "Set num_steps, or give"
         raise ConfigError(
             f"{spec.id} has no time limit that is known, and {type(algorithm).__name__} plays "
-            f"whole episodes, which may never end. {cut or 'Give '}the environment a limit: pass a "
+            f"whole episodes, which may never end. {give} the environment a limit: pass a "
             "function that makes it inside gymnasium.wrappers.TimeLimit(env, 1000)."
         )
     return spec.max_episode_steps

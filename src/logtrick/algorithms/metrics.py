@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from logtrick.rollouts.device import Trajectory
+from logtrick.support.row_masks import over_axes
 
 
 def episodes(trajectory: Trajectory) -> dict[str, Array]:
@@ -41,8 +42,7 @@ def finite(
     t = trajectory
 
     def valid(x: Array) -> Array:
-        mask = t.valid.reshape(t.valid.shape + (1,) * (x.ndim - t.valid.ndim))
-        return jnp.all(jnp.isfinite(x) | ~mask)
+        return jnp.all(jnp.isfinite(x) | ~over_axes(t.valid, x))
 
     def all_valid(tree: Any) -> Array:
         return functools.reduce(jnp.logical_and, map(valid, jax.tree.leaves(tree)))

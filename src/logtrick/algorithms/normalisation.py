@@ -17,6 +17,7 @@ from logtrick.policies.encoders import ACTION_MASK, check_one, is_image
 from logtrick.policies.memory import initial_carry
 from logtrick.psi.deviations import deviations
 from logtrick.rollouts.device import Trajectory
+from logtrick.support.row_masks import over_axes
 
 LIMIT = 10.0
 """Standard deviations (of observations) and scaled rewards beyond this are cut off."""
@@ -46,9 +47,8 @@ class RunningMoments(eqx.Module):
 
         Source: Chan, Golub and LeVeque (1983), "Algorithms for computing the sample variance".
         """
-        rows = valid.reshape(-1, *[1] * (x.ndim - 1))
         added = jnp.sum(valid).astype(self.count.dtype)
-        found = deviations(x.astype(self.mean.dtype), rows, axis=0)
+        found = deviations(x.astype(self.mean.dtype), over_axes(valid, x), axis=0)
         share = added / jnp.maximum(self.count + added, 1)
         gap = found.mean[0] - self.mean
         squares = found.variance(axis=0)[0] * jnp.square(found.scale[0])
@@ -70,7 +70,7 @@ class Normalised(eqx.Module):
     Args:
         module: what sees the standardised observation.
         observations: the observation space.
-        images: "auto" or "flat", as the module's encoder was told.
+        images: "auto" or "flat", as for the module's encoder.
     """
 
     module: Any
@@ -88,11 +88,11 @@ class Normalised(eqx.Module):
         return self.module(_standardised(self.moments, obs), *carry)
 
     def initial_carry(self) -> Any:
-        """The module's own."""
+        """The memory of the module at the start of an episode; None where it has none."""
         return initial_carry(self.module)
 
     def state_value(self, obs: Any, *carry: Any) -> Float[Array, ""]:
-        """V(s) alone."""
+        """V(s) of one observation, without the distribution."""
         return self.module.state_value(_standardised(self.moments, obs), *carry)
 
     @property

@@ -1,23 +1,35 @@
 """Presets: settings by environment and algorithm, short names, and what was reached with them.
 
-No JAX here: the command line shows them.
+The settings are data, in `presets.toml`, and what was reached with them is beside it. No JAX here:
+the command line shows both.
 """
 
 import functools
 import importlib.resources
 import json
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import from_dict
-from logtrick.algorithms.preset_table import ENVIRONMENTS, PRESETS, Preset
 from logtrick.errors import UnknownEnvError
 
+TABLE = "presets.toml"
+"""Beside this module: the settings, by environment."""
 REACHED = "reached.json"
 """Beside this module: what `benchmarks/scores.py` measured, with every setting."""
 _DEFAULT_STEPS = 500_000
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An algorithm's settings and a number of steps."""
+
+    algorithm: Algorithm
+    steps: int
 
 
 class Reached(NamedTuple):
@@ -67,14 +79,32 @@ def preset(env: str, name: str) -> Preset:
 
 def listed() -> list[tuple[str, Preset]]:
     """Each environment that has a short name, with each of its presets."""
-    return [(env, chosen) for env in ENVIRONMENTS for chosen in _own(env)]
+    return [(env, chosen) for env in environments() for chosen in _own(env)]
+
+
+def environments() -> list[str]:
+    """The ids of the environments that have a short name."""
+    ids: list[str] = _table()["listed"]
+    return ids
 
 
 def _own(env: str) -> list[Preset]:
     """The presets for an environment, one for each algorithm that has any."""
     rest = env.partition(":")[2]
     ids = (env, rest, rest.rpartition("/")[2])
-    return [found for pattern, found in PRESETS if any(re.fullmatch(pattern, id) for id in ids)]
+    return [
+        Preset(from_dict({"name": row["algorithm"], **row.get("settings", {})}), row["steps"])
+        for row in _table()["presets"]
+        if any(re.fullmatch(_pattern(row), id) for id in ids)
+    ]
+
+
+def _pattern(row: Mapping[str, Any]) -> str:
+    """The regular expression of a row, with the names that it stands for."""
+    pattern: str = row["environments"]
+    for word, names in _table()["names"].items():
+        pattern = pattern.replace(f"{{{word}}}", "|".join(names))
+    return pattern
 
 
 def env_id(name: Any) -> Any:
@@ -92,7 +122,7 @@ def env_id(name: Any) -> Any:
     """
     if not isinstance(name, str) or ":" in name:
         return name
-    found = [env for env in ENVIRONMENTS if _letters(name) in map(_letters, short_names(env))]
+    found = [env for env in environments() if _letters(name) in map(_letters, short_names(env))]
     if len(found) > 1:
         raise UnknownEnvError(f"{name!r} may mean {' or '.join(found)}: give the id.")
     return found[0] if found else name
@@ -116,14 +146,22 @@ def _letters(name: str) -> str:
 def reached(env: str, chosen: Preset) -> Reached | None:
     """What training with exactly these settings came to; None where that was not measured."""
     for entry in _measured():
-        told = Preset(from_dict(entry["algorithm"]), entry["steps"])
-        if entry["environment"] == env and told == chosen:
+        measured = Preset(from_dict(entry["algorithm"]), entry["steps"])
+        if entry["environment"] == env and measured == chosen:
             return Reached(**{name: entry[name] for name in Reached._fields if name in entry})
     return None
 
 
 @functools.cache
+def _table() -> Mapping[str, Any]:
+    return tomllib.loads(_read(TABLE))
+
+
+@functools.cache
 def _measured() -> Sequence[Mapping[str, Any]]:
-    file = importlib.resources.files("logtrick.algorithms").joinpath(REACHED)
-    rows: list[Mapping[str, Any]] = json.loads(file.read_text("utf-8"))
+    rows: list[Mapping[str, Any]] = json.loads(_read(REACHED))
     return rows
+
+
+def _read(file: str) -> str:
+    return importlib.resources.files("logtrick.algorithms").joinpath(file).read_text("utf-8")

@@ -13,19 +13,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
-from logtrick.algorithms.configs import IMPALA, PPO
-from logtrick.algorithms.estimation import Batch, estimate
-from logtrick.algorithms.group_base import GroupAlgorithm
-from logtrick.algorithms.learning import adapted, is_penalised, learn, scheduled
+from logtrick.algorithms.learning import learner_of, scheduled
 from logtrick.algorithms.metrics import episodes, finite
 from logtrick.algorithms.normalisation import Normalised, RewardScale, trainable
 from logtrick.algorithms.update import optimizer
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import initial_carry
-from logtrick.rollouts.device import Row, Trajectory, rollout, start_rows
+from logtrick.rollouts.device import DeviceRow, Trajectory, rollout, start_rows
 
 
 class TrainState(NamedTuple):
@@ -35,7 +31,7 @@ class TrainState(NamedTuple):
     params: Any
     """The model's arrays."""
     opt_state: Any
-    rows: Row | None
+    rows: DeviceRow | None
     """The device environments [seeds, num_envs]; None where they live on the host."""
     updates: Int[Array, "*seeds"]
     steps: UInt32[Array, "*seeds"]
@@ -82,10 +78,10 @@ class Program:
         state = TrainState(key, params, opt_state, rows, zero, zero.astype(jnp.uint32))
         if self.algorithm.rewards == "normalised":
             state = state._replace(reward_scale=RewardScale(self.algorithm.num_envs))
-        if _may_lag(self.algorithm):
+        if self.algorithm.actors_lag:
             state = state._replace(acting=params)
-        if isinstance(self.algorithm, PPO) and is_penalised(self.algorithm):
-            state = state._replace(kl_coef=jnp.asarray(self.algorithm.kl_coef))
+        if (beta := learner_of(self.algorithm).first_kl_coef(self.algorithm)) is not None:
+            state = state._replace(kl_coef=beta)
         if self.algorithm.needs_reference:
             state = state._replace(reference=params)
         return state
@@ -130,8 +126,10 @@ class Program:
         if reward_scale is not None:
             reward_scale, rewards = reward_scale.observe(trajectory, algorithm.gamma)
             learned = trajectory._replace(reward=rewards)
-        batch, explained = self._estimate(algorithm, model, state.reference, learned, carry)
-        model, opt_state, parts = learn(algorithm, model, state.opt_state, batch, key_learn)
+        learner = learner_of(algorithm)
+        reference = None if state.reference is None else self.model(state.reference)
+        batch, explained = learner.estimate(algorithm, model, reference, learned, carry)
+        model, opt_state, parts = learner.learn(algorithm, model, state.opt_state, batch, key_learn)
         if isinstance(model, Normalised):
             model = model.observe(trajectory.obs, trajectory.valid)
         params = eqx.filter(model, eqx.is_array)
@@ -142,7 +140,8 @@ class Program:
             updates=state.updates + 1,
             steps=state.steps + jnp.sum(trajectory.valid, dtype=jnp.uint32),
             reward_scale=reward_scale,
-            **_of_the_algorithm(algorithm, state, params, parts),
+            acting=_acting(algorithm, state, params),
+            kl_coef=learner.next_kl_coef(algorithm, state.kl_coef, parts),
         )
         metrics = (
             parts
@@ -161,29 +160,10 @@ class Program:
             following = jax.tree.map(lambda a, b: jnp.where(keep, a, b), following, state)
         return following, metrics
 
-    def _estimate(
-        self, algorithm: Algorithm, model: Any, reference: Any, trajectory: Trajectory, carry: Any
-    ) -> tuple[Batch, Array]:
-        if not isinstance(algorithm, GroupAlgorithm):
-            return estimate(algorithm, model, trajectory, carry)
-        before = None if reference is None else self.model(reference)
-        batch = grouped.estimate(algorithm, before, trajectory, carry)
-        return batch, jnp.zeros(())  # no critic explains anything
 
-
-def _may_lag(algorithm: Algorithm) -> bool:
-    return isinstance(algorithm, IMPALA) and algorithm.sync_every > 1
-
-
-def _of_the_algorithm(
-    algorithm: Algorithm, state: TrainState, params: Any, parts: dict[str, Array]
-) -> dict[str, Any]:
-    """The parts of the next state that only some algorithms have."""
-    own: dict[str, Any] = {}
-    if isinstance(algorithm, IMPALA) and state.acting is not None:
-        due = (state.updates + 1) % algorithm.sync_every == 0
-        select = functools.partial(jnp.where, due)
-        own["acting"] = jax.tree.map(select, params, state.acting)
-    if isinstance(algorithm, PPO) and state.kl_coef is not None:
-        own["kl_coef"] = adapted(algorithm, state.kl_coef, parts["kl"])
-    return own
+def _acting(algorithm: Algorithm, state: TrainState, params: Any) -> Any:
+    """The parameters that act next, where they may be older than those that learn."""
+    if state.acting is None:
+        return None
+    due = algorithm.actors_sync(state.updates + 1)
+    return jax.tree.map(functools.partial(jnp.where, due), params, state.acting)

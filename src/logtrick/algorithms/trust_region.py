@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from logtrick import psi
 from logtrick.algorithms import natural_gradient as natural
-from logtrick.algorithms.configs import NPG, TRPO
+from logtrick.algorithms.configs import NPG
 from logtrick.algorithms.estimation import Batch, forward
 from logtrick.algorithms.normalisation import trainable
 
@@ -63,10 +63,9 @@ def policy_step(algorithm: NPG, model: Any, batch: Batch) -> tuple[Any, dict[str
         return better & (divergence(candidate) <= algorithm.max_kl)
 
     scale: Array | float = 1.0
-    if isinstance(algorithm, TRPO):
-        scale = natural.line_search(
-            acceptable, shrink=algorithm.line_search_shrink, steps=algorithm.line_search_steps
-        ).scale
+    if algorithm.line_search is not None:
+        shrink, tries = algorithm.line_search
+        scale = natural.line_search(acceptable, shrink=shrink, steps=tries).scale
         parts["step_scale"] = scale
     params = moved(scale)
     parts |= {"kl": divergence(params), "grad_norm": optax.tree.norm(gradient)}

@@ -1,4 +1,4 @@
-"""From a batch to the next parameters: the update that every algorithm here shares.
+"""From a batch and an objective to the next parameters: the optimiser and its gradient steps.
 
 Unbatched in seeds: `vmap` is outside. The settings in `algorithm` may be traced numbers.
 """
@@ -12,17 +12,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, PRNGKeyArray
 
-from logtrick import psi
-from logtrick.algorithms import grouped
 from logtrick.algorithms.base import Algorithm
-from logtrick.algorithms.configs import PPO
-from logtrick.algorithms.estimation import Batch, forward, whitened
-from logtrick.algorithms.group_base import GroupAlgorithm
+from logtrick.algorithms.estimation import Batch
 from logtrick.algorithms.normalisation import trainable
-from logtrick.psi import objectives
 
-Objective = Callable[[Algorithm, Any, Batch], tuple[Array, dict[str, Array]]]
-"""(settings, model, batch) -> (what is to fall, metrics)."""
+Objective = Callable[[Any, Any, Batch], tuple[Array, dict[str, Array]]]
+"""(configuration, model, batch) -> (what is to fall, metrics)."""
 
 
 def optimizer(algorithm: Algorithm) -> optax.GradientTransformation:
@@ -43,82 +38,31 @@ def optimizer(algorithm: Algorithm) -> optax.GradientTransformation:
     )
 
 
-def loss(algorithm: Algorithm, model: Any, batch: Batch) -> tuple[Array, dict[str, Array]]:
-    """Policy + value_coef · value − entropy_coef · entropy, each a mean over the transitions.
-
-    Group rules have weights of their own in the place of the mean: `grouped.loss`.
-    """
-    if isinstance(algorithm, GroupAlgorithm):
-        return grouped.loss(algorithm, model, batch)
-    distribution, values = forward(model, batch)
-    log_prob = distribution.log_prob(batch.action)
-    estimates = batch.psi
-    if algorithm.normalise == "minibatch":
-        estimates = whitened(estimates, batch.valid > 0)
-    parts = {"entropy": _mean(distribution.entropy(), batch.valid, batch)}
-    if isinstance(algorithm, PPO):
-        policy = _ppo_loss(algorithm, distribution, log_prob, estimates, batch, parts)
-    else:
-        policy = objectives.score_function(log_prob, estimates)
-    parts["policy_loss"] = _mean(policy, batch.weight, batch)
-    total = parts["policy_loss"] - algorithm.entropy_coef * parts["entropy"]
-    if algorithm.has_critic:
-        parts["value_loss"] = _mean(_value_loss(algorithm, values, batch), batch.valid, batch)
-        total = total + algorithm.value_coef * parts["value_loss"]
-    return total, parts
-
-
-def critic_loss(algorithm: Algorithm, model: Any, batch: Batch) -> tuple[Array, dict[str, Array]]:
-    """The value loss alone, a mean over the transitions."""
-    total = _mean(_value_loss(algorithm, forward(model, batch)[1], batch), batch.valid, batch)
-    return total, {"value_loss": total}
-
-
-def _mean(x: Array, weight: Array, batch: Batch) -> Array:
-    """Σ weight · x over the rows that are transitions, divided by their number."""
-    count = jnp.maximum(jnp.sum(batch.valid), 1.0)
-    return jnp.sum(jnp.where(batch.valid > 0, weight * x, 0.0)) / count
-
-
-def _ppo_loss(
-    algorithm: PPO,
-    distribution: Any,
-    log_prob: Array,
-    estimates: Array,
-    batch: Batch,
-    parts: dict[str, Array],
-) -> Array:
-    parts["approx_kl"] = _mean(psi.k3(batch.log_prob, log_prob), batch.valid, batch)
-    if algorithm.surrogate == "kl_penalty":
-        divergence = batch.old.kl(distribution)
-        parts["kl"] = _mean(divergence, batch.valid, batch)
-        return objectives.kl_penalty(
-            log_prob, batch.log_prob, estimates, divergence, algorithm.kl_coef
-        )
-    eps = algorithm.clip_eps
-    outside = psi.clipped(log_prob, batch.log_prob, epsilon_low=eps, epsilon_high=eps)
-    parts["clip_fraction"] = _mean(outside, batch.valid, batch)
-    return objectives.ppo_clip(log_prob, batch.log_prob, estimates, algorithm.clip_eps)
-
-
-def _value_loss(algorithm: Algorithm, values: Array, batch: Batch) -> Array:
-    if isinstance(algorithm, PPO) and algorithm.value_clip_eps is not None:
-        eps = algorithm.value_clip_eps
-        return objectives.clipped_value_loss(values, batch.value, batch.target, eps)
-    return objectives.value_loss(values, batch.target)
-
-
 def descend(
     algorithm: Algorithm,
     model: Any,
     opt_state: Any,
     batch: Batch,
-    learning_rate: Array,
     key: PRNGKeyArray,
-    objective: Objective = loss,
+    objective: Objective,
+    kl_limit: Array | float | None = None,
 ) -> tuple[Any, Any, dict[str, Array]]:
-    """Take epochs × minibatches gradient steps: (model, optimiser state, mean of each metric)."""
-    opt = optimizer(algorithm)
+    """Take epochs × minibatches gradient steps.
+
+    Args:
+        algorithm: the configuration.
+        model: what is trained.
+        opt_state: of `optimizer`.
+        batch: its rows are shuffled and cut into minibatches.
+        key: of the shuffles.
+        objective: what falls.
+        kl_limit: the approximate KL of a minibatch above which it, and all that would follow, is
+            left out; None: nothing is.
+
+    Returns:
+        (model, optimiser state, mean of each metric).
+    """
+    opt, learning_rate = optimizer(algorithm), jnp.asarray(algorithm.learning_rate)
     params, static = trainable(model)
 
     def step(carry: Any, minibatch: Batch) -> tuple[Any, dict[str, Array]]:
@@ -138,22 +82,14 @@ def descend(
         (params, opt_state), parts = step(start, batch)
     else:
         rows = shuffles(key, size, algorithm.epochs).reshape(-1, size // algorithm.minibatches)
-        limit = _kl_limit(algorithm)
-        if limit is None:
+        if kl_limit is None:
             (params, opt_state), parts = jax.lax.scan(
                 lambda carry, row: step(carry, jax.tree.map(lambda x: x[row], batch)), start, rows
             )
             parts = jax.tree.map(jnp.mean, parts)
         else:
-            (params, opt_state), parts = _until(limit, step, start, batch, rows)
+            (params, opt_state), parts = _until(kl_limit, step, start, batch, rows)
     return eqx.combine(params, static), opt_state, parts
-
-
-def _kl_limit(algorithm: Algorithm) -> Any:
-    """The approximate KL above which the rest of an update is left out; None: none is."""
-    if isinstance(algorithm, PPO) and algorithm.surrogate == "clip":
-        return None if algorithm.target_kl is None else 1.5 * algorithm.target_kl
-    return None
 
 
 def _until(

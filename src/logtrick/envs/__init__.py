@@ -1,6 +1,15 @@
-"""Environments: one protocol, the core's own on the device, and one adapter per ecosystem.
+"""Environments: two protocols, the core's own environments, and adapters to other libraries.
 
-`resolve` finds an environment by id or from an object, `make` builds it, `list_envs` lists them.
+An environment is a state that answers an action with an observation, a reward and two flags:
+`terminated` (the MDP ended, so the value that follows is 0) and `truncated` (a limit cut the
+episode, so the value that follows counts). No environment here resets itself, so the observation
+of a step is always the one that was really reached.
+
+`protocol` has the two kinds: `DeviceEnv`, pure functions in JAX, and `HostEnvs`, rows that Python
+steps (`host`). `classic`, `twostate`, `sequences` and `finite` are the core's own; `adapters` has
+one module for each other library. `catalog` finds an environment by id or from an object
+(`resolve`, `make`, `list_envs`), `checking` tests one, and `enumerable` makes one a finite MDP.
+
 Everything is loaded when it is first used: a worker process that steps a Gymnasium environment
 loads no jax.
 """

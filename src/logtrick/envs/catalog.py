@@ -100,6 +100,23 @@ def make(
 ) -> DeviceEnv | HostEnvs:
     """Find an environment and build it: `resolve(env).build(num_envs, ...)`.
 
+    Args:
+        env: what `resolve` takes: an id, or an object.
+        num_envs: rows of an environment on the host; one on the device has none, since `jax.vmap`
+            makes many of it.
+        workers: where the rows on the host run: "sync", all in this process, or "async", each in a
+            process of its own.
+        timeout: seconds that a row on the host may take to answer.
+
+    Returns:
+        The environment.
+
+    Raises:
+        UnknownEnvError: No environment has this id; the nearest ids are named.
+        MissingExtraError: What it needs is not installed; the install line is given.
+        SpaceError: It has a space that no adapter can serve.
+        EnvError: The object is no environment, or it cannot be made.
+
     Example:
         >>> from logtrick import envs
         >>> envs.make("Pendulum-v1").action_space

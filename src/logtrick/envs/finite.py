@@ -61,7 +61,7 @@ def action_space(mdp: FiniteMDP) -> spaces.Discrete[Any]:
 
 
 def time_limit(gamma: float) -> int:
-    """Steps after which an episode is cut unless told otherwise: γ^T < 10⁻³, 1000 at the most.
+    """Steps after which an episode is cut where no limit is given: γ^T < 10⁻³, 1000 at the most.
 
     Example:
         >>> time_limit(0.9), time_limit(0.99), time_limit(1.0)
@@ -76,8 +76,8 @@ class _Inferred(int):
     """A time limit that nobody gave: an environment of another MDP has its own."""
 
 
-class Place(NamedTuple):
-    """Where the agent is, and how long the episode is already."""
+class FiniteState(NamedTuple):
+    """The state of a `FiniteMDPEnv`: that of its MDP, and a clock for the time limit."""
 
     state: Int[Array, ""]
     steps: Int[Array, ""]
@@ -146,12 +146,12 @@ class FiniteMDPEnv(DeviceEnv):
         """See `finite.action_space`."""
         return action_space(self.mdp)
 
-    def reset(self, key: PRNGKeyArray) -> tuple[Place, Array]:
+    def reset(self, key: PRNGKeyArray) -> tuple[FiniteState, Array]:
         """Start in a state drawn from ρ."""
         state = _drawn(key, jnp.asarray(self._start))
-        return Place(state, jnp.zeros((), jnp.int32)), self._observation(state)
+        return FiniteState(state, jnp.zeros((), jnp.int32)), self._observation(state)
 
-    def step(self, key: PRNGKeyArray, state: Place, action: Array) -> Step:
+    def step(self, key: PRNGKeyArray, state: FiniteState, action: Array) -> Step:
         """Draw one of the outcomes of (state, action)."""
         pair = state.state * self.mdp.num_actions + jnp.asarray(action, jnp.int32)
         number = _drawn(key, jnp.asarray(self._cumulative)[pair])
@@ -161,10 +161,10 @@ class FiniteMDPEnv(DeviceEnv):
     def starts(self) -> Starts:
         """ρ, state by state."""
         states = np.flatnonzero(self.mdp.start)
-        places = Place(jnp.asarray(states, jnp.int32), jnp.zeros(len(states), jnp.int32))
+        places = FiniteState(jnp.asarray(states, jnp.int32), jnp.zeros(len(states), jnp.int32))
         return Starts(self.mdp.start[states], places, self._observation(places.state))
 
-    def outcomes(self, state: Place, action: Array) -> Outcomes:
+    def outcomes(self, state: FiniteState, action: Array) -> Outcomes:
         """All outcomes of (state, action), padded with some of probability 0."""
         pair = state.state * self.mdp.num_actions + jnp.asarray(action, jnp.int32)
         places = np.arange(self._width, dtype=np.int32)
@@ -174,8 +174,8 @@ class FiniteMDPEnv(DeviceEnv):
         probability = jnp.where(inside, jnp.asarray(self.mdp.probabilities)[outcome], 0.0)
         return Outcomes(probability, jax.vmap(self._arrive, (None, 0))(state, outcome))
 
-    def _arrive(self, state: Place, outcome: Array) -> Step:
-        reached = Place(jnp.asarray(self.mdp.successors)[outcome], state.steps + 1)
+    def _arrive(self, state: FiniteState, outcome: Array) -> Step:
+        reached = FiniteState(jnp.asarray(self.mdp.successors)[outcome], state.steps + 1)
         return Step(
             state=reached,
             obs=self._observation(reached.state),

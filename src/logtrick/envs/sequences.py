@@ -82,7 +82,7 @@ class Sequences(DeviceEnv):
 
     @property
     def action_space(self) -> spaces.Space[Any]:
-        """The tokens."""
+        """The tokens 0 … vocabulary − 1, of which a step writes one."""
         return spaces.Discrete(self.task.vocabulary)
 
     @property

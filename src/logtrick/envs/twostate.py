@@ -67,7 +67,7 @@ class TwoState(DeviceEnv):
 
     @property
     def observation_space(self) -> spaces.Box:
-        """One-hot."""
+        """A Box of two numbers: the state, one-hot."""
         return spaces.Box(0.0, 1.0, (2,), np.float32)
 
     @property

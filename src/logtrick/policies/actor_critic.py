@@ -21,6 +21,7 @@ from logtrick.policies.heads import POLICY_GAIN, Head, head
 from logtrick.policies.initial import HIDDEN_GAIN, generator, linear
 from logtrick.policies.memory import call, initial_carry, restart
 from logtrick.policies.networks import MLP
+from logtrick.policies.protocols import Carry, Key, Observation, Observations
 from logtrick.policies.recurrent import Recurrent
 
 
@@ -36,23 +37,25 @@ class ActorCritic(eqx.Module):
     policy: Any
     value: Any
 
-    def initial_carry(self) -> Any:
+    def initial_carry(self) -> Carry:
         """The memories of both, at the start of an episode; None where neither has one."""
         carries = initial_carry(self.policy), initial_carry(self.value)
         return None if all(carry is None for carry in carries) else carries
 
-    def __call__(self, obs: Any, carry: Any = None) -> tuple[Distribution, Float[Array, ""], Any]:
+    def __call__(
+        self, obs: Observation, carry: Carry = None
+    ) -> tuple[Distribution, Float[Array, ""], Any]:
         """(π(·|s), V(s), carry) for one observation."""
         acting, judging = (None, None) if carry is None else carry
         distribution, acting = call(self.policy, obs, acting)
         value, judging = self._judge(obs, judging)
         return distribution, value, None if carry is None else (acting, judging)
 
-    def state_value(self, obs: Any, carry: Any = None) -> Float[Array, ""]:
-        """V(s) alone."""
+    def state_value(self, obs: Observation, carry: Carry = None) -> Float[Array, ""]:
+        """V(s) of one observation, without the distribution."""
         return self._judge(obs, None if carry is None else carry[1])[0]
 
-    def _judge(self, obs: Any, carry: Any) -> tuple[Float[Array, ""], Any]:
+    def _judge(self, obs: Observation, carry: Carry) -> tuple[Float[Array, ""], Any]:
         return (jnp.zeros(()), None) if self.value is None else call(self.value, obs, carry)
 
 
@@ -79,7 +82,7 @@ class SharedActorCritic(eqx.Module):
 
     def __init__(
         self,
-        observations: Any,
+        observations: Observations,
         actions: spaces.Space[Any],
         *,
         hidden: Sequence[int] = (64, 64),
@@ -89,7 +92,7 @@ class SharedActorCritic(eqx.Module):
         distribution: str = "normal",
         action_scale: str = "box",
         images: str = "auto",
-        key: Any = 0,
+        key: Key = 0,
     ) -> None:
         if not hidden:
             raise ConfigError("A shared trunk needs at least one hidden layer; hidden is empty.")
@@ -118,17 +121,19 @@ class SharedActorCritic(eqx.Module):
         make = linear(rng)
         self.actor, self.critic = make(top, self.head.width, POLICY_GAIN), make(top, 1, 1.0)
 
-    def initial_carry(self) -> Any:
+    def initial_carry(self) -> Carry:
         """The trunk's memory at the start of an episode; None where it has none."""
         return initial_carry(self.trunk)
 
-    def __call__(self, obs: Any, carry: Any = None) -> tuple[Distribution, Float[Array, ""], Any]:
+    def __call__(
+        self, obs: Observation, carry: Carry = None
+    ) -> tuple[Distribution, Float[Array, ""], Any]:
         """(π(·|s), V(s), carry) for one observation; the trunk runs once."""
         x, carry = call(self.trunk, obs, carry)
         return self.head(self.actor(x), action_mask(obs)), self.critic(x)[0], carry
 
-    def state_value(self, obs: Any, carry: Any = None) -> Float[Array, ""]:
-        """V(s) alone."""
+    def state_value(self, obs: Observation, carry: Carry = None) -> Float[Array, ""]:
+        """V(s) of one observation, without the distribution."""
         return self.critic(call(self.trunk, obs, carry)[0])[0]
 
     @property
@@ -145,17 +150,19 @@ class Acting(eqx.Module):
 
     model: Any
 
-    def initial_carry(self) -> Any:
-        """The model's."""
+    def initial_carry(self) -> Carry:
+        """The memory of the whole model at the start of an episode; None where it has none."""
         return initial_carry(self.model)
 
-    def __call__(self, obs: Any, carry: Any = None) -> Any:
-        """π(·|s) for one observation, and with memory the carry to go on with."""
+    def __call__(self, obs: Observation, carry: Carry = None) -> Any:
+        """π(·|s) for one observation, and with memory the next carry."""
         distribution, _, carry = self.model(obs, carry)
         return distribution if carry is None else (distribution, carry)
 
 
-def unroll(model: Any, obs: Any, begins: Bool[Array, " T"], carry: Any) -> tuple[Any, Any, Any]:
+def unroll(
+    model: Any, obs: Observation, begins: Bool[Array, " T"], carry: Carry
+) -> tuple[Any, Any, Any]:
     """A model with memory along T steps: (distributions, values, carries after), all [T, …].
 
     Args:
@@ -166,7 +173,7 @@ def unroll(model: Any, obs: Any, begins: Bool[Array, " T"], carry: Any) -> tuple
     """
     fresh = initial_carry(model)
 
-    def step(carry: Any, row: Any) -> tuple[Any, Any]:
+    def step(carry: Carry, row: Any) -> tuple[Any, Any]:
         obs, begins = row
         distribution, value, carry = model(obs, restart(begins, fresh, carry))
         return carry, (distribution, value, carry)

@@ -20,10 +20,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from logtrick.errors import ConfigError, ShapeError, SpaceError
 from logtrick.policies.initial import HIDDEN_GAIN, orthogonal
+from logtrick.policies.protocols import Mask, Observation, Observations
 
 ACTION_MASK = "action_mask"
 """The key of a Dict observation that says which actions can be taken: 1 where one can."""
@@ -42,11 +44,11 @@ class Encoder(eqx.Module):
     width: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
+    def __call__(self, obs: Observation, dtype: DTypeLike) -> Float[Array, " width"]:
         """The vector."""
 
 
-def check_one(obs: Any, shape: tuple[int, ...]) -> None:
+def check_one(obs: Observation, shape: tuple[int, ...]) -> None:
     """Refuse what is not one observation, or one part of it: a list, a batch.
 
     Shapes are known while a program is traced, so this costs nothing when it runs.
@@ -76,7 +78,7 @@ class Flat(Encoder):
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape, self.width = shape, math.prod(shape)
 
-    def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
+    def __call__(self, obs: Observation, dtype: DTypeLike) -> Float[Array, " width"]:
         """All axes in one."""
         check_one(obs, self.shape)
         return jnp.ravel(obs).astype(dtype)
@@ -92,7 +94,7 @@ class OneHot(Encoder):
     def __init__(self, choices: tuple[int, ...], shape: tuple[int, ...]) -> None:
         self.choices, self.shape, self.width = choices, shape, sum(choices)
 
-    def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
+    def __call__(self, obs: Observation, dtype: DTypeLike) -> Float[Array, " width"]:
         """One vector after the other."""
         check_one(obs, self.shape)
         which = jnp.reshape(obs, (len(self.choices),))
@@ -165,7 +167,7 @@ class Image(Encoder):
             channels, size = filters, [(x - side) // stride + 1 for x in size]
         self.convolutions, self.width = tuple(layers), channels * math.prod(size)
 
-    def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
+    def __call__(self, obs: Observation, dtype: DTypeLike) -> Float[Array, " width"]:
         """The last convolution's output."""
         check_one(obs, self.shape)
         x = jnp.asarray(obs).astype(dtype) / self.scale
@@ -187,7 +189,7 @@ class Parts(Encoder):
         self.keys, self.encoders = keys, encoders
         self.width = sum(encoder.width for encoder in encoders)
 
-    def __call__(self, obs: Any, dtype: Any) -> Float[Array, " width"]:
+    def __call__(self, obs: Observation, dtype: DTypeLike) -> Float[Array, " width"]:
         """Each part encoded by its own encoder."""
         kind = tuple if isinstance(self.keys[0], int) else dict
         if not isinstance(obs, kind):
@@ -201,7 +203,9 @@ class Parts(Encoder):
         return jnp.concatenate(parts)
 
 
-def encoder(observations: Any, rng: np.random.Generator, *, images: str = "auto") -> Encoder:
+def encoder(
+    observations: Observations, rng: np.random.Generator, *, images: str = "auto"
+) -> Encoder:
     """The encoder for a space, or for a `FiniteMDP`.
 
     Args:
@@ -254,7 +258,7 @@ def is_image(space: spaces.Box, images: str) -> bool:
     return min(middle, max(first, last)) >= 5
 
 
-def action_mask(obs: Any) -> Any:
+def action_mask(obs: Observation) -> Mask:
     """The mask in an observation; None where it has none."""
     return obs.get(ACTION_MASK) if isinstance(obs, dict) else None
 

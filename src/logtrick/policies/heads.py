@@ -37,6 +37,7 @@ from logtrick.policies.distributions import (
     masked,
 )
 from logtrick.policies.encoders import ACTION_MASK
+from logtrick.policies.protocols import Mask, Observations
 from logtrick.support.dispatch import run_where_called
 
 POLICY_GAIN = 0.01
@@ -50,7 +51,7 @@ class Head(eqx.Module):
     width: eqx.AbstractVar[int]
 
     @abc.abstractmethod
-    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Distribution:
+    def __call__(self, outputs: Float[Array, " width"], mask: Mask = None) -> Distribution:
         """π(·|s)."""
 
 
@@ -59,7 +60,7 @@ class DiscreteHead(Head):
 
     width: int = eqx.field(static=True)
 
-    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Categorical:
+    def __call__(self, outputs: Float[Array, " width"], mask: Mask = None) -> Categorical:
         """A `Categorical`."""
         return Categorical(outputs if mask is None else masked(outputs, jnp.asarray(mask)))
 
@@ -73,7 +74,7 @@ class MultiDiscreteHead(Head):
     def __init__(self, choices: tuple[int, ...]) -> None:
         self.choices, self.width = choices, sum(choices)
 
-    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> MultiCategorical:
+    def __call__(self, outputs: Float[Array, " width"], mask: Mask = None) -> MultiCategorical:
         """A `MultiCategorical`, filled up with −inf to the largest number of choices."""
         widest, start, rows = max(self.choices), 0, []
         allowed = None if mask is None else jnp.asarray(mask)
@@ -102,7 +103,7 @@ class NormalHead(Head):
         self.log_std = jnp.zeros(width, jnp.float32)
         self.bounds, self.place, self.width = bounds, place, width
 
-    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Distribution:
+    def __call__(self, outputs: Float[Array, " width"], mask: Mask = None) -> Distribution:
         """A `Normal` or `TanhNormal`."""
         if self.bounds is not None:
             return TanhNormal(outputs, self.log_std, *self.bounds)
@@ -123,7 +124,7 @@ class BetaHead(Head):
     def __init__(self, low: tuple[float, ...], high: tuple[float, ...]) -> None:
         self.low, self.high, self.width = low, high, 2 * len(low)
 
-    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Beta:
+    def __call__(self, outputs: Float[Array, " width"], mask: Mask = None) -> Beta:
         """A `Beta`."""
         alpha, beta = jnp.split(1 + jax.nn.softplus(outputs), 2)
         return Beta(alpha, beta, self.low, self.high)
@@ -139,7 +140,7 @@ class ReshapedHead(Head):
     def __init__(self, flat: Head, shape: tuple[int, ...]) -> None:
         self.flat, self.shape, self.width = flat, shape, flat.width
 
-    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Reshaped:
+    def __call__(self, outputs: Float[Array, " width"], mask: Mask = None) -> Reshaped:
         """A `Reshaped`."""
         return Reshaped(self.flat(outputs, mask), self.shape)
 
@@ -154,7 +155,7 @@ class ProductHead(Head):
     def __init__(self, keys: tuple[Any, ...], heads: tuple[Head, ...]) -> None:
         self.keys, self.heads, self.width = keys, heads, sum(head.width for head in heads)
 
-    def __call__(self, outputs: Float[Array, " width"], mask: Any = None) -> Product:
+    def __call__(self, outputs: Float[Array, " width"], mask: Mask = None) -> Product:
         """A `Product`, a tuple where the keys are positions."""
         start, parts = 0, []
         for key, head in zip(self.keys, self.heads, strict=True):
@@ -166,7 +167,7 @@ class ProductHead(Head):
 
 
 def head(
-    observations: Any,
+    observations: Observations | None,
     actions: spaces.Space[Any] | None,
     *,
     distribution: str = "normal",
@@ -294,7 +295,7 @@ def _check_mask(mask: spaces.Space[Any], actions: Any) -> None:
         )
 
 
-def _part(mask: Any, key: Any) -> Any:
+def _part(mask: Mask, key: int | str) -> Mask:
     """The mask of one part; None where it has none."""
     if mask is None:
         return None

@@ -18,6 +18,7 @@ from logtrick.policies.distributions import Categorical, Distribution
 from logtrick.policies.encoders import action_mask, check_one
 from logtrick.policies.heads import POLICY_GAIN, Head, head
 from logtrick.policies.networks import MLP
+from logtrick.policies.protocols import Key, Observation, Observations
 
 
 class SoftmaxTable(eqx.Module):
@@ -39,7 +40,7 @@ class SoftmaxTable(eqx.Module):
     """The observation of each row; None where row o belongs to the observation o."""
 
     def __init__(
-        self, observations: Any, num_actions: int | None = None, *, logits: Any = None
+        self, observations: Observations, num_actions: int | None = None, *, logits: Any = None
     ) -> None:
         self.rows = None
         if hasattr(observations, "observations"):
@@ -61,7 +62,7 @@ class SoftmaxTable(eqx.Module):
             )
         self.logits = jnp.asarray(table)
 
-    def __call__(self, obs: Any) -> Categorical:
+    def __call__(self, obs: Observation) -> Categorical:
         """π(·|o) for one observation: an integer, or a row of `mdp.observations`."""
         check_one(obs, () if self.rows is None else np.shape(self.rows)[1:])
         if self.rows is None:
@@ -105,7 +106,7 @@ class MLPPolicy(eqx.Module):
 
     def __init__(
         self,
-        observations: Any,
+        observations: Observations,
         actions: spaces.Space[Any] | None = None,
         *,
         hidden: Sequence[int] = (64, 64),
@@ -113,7 +114,7 @@ class MLPPolicy(eqx.Module):
         distribution: str = "normal",
         action_scale: str = "box",
         images: str = "auto",
-        key: Any = 0,
+        key: Key = 0,
     ) -> None:
         self.head = head(
             observations, actions, distribution=distribution, action_scale=action_scale
@@ -128,7 +129,7 @@ class MLPPolicy(eqx.Module):
             key=key,
         )
 
-    def __call__(self, obs: Any) -> Distribution:
+    def __call__(self, obs: Observation) -> Distribution:
         """π_θ(·|s) for one observation."""
         return self.head(self.network(obs), action_mask(obs))
 
@@ -143,7 +144,7 @@ class LinearPolicy(MLPPolicy):
     """
 
     def __init__(
-        self, observations: Any, actions: spaces.Space[Any] | None = None, *, key: Any = 0
+        self, observations: Observations, actions: spaces.Space[Any] | None = None, *, key: Key = 0
     ) -> None:
         super().__init__(observations, actions, hidden=(), key=key)
 
@@ -161,18 +162,18 @@ class MLPValue(eqx.Module):
 
     def __init__(
         self,
-        observations: Any,
+        observations: Observations,
         *,
         hidden: Sequence[int] = (64, 64),
         activation: str = "tanh",
         images: str = "auto",
-        key: Any = 0,
+        key: Key = 0,
     ) -> None:
         self.network = MLP(
             observations, 1, hidden=hidden, activation=activation, images=images, key=key
         )
 
-    def __call__(self, obs: Any) -> Float[Array, ""]:
+    def __call__(self, obs: Observation) -> Float[Array, ""]:
         """V_φ for one observation."""
         return self.network(obs)[0]
 
@@ -190,7 +191,7 @@ class ValueTable(eqx.Module):
     def __init__(self, num_observations: int) -> None:
         self.values = jnp.zeros(num_observations)
 
-    def __call__(self, obs: Any) -> Float[Array, ""]:
+    def __call__(self, obs: Observation) -> Float[Array, ""]:
         """V for one observation."""
         return self.values[obs]
 

@@ -1,7 +1,6 @@
 """Networks under policies and values: the perceptron."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -12,6 +11,7 @@ from logtrick.errors import ConfigError, SpaceError
 from logtrick.mdp.checks import checked_whole
 from logtrick.policies.encoders import Encoder, encoder
 from logtrick.policies.initial import HIDDEN_GAIN, generator, linear
+from logtrick.policies.protocols import Key, Observation, Observations
 
 _ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "silu": jax.nn.silu}
 
@@ -41,7 +41,7 @@ class MLP(eqx.Module):
 
     def __init__(
         self,
-        observations: Any,
+        observations: Observations,
         outputs: int,
         *,
         hidden: Sequence[int] = (64, 64),
@@ -49,7 +49,7 @@ class MLP(eqx.Module):
         output_gain: float = 1.0,
         activate_output: bool = False,
         images: str = "auto",
-        key: Any = 0,
+        key: Key = 0,
     ) -> None:
         if activation not in _ACTIVATIONS:
             raise ConfigError(
@@ -66,7 +66,7 @@ class MLP(eqx.Module):
         gains = [HIDDEN_GAIN] * len(hidden) + [output_gain]
         self.layers = tuple(map(linear(rng), widths[:-1], widths[1:], gains))
 
-    def __call__(self, obs: Any) -> Float[Array, " outputs"]:
+    def __call__(self, obs: Observation) -> Float[Array, " outputs"]:
         """The output for one observation."""
         x = self.encoder(obs, self.layers[0].weight.dtype)
         f = _ACTIVATIONS[self.activation]

@@ -14,6 +14,7 @@ from logtrick.policies.encoders import action_mask
 from logtrick.policies.heads import POLICY_GAIN, Head, head
 from logtrick.policies.initial import HIDDEN_GAIN, generator, linear, recurrent_cell
 from logtrick.policies.networks import MLP
+from logtrick.policies.protocols import Carry, Key, Observation, Observations
 
 _CELLS = {"gru": eqx.nn.GRUCell, "lstm": eqx.nn.LSTMCell}
 
@@ -36,14 +37,14 @@ class Recurrent(eqx.Module):
 
     def __init__(
         self,
-        observations: Any,
+        observations: Observations,
         *,
         cell: str = "gru",
         width: int = 64,
         hidden: Sequence[int] = (64,),
         activation: str = "tanh",
         images: str = "auto",
-        key: Any = 0,
+        key: Key = 0,
     ) -> None:
         if not hidden:
             raise ConfigError("Below a memory stands at least one layer; hidden is empty.")
@@ -62,13 +63,13 @@ class Recurrent(eqx.Module):
         )
         self.cell = recurrent_cell(_CELLS[cell], hidden[-1], width, rng)
 
-    def initial_carry(self) -> Any:
+    def initial_carry(self) -> Carry:
         """Zeros: h, and for an LSTM (h, c)."""
         zeros = jnp.zeros(self.cell.hidden_size, self.cell.weight_hh.dtype)
         return zeros if isinstance(self.cell, eqx.nn.GRUCell) else (zeros, zeros)
 
-    def __call__(self, obs: Any, carry: Any) -> tuple[Float[Array, " width"], Any]:
-        """(h_t, the memory to go on with)."""
+    def __call__(self, obs: Observation, carry: Carry) -> tuple[Float[Array, " width"], Any]:
+        """(h_t, the next memory)."""
         carry = self.cell(self.below(obs), carry)
         return (carry[0] if isinstance(carry, tuple) else carry), carry
 
@@ -103,7 +104,7 @@ class RecurrentPolicy(eqx.Module):
 
     def __init__(
         self,
-        observations: Any,
+        observations: Observations,
         actions: spaces.Space[Any],
         *,
         cell: str = "gru",
@@ -113,7 +114,7 @@ class RecurrentPolicy(eqx.Module):
         distribution: str = "normal",
         action_scale: str = "box",
         images: str = "auto",
-        key: Any = 0,
+        key: Key = 0,
     ) -> None:
         rng = generator(key)
         self.head = head(
@@ -130,12 +131,12 @@ class RecurrentPolicy(eqx.Module):
         )
         self.output = linear(rng)(width, self.head.width, POLICY_GAIN)
 
-    def initial_carry(self) -> Any:
+    def initial_carry(self) -> Carry:
         """The memory at the start of an episode."""
         return self.memory.initial_carry()
 
-    def __call__(self, obs: Any, carry: Any) -> tuple[Distribution, Any]:
-        """(π_θ(·|s), the memory to go on with)."""
+    def __call__(self, obs: Observation, carry: Carry) -> tuple[Distribution, Any]:
+        """(π_θ(·|s), the next memory)."""
         x, carry = self.memory(obs, carry)
         return self.head(self.output(x), action_mask(obs)), carry
 
@@ -151,14 +152,14 @@ class RecurrentValue(eqx.Module):
 
     def __init__(
         self,
-        observations: Any,
+        observations: Observations,
         *,
         cell: str = "gru",
         width: int = 64,
         hidden: Sequence[int] = (64,),
         activation: str = "tanh",
         images: str = "auto",
-        key: Any = 0,
+        key: Key = 0,
     ) -> None:
         rng = generator(key)
         self.memory = Recurrent(
@@ -172,11 +173,11 @@ class RecurrentValue(eqx.Module):
         )
         self.output = linear(rng)(width, 1, 1.0)
 
-    def initial_carry(self) -> Any:
+    def initial_carry(self) -> Carry:
         """The memory at the start of an episode."""
         return self.memory.initial_carry()
 
-    def __call__(self, obs: Any, carry: Any) -> tuple[Float[Array, ""], Any]:
-        """(V, the memory to go on with)."""
+    def __call__(self, obs: Observation, carry: Carry) -> tuple[Float[Array, ""], Any]:
+        """(V, the next memory)."""
         x, carry = self.memory(obs, carry)
         return self.output(x)[0], carry

@@ -143,4 +143,4 @@ def penalised_rewards(
     Source:
         Ziegler et al., Fine-tuning language models from human preferences, arXiv 1909.08593, eq. 2.
     """
-    return rewards - beta * lax.stop_gradient(log_probs - reference_log_probs)
+    return rewards - beta * lax.stop_gradient(k1(log_probs, reference_log_probs))

@@ -23,6 +23,9 @@ def score_function(
         log_prob: log π_θ(a_t|s_t), with a gradient in θ.
         psi: ψ_t, a constant here.
 
+    Returns:
+        [B], one loss for each sample, to be minimised.
+
     Example:
         >>> import jax
         >>> float(jax.grad(score_function)(jnp.float32(-0.7), jnp.float32(2.0)))
@@ -50,6 +53,9 @@ def ppo_clip(
         old_log_prob: the same under the policy that acted.
         psi: ψ_t.
         clip_eps: ε > 0.
+
+    Returns:
+        [B], one loss for each sample, to be minimised.
 
     Example:
         >>> new, old, psi = jnp.log(jnp.array([0.6, 0.9])), jnp.log(jnp.full(2, 0.5)), jnp.ones(2)
@@ -80,6 +86,9 @@ def kl_penalty(
         divergence: KL(π_old ‖ π_θ) in s_t, exact, with a gradient in θ.
         kl_coef: β ≥ 0.
 
+    Returns:
+        [B], one loss for each sample, to be minimised.
+
     Example:
         >>> one = jnp.ones(1)
         >>> kl_penalty(jnp.log(one / 2), jnp.log(one / 4), one, 0.5 * one, 3.0).tolist()
@@ -94,6 +103,13 @@ def value_loss(
     values: Float[Array, "*batch"], targets: Float[Array, "*batch"]
 ) -> Float[Array, "*batch"]:
     """½ (V_φ(s_t) − target_t)², the target a constant.
+
+    Args:
+        values: V_φ(s_t), with a gradient in φ.
+        targets: what V_φ is fitted to, in the units of the return; no gradient flows through it.
+
+    Returns:
+        [B], one loss for each sample, to be minimised.
 
     Example:
         >>> float(value_loss(jnp.float32(1.0), jnp.float32(3.0)))
@@ -112,6 +128,15 @@ def clipped_value_loss(
 
     It limits how far one update moves the critic, in the units of the return. OpenAI's baselines
     do this; the paper on PPO does not, and it rarely helps (Andrychowicz et al. 2021, choice C13).
+
+    Args:
+        values: V_φ(s_t), with a gradient in φ.
+        old_values: V of the critic before the update.
+        targets: what V_φ is fitted to.
+        clip_eps: ε > 0, in the units of the return.
+
+    Returns:
+        [B], one loss for each sample, to be minimised.
 
     Example:
         >>> v, old, target = jnp.float32(2.0), jnp.float32(0.0), jnp.float32(3.0)

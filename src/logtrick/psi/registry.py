@@ -146,7 +146,7 @@ class Psi(Choice):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio(Choice):
-    """A ratio rule."""
+    """A ratio rule: the term that is differentiated once π is no longer the π_old that acted."""
 
     of_sequences: bool = False
     """One term a sequence, in the place of one a token."""

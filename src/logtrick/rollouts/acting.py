@@ -74,10 +74,10 @@ class HostActor:
     def _act(self, params: Any, noise: Any, obs: Any, carry: Any, begins: Array) -> Any:
         """(actions, log-probabilities, memories) of one seed's rows [N, ...]."""
         policy = self.policy(params)
-        forgotten = initial_carry(policy)
+        fresh = initial_carry(policy)
 
         def one_row(noise: Any, obs: Any, carry: Any, begins: Array) -> Any:
-            distribution, carry = call(policy, obs, restart(begins, forgotten, carry))
+            distribution, carry = call(policy, obs, restart(begins, fresh, carry))
             if self.greedy:
                 action = distribution.mode
             else:

@@ -1,7 +1,7 @@
 """Rollouts: a policy acts, and no transition loses information.
 
 `rollout` is unbatched and pure: one device environment, one policy; rows and seeds are `vmap`
-outside. `host_rollouts.HostRollout` steps rows of host environments and delivers the very same
+outside. `host.HostRollout` steps rows of host environments and delivers the very same
 `Trajectory`. Both own the reset: an environment never resets itself, so `next_obs` is the
 observation that was really reached, and both flags stay apart.
 """
@@ -49,7 +49,7 @@ class Trajectory(NamedTuple):
     """Undiscounted reward of the episode so far, this step included."""
 
 
-class Row(NamedTuple):
+class DeviceRow(NamedTuple):
     """One device environment between two steps."""
 
     state: Any
@@ -60,15 +60,24 @@ class Row(NamedTuple):
     """The policy's memory; None where it has none."""
 
 
-def start_row(key: PRNGKeyArray, env: DeviceEnv, carry: Any = None) -> Row:
-    """Reset a device environment; `carry` is the policy's initial memory."""
+def start_row(key: PRNGKeyArray, env: DeviceEnv, carry: Any = None) -> DeviceRow:
+    """Reset a device environment.
+
+    Args:
+        key: a JAX key, of the reset.
+        env: the environment.
+        carry: the policy's initial memory; None where it has none.
+
+    Returns:
+        The row with its first observation, at step 0 of an episode.
+    """
     state, obs = env.reset(key)
-    return Row(state, obs, jnp.zeros((), jnp.int32), jnp.zeros(()), carry)
+    return DeviceRow(state, obs, jnp.zeros((), jnp.int32), jnp.zeros(()), carry)
 
 
 def start_rows(
     key: PRNGKeyArray, env: DeviceEnv, num_envs: int, carry: Any = None, *, group_size: int = 1
-) -> Row:
+) -> DeviceRow:
     """Reset N device environments; each `group_size` of them, in turn, to one and the same start.
 
     Args:
@@ -91,11 +100,11 @@ def rollout(
     env: DeviceEnv,
     policy: Policy,
     num_steps: int,
-    row: Row | None = None,
+    row: DeviceRow | None = None,
     *,
     one_episode: bool = False,
     greedy: bool = False,
-) -> tuple[Row, Trajectory]:
+) -> tuple[DeviceRow, Trajectory]:
     """Let a policy act for T steps in one device environment; episodes follow one another.
 
     Args:
@@ -109,7 +118,7 @@ def rollout(
         greedy: take the distribution's mode instead of a sample.
 
     Returns:
-        (the row to go on from, the Trajectory [T, ...]).
+        (the row after the last step, the Trajectory [T, ...]).
 
     Example:
         >>> import jax
@@ -121,10 +130,10 @@ def rollout(
         >>> trajectory.obs.shape, trajectory.reward.tolist()
         ((5, 4), [1.0, 1.0, 1.0, 1.0, 1.0])
     """
-    forgotten = initial_carry(policy)
+    fresh_carry = initial_carry(policy)
     if row is None:
         key, key_start = jax.random.split(key)
-        row = start_row(key_start, env, forgotten)
+        row = start_row(key_start, env, fresh_carry)
 
     key_act, key_step, key_reset = jax.random.split(key, 3)
     # Noise and fresh starts are drawn for all steps at once, outside the sequential loop.
@@ -155,9 +164,9 @@ def rollout(
             episode_return=episode_return,
         )
         ended = reached.terminated | reached.truncated
-        going_on = Row(reached.state, reached.obs, row.step + 1, episode_return, carry)
-        begun = (fresh if small else start_row(fresh, env))._replace(carry=forgotten)
-        following = jax.tree.map(lambda a, b: jnp.where(ended, a, b), begun, going_on)
+        reached_row = DeviceRow(reached.state, reached.obs, row.step + 1, episode_return, carry)
+        begun = (fresh if small else start_row(fresh, env))._replace(carry=fresh_carry)
+        following = jax.tree.map(lambda a, b: jnp.where(ended, a, b), begun, reached_row)
         return (following, running & ~(ended & one_episode)), transition
 
     start: Any = (row, jnp.ones((), bool))

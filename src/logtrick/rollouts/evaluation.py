@@ -68,7 +68,7 @@ class Evaluator:
         self.close()
 
     def close(self) -> None:
-        """End the host environments' processes; what they do wrong at it is only told."""
+        """End the host environments' processes; their errors are logged and stop nothing."""
         if not isinstance(self.envs, DeviceEnv):
             close_safely(self.envs.close, self.envs.id, self.timeout)
 

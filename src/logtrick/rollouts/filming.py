@@ -49,12 +49,12 @@ Mode = Literal["rgb_array", "human"]
 
 @dataclass(frozen=True)
 class Film:
-    """One episode."""
+    """One episode as pictures, with its undiscounted return."""
 
     frames: UInt8[np.ndarray, "frames height width 3"]
     """The start, and what each step led to; no frames where a window showed them."""
     episode_return: float
-    """Undiscounted."""
+    """The undiscounted sum of the rewards."""
     frames_per_second: int
 
     def gif(self) -> bytes:

@@ -99,7 +99,7 @@ class HostRollout:
         """Play the unfinished episodes again, and check that they led to the same observations.
 
         Rows whose episode began later play their neighbours' past until then; a reset with the
-        episode's seed makes that forgotten.
+        episode's seed undoes it.
         """
 
         def saved(name: str, like: Any) -> Any:

@@ -53,7 +53,7 @@ def rows() -> list[EnvRow]:
 
 
 def names() -> list[str]:
-    """All games."""
+    """The names of all games that ale-py has, as `resolve` takes them."""
     return list(extras.load("ale_py.roms", "atari").get_all_rom_ids())
 
 

@@ -65,7 +65,7 @@ def rows() -> list[EnvRow]:
 
 
 def names() -> list[str]:
-    """All tasks."""
+    """The names of all tasks that EnvPool has, as `resolve` takes them."""
     return list(extras.load("envpool", "envpool").list_all_envs())
 
 

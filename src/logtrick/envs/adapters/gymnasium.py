@@ -31,7 +31,14 @@ _REMEMBERS = "gymnasium.envs.box2d.bipedal_walker:"
 
 
 def resolve(name: str, timeout: float = TIMEOUT) -> EnvSpec:
-    """Find the registered environment `name`, which has `timeout` seconds to be built.
+    """Find an environment that is registered with Gymnasium.
+
+    Args:
+        name: its id, such as "CartPole-v1".
+        timeout: seconds in which it must have been built.
+
+    Returns:
+        Its spaces and limits, and how to build it.
 
     Raises:
         UnknownEnvError: Gymnasium has no such environment, or has withdrawn it.

@@ -1,17 +1,16 @@
 """gymnax's environments as device environments: its inner steps, which do not reset themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
-from logtrick.envs.adapters.jax_arrays import strong
-from logtrick.envs.protocol import DeviceEnv, Step
+from logtrick.envs.adapters.library_env import LibraryEnv, library_rows, library_step
+from logtrick.envs.protocol import Step
 from logtrick.envs.spec import EnvRow
 from logtrick.errors import ConfigError, EnvError, SpaceError, UnknownEnvError
 from logtrick.support import extras
@@ -52,7 +51,7 @@ _BEYOND = ("GaussianBandit-misc", "MemoryChain-bsuite", "MetaMaze-misc")
 
 
 @dataclass(frozen=True)
-class Gymnax(DeviceEnv):
+class Gymnax(LibraryEnv):
     """An environment of gymnax, at its default parameters or with some of them changed.
 
     gymnax's `step` resets the environment at an end; this calls the `step_env` inside it, so the
@@ -78,26 +77,18 @@ class Gymnax(DeviceEnv):
     Source: Lange (2022), gymnax.
     """
 
-    name: str
+    prefix: ClassVar[str] = "gymnax"
+
     params: tuple[tuple[str, int | float], ...] = ()
-
-    def __post_init__(self) -> None:
-        _ = self._made
-
-    @property
-    def id(self) -> str:
-        """`gymnax:` and the name; the parameters are not part of it."""
-        return f"gymnax:{self.name}"
 
     @cached_property
     def observation_space(self) -> spaces.Space[Any]:
         """What gymnax declares, with the dtype that its observations really have."""
         env, params = self._made
+        if self.name in _BEYOND:
+            return super().observation_space
         with jax.ensure_compile_time_eval():
-            obs = jax.eval_shape(self.reset, jax.random.key(0))[1]
-            if self.name in _BEYOND:
-                return spaces.Box(-np.inf, np.inf, obs.shape, obs.dtype)
-            return _space(env.observation_space(params), obs.dtype, self.id)
+            return _space(env.observation_space(params), self._observed.dtype, self.id)
 
     @cached_property
     def action_space(self) -> spaces.Space[Any]:
@@ -112,37 +103,20 @@ class Gymnax(DeviceEnv):
         """The parameter `max_steps_in_episode`."""
         return int(self._made[1].max_steps_in_episode)
 
-    def reset(self, key: PRNGKeyArray) -> tuple[Any, Array]:
-        """Start an episode."""
-        env, params = self._made
-        with jax.numpy_rank_promotion("allow"):
-            obs, state = env.reset_env(key, params)
-        return jax.tree.map(strong, state), strong(obs)
-
     def step(self, key: PRNGKeyArray, state: Any, action: Array) -> Step:
         """Take one action."""
         env, params = self._made
         with jax.numpy_rank_promotion("allow"):
             obs, reached, reward, terminated, _ = env.step_env(key, state, action, params)
             truncated = env.is_truncated(reached, params)
-        return Step(
-            state=jax.tree.map(strong, reached),
-            obs=strong(obs),
-            reward=jnp.asarray(reward, jnp.float32),
-            terminated=jnp.asarray(terminated, bool),
-            truncated=jnp.asarray(truncated, bool),
-        )
+        return library_step(reached, obs, reward, terminated, truncated)
 
-    @cached_property
-    def _made(self) -> tuple[Any, Any]:
-        """What gymnax makes: the environment and its parameters."""
+    def _make(self) -> tuple[Any, Any]:
         gymnax = extras.load("gymnax", "gymnax")
         if self.name not in gymnax.registered_envs:
             raise UnknownEnvError(f"gymnax has no environment {self.name!r}.")
         try:
-            # The arrays that it builds are constants, even if this runs while jax is tracing.
-            with jax.ensure_compile_time_eval():
-                env, params = gymnax.make(self.name)
+            env, params = gymnax.make(self.name)
         except OSError as error:
             raise EnvError(f"gymnax:{self.name} needs data that it cannot load: {error}") from error
         unknown = [name for name, _ in self.params if not hasattr(params, name)]
@@ -158,11 +132,13 @@ def resolve(name: str) -> Gymnax:
 
 def rows() -> list[EnvRow]:
     """All that gymnax has of its own; nothing is made."""
-    install = extras.install("gymnax", "gymnax")
-    found = [EnvRow(f"gymnax:{name}", "device", "", "", True, install) for name in NAMES]
+    found = {row.id: row for row in library_rows("gymnax", NAMES, "gymnax")}
+    downloads = found[f"gymnax:{DOWNLOADS}"]
     images = "images that gymnax downloads once it is made"
-    downloads = EnvRow(f"gymnax:{DOWNLOADS}", "device", images, "Discrete(10)", None, install)
-    return [downloads if row.id == downloads.id else row for row in found]
+    found[downloads.id] = replace(
+        downloads, observation=images, action="Discrete(10)", trainable=None
+    )
+    return list(found.values())
 
 
 def _space(space: Any, dtype: Any, id: str) -> spaces.Space[Any]:

@@ -2,8 +2,7 @@
 
 import subprocess
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +10,8 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
-from logtrick.envs.adapters.jax_arrays import strong
-from logtrick.envs.protocol import DeviceEnv, Step
+from logtrick.envs.adapters.library_env import LibraryEnv, library_rows, strong_tree
+from logtrick.envs.protocol import Step
 from logtrick.envs.spec import EnvRow
 from logtrick.errors import EnvError, UnknownEnvError
 from logtrick.support import extras
@@ -48,13 +47,14 @@ DM_CONTROL = (
 
 
 @dataclass(frozen=True)
-class Playground(DeviceEnv):
+class Playground(LibraryEnv):
     """An environment of MuJoCo Playground, at its default configuration.
 
     Nothing is wrapped: each episode starts from a fresh draw, which Playground's own wrapper saves
     itself, and `terminated` is the environment's `done` alone. Where observations are a
-    dictionary, `state` is the actor's. On a CPU the physics run in JAX; Playground's default there,
-    Warp, is made for GPUs.
+    dictionary, `state` is the actor's. The observation space is unbounded, because Playground
+    declares sizes only. On a CPU the physics run in JAX; Playground's default there, Warp, is made
+    for GPUs.
 
     Attributes:
         name: Playground's name, `CartpoleBalance` say.
@@ -66,22 +66,7 @@ class Playground(DeviceEnv):
     Source: Zakka et al. (2025), MuJoCo Playground, arXiv 2502.08844.
     """
 
-    name: str
-
-    def __post_init__(self) -> None:
-        _ = self._made
-
-    @property
-    def id(self) -> str:
-        """`playground:` and the name."""
-        return f"playground:{self.name}"
-
-    @cached_property
-    def observation_space(self) -> spaces.Space[Any]:
-        """Unbounded: Playground declares sizes only."""
-        with jax.ensure_compile_time_eval():
-            obs = jax.eval_shape(self.reset, jax.random.key(0))[1]
-        return spaces.Box(-np.inf, np.inf, obs.shape, obs.dtype)
+    prefix: ClassVar[str] = "playground"
 
     @property
     def action_space(self) -> spaces.Space[Any]:
@@ -97,14 +82,14 @@ class Playground(DeviceEnv):
         """Start an episode."""
         with jax.numpy_rank_promotion("allow"):
             state = self._made[0].reset(key)
-        state = jax.tree.map(strong, state)
+        state = strong_tree(state)
         return (state, jnp.zeros((), jnp.int32)), _actors(state.obs)
 
     def step(self, key: PRNGKeyArray, state: Any, action: Array) -> Step:
         """Take one action. All chance was drawn at the start: `key` is not used."""
         inner, steps = state
         with jax.numpy_rank_promotion("allow"):
-            reached = jax.tree.map(strong, self._made[0].step(inner, action))
+            reached = strong_tree(self._made[0].step(inner, action))
         return Step(
             state=(reached, steps + 1),
             obs=_actors(reached.obs),
@@ -113,9 +98,7 @@ class Playground(DeviceEnv):
             truncated=steps + 1 >= self.max_episode_steps,
         )
 
-    @cached_property
-    def _made(self) -> tuple[Any, Any]:
-        """What Playground makes: the environment and its configuration."""
+    def _make(self) -> tuple[Any, Any]:
         registry = extras.load("mujoco_playground", "playground").registry
         if self.name not in registry.ALL_ENVS:
             raise UnknownEnvError(f"MuJoCo Playground has no environment {self.name!r}.")
@@ -123,9 +106,7 @@ class Playground(DeviceEnv):
         if jax.default_backend() == "cpu" and "impl" in config:
             config.impl = "jax"
         try:
-            # The arrays that it builds are constants, even if this runs while jax is tracing.
-            with jax.ensure_compile_time_eval():
-                return registry.load(self.name, config), config
+            return registry.load(self.name, config), config
         except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
             raise EnvError(
                 f"{self.id} could not be made; robots outside the dm_control suite are fetched "
@@ -140,8 +121,7 @@ def resolve(name: str) -> Playground:
 
 def rows() -> list[EnvRow]:
     """The dm_control suite; nothing is made."""
-    install = extras.install("mujoco_playground", "playground")
-    return [EnvRow(f"playground:{name}", "device", "", "", True, install) for name in DM_CONTROL]
+    return library_rows("playground", DM_CONTROL, "mujoco_playground")
 
 
 def _actors(obs: Any) -> Array:

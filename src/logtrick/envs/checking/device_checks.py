@@ -26,7 +26,7 @@ class Tally:
 
 
 def check_device(env: DeviceEnv, actions: PyTree, seed: int, tally: Tally) -> Rows:
-    """Traced, pure, finite, honest at the ends: else an `EnvError`; what its steps showed."""
+    """Check that steps trace, are pure and finite, and flag ends rightly; what they showed."""
     _check_signature(env, at(actions, 0, 0), tally)
     _check_pure(env, actions, seed, tally)
     rows, states = drive_device(env, actions, jax.random.key(seed))

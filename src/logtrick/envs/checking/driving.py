@@ -14,6 +14,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.policies.encoders import action_mask
 from logtrick.policies.heads import head
+from logtrick.support.row_masks import over_axes
 from logtrick.support.spaces import over_leaves
 
 Choose = Callable[[PRNGKeyArray, Any, Any], Any]
@@ -102,7 +103,7 @@ def drive_device(env: DeviceEnv, actions: PyTree, key: PRNGKeyArray) -> tuple[Ro
         ended = step.terminated | step.truncated
 
         def select(new: Array, old: Array) -> Array:
-            return jnp.where(ended.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+            return jnp.where(over_axes(ended, new), new, old)
 
         row = (obs, action, step.reward, step.obs, step.terminated, step.truncated)
         return jax.tree.map(select, fresh, (step.state, step.obs)), (row, state)

@@ -150,7 +150,7 @@ class MountainCarContinuous(_Valley):
 
     @property
     def action_space(self) -> spaces.Box:
-        """The force."""
+        """The force, one number in [−1, 1]; its unit is the car's power."""
         return spaces.Box(-1.0, 1.0, (1,), np.float32)
 
     def step(self, key: PRNGKeyArray, state: MountainCarState, action: Array) -> Step:

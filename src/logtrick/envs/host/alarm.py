@@ -54,7 +54,7 @@ class AlarmClock:
 
     def __init__(self) -> None:
         self._signal: int | None = None
-        self._told = False
+        self._warned = False
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._reset)
@@ -145,14 +145,14 @@ class AlarmClock:
             self._lost = signal.getsignal(self._signal) != self._ring
 
     def _say_silenced(self) -> None:
-        if not self._told:
+        if not self._warned:
             log.warning(
                 "Somebody else, an environment say, handles %s, so an environment that hangs in "
                 'this process is not noticed; workers="async" (--workers async) puts each in a '
                 "process of its own.",
                 " and ".join(_SIGNALS),
             )
-        self._told = True
+        self._warned = True
 
     def _ring(self, number: int, frame: object) -> None:
         due, self._due = self._due, None
@@ -164,7 +164,7 @@ CLOCK = AlarmClock()
 
 
 def close_safely(close: Callable[[], object], what: str, limit: float) -> None:
-    """Close what is no longer needed: a fault is told and stops nothing, for the work is done."""
+    """Close what is no longer needed: a fault is logged and stops nothing, for the work is done."""
     try:
         CLOCK.run(close, limit)
     except (Exception, SystemExit) as error:

@@ -23,8 +23,8 @@ def stopped(processes: Sequence[int]) -> set[int]:
         return {pid for pid in processes if _state_in_proc(pid) in ("T", "t")}
     command = ["ps", "-o", "pid=,stat=", "-p", ",".join(map(str, processes))]
     with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
-        told = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-        lines = [line.split() for line in told.stdout.splitlines()]
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+        lines = [line.split() for line in listed.stdout.splitlines()]
         return {int(pid) for pid, state in lines if state[:1] in ("T", "t")}
     return set()
 

@@ -126,7 +126,7 @@ class VectorHostEnvs(HostEnvs):
         return HostStep(reached, self._rewards(rewards, valid), terminated, truncated, valid)
 
     def close(self) -> None:
-        """Close the vector environment, if it was made here; what it does wrong is only told."""
+        """Close the vector environment, if it was made here; an error is only logged."""
         if not self._owned or self._vector.closed:
             return
         close_safely(lambda: _vector.close(self._vector, self._timeout), self.id, self._timeout)
@@ -237,14 +237,14 @@ class VectorHostEnvs(HostEnvs):
                 "and name them 'final_obs'."
             )
 
-    def _refuse_empty_masks(self, obs: Any, going_on: np.ndarray) -> None:
+    def _refuse_empty_masks(self, obs: Any, running: np.ndarray) -> None:
         """An episode that goes on must allow some action; after its end it need not."""
         try:
             stuck = without_actions(self.observation_space, self.action_space, obs)
         except SpaceError as error:
             raise SpaceError(f"{self.id}: {error}") from error
-        if stuck is not None and (stuck & going_on).any():
-            where = self._where(_first(stuck & going_on))
+        if stuck is not None and (stuck & running).any():
+            where = self._where(_first(stuck & running))
             raise EnvError(f"{where}: its action_mask allows no action, yet it goes on.")
 
     def _error(self, failure: RowsFailed) -> EnvError:

@@ -116,7 +116,7 @@ def reset(vector: Vector, seed: Any, options: Any, timeout: float) -> Any:
         return CLOCK.run(lambda: vector.reset(seed=seed, options=options), timeout)
 
     obs, infos = _guarded(vector, call, 2)
-    _raise_told(infos)
+    _raise_reported(infos)
     return obs
 
 
@@ -130,7 +130,7 @@ def step(vector: Vector, actions: Any, timeout: float) -> Any:
         return CLOCK.run(lambda: vector.step(actions), timeout)
 
     result = _guarded(vector, call, 5)
-    _raise_told(result[-1])
+    _raise_reported(result[-1])
     return result
 
 
@@ -235,8 +235,8 @@ def _guarded(vector: Vector, call: Callable[[], Any], values: int) -> Any:
     return result
 
 
-def _raise_told(infos: dict[str, Any]) -> None:
-    """Raise the failure that a `CheckedEnv` told, if one did."""
+def _raise_reported(infos: dict[str, Any]) -> None:
+    """Raise the failure that a `CheckedEnv` reported, if one did."""
     if FAILURE in infos:
         rows = np.flatnonzero(infos[f"_{FAILURE}"]).tolist()
         raise RowsFailed(rows, infos[FAILURE][rows[0]], infos[TRACE][rows[0]])

@@ -41,7 +41,7 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
         )
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        """Start an episode; a failure is told in the info."""
+        """Start an episode; the info reports a failure."""
         try:
             result = self.env.reset(seed=seed, options=options)
             if not isinstance(result, tuple) or len(result) != 2:
@@ -53,7 +53,7 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             CLOCK.answered()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Take one action; a failure is told in the info, and ends the episode.
+        """Take one action; the info reports a failure, which ends the episode.
 
         The environment's own info is dropped: to carry it costs time, and nothing here reads it.
         """
@@ -78,7 +78,7 @@ class CheckedEnv(gymnasium.Wrapper[Any, Any, Any, Any]):
             CLOCK.answered()
 
     def close(self) -> None:
-        """Close it; a failure is told and stops nothing, since nothing comes after it."""
+        """Close it; a failure is logged and stops nothing, since nothing comes after it."""
         try:
             CLOCK.run(super().close, self._limit)
         except (Exception, SystemExit) as error:

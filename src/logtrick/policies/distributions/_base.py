@@ -1,10 +1,12 @@
 """What every action distribution has."""
 
 import abc
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
+
+from logtrick.policies.protocols import Action
 
 
 class Distribution(eqx.Module):
@@ -27,7 +29,7 @@ class Distribution(eqx.Module):
         return self.from_noise(self.draw_noise(key))
 
     @abc.abstractmethod
-    def log_prob(self, action: Any) -> Float[Array, "..."]:
+    def log_prob(self, action: Action) -> Float[Array, "..."]:
         """Log π(a|s); the density's logarithm where actions are continuous."""
 
     @abc.abstractmethod
@@ -35,7 +37,7 @@ class Distribution(eqx.Module):
         """−E[log π], in nats; differential entropy where actions are continuous."""
 
     @abc.abstractmethod
-    def kl(self, other: Any) -> Float[Array, "..."]:
+    def kl(self, other: Self) -> Float[Array, "..."]:
         """KL(self ‖ other) = E_self[log self − log other], in nats."""
 
     @property

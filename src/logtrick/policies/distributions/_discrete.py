@@ -1,6 +1,6 @@
 """Distributions over finitely many actions, with actions that cannot be taken."""
 
-from typing import Any
+from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ class Categorical(Distribution):
         return jnp.argmax(self.logits, axis=-1)
 
     def draw_noise(self, key: PRNGKeyArray) -> Float[Array, "*batch A"]:
-        """Gumbel noise."""
+        """Gumbel noise of the logits' shape."""
         return jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
 
     def from_noise(self, noise: Float[Array, "*batch A"]) -> Int[Array, "*batch"]:
@@ -58,7 +58,7 @@ class Categorical(Distribution):
         """−Σ_a π log π, with 0 log 0 = 0."""
         return -jnp.sum(self.probs * _finite(self.log_probs), axis=-1)
 
-    def kl(self, other: Any) -> Float[Array, "*batch"]:
+    def kl(self, other: Self) -> Float[Array, "*batch"]:
         """Σ_a π (log π − log π′); +inf where π′ excludes an action that π takes."""
         gap = _finite(self.log_probs) - jnp.where(self.probs > 0, other.log_probs, 0.0)
         return jnp.sum(self.probs * gap, axis=-1)
@@ -90,7 +90,7 @@ class MultiCategorical(Distribution):
         return self.coordinates.mode
 
     def draw_noise(self, key: PRNGKeyArray) -> Float[Array, "*batch D A"]:
-        """Gumbel noise."""
+        """Gumbel noise of the logits' shape."""
         return jax.random.gumbel(key, self.logits.shape, self.logits.dtype)
 
     def from_noise(self, noise: Float[Array, "*batch D A"]) -> Int[Array, "*batch D"]:
@@ -105,7 +105,7 @@ class MultiCategorical(Distribution):
         """Σ_d of the coordinates' entropies."""
         return jnp.sum(self.coordinates.entropy(), axis=-1)
 
-    def kl(self, other: Any) -> Float[Array, "*batch"]:
+    def kl(self, other: Self) -> Float[Array, "*batch"]:
         """Σ_d of the coordinates' divergences."""
         return jnp.sum(self.coordinates.kl(other.coordinates), axis=-1)
 

@@ -1,12 +1,13 @@
 """Several actions at once: hybrid and dict actions."""
 
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from logtrick.policies.distributions._base import Distribution
+from logtrick.policies.protocols import Action
 
 
 class Product(Distribution):
@@ -42,7 +43,7 @@ class Product(Distribution):
         """The action of each part."""
         return _each(lambda part, drawn: part.from_noise(drawn), self.parts, noise)
 
-    def log_prob(self, action: Any) -> Float[Array, "*batch"]:
+    def log_prob(self, action: Action) -> Float[Array, "*batch"]:
         """Σ over the parts."""
         return _total(lambda part, taken: part.log_prob(taken), self.parts, action)
 
@@ -50,7 +51,7 @@ class Product(Distribution):
         """Σ over the parts."""
         return _total(lambda part: part.entropy(), self.parts)
 
-    def kl(self, other: Any) -> Float[Array, "*batch"]:
+    def kl(self, other: Self) -> Float[Array, "*batch"]:
         """Σ over the parts."""
         return _total(lambda part, another: part.kl(another), self.parts, other.parts)
 
