@@ -27,8 +27,9 @@ from logtrick.auditing.moment_methods import (
     Streamed,
 )
 from logtrick.auditing.paths import list_paths
-from logtrick.auditing.policies import Actor, ScoredPolicy, read_actor
+from logtrick.auditing.policies import read_actor
 from logtrick.auditing.rules import Rule
+from logtrick.auditing.scored import Actor, ScoredPolicy
 from logtrick.auditing.settings import Settings
 from logtrick.auditing.verdict import MOST_DIRECTIONS, Judge
 from logtrick.errors import ConfigError, EstimatorError

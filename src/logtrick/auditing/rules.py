@@ -19,7 +19,8 @@ from logtrick import psi
 from logtrick.auditing.critic import Critic
 from logtrick.auditing.flow import Flow
 from logtrick.auditing.paths import Paths
-from logtrick.auditing.policies import ScoredPolicy, read_actor
+from logtrick.auditing.policies import read_actor
+from logtrick.auditing.scored import ScoredPolicy
 from logtrick.auditing.settings import Settings
 from logtrick.errors import ConfigError, EstimatorError, NonFiniteError
 from logtrick.psi.group_surrogate import group_psi, group_surrogate, group_weights

@@ -14,11 +14,11 @@ from logtrick.auditing.truth import truth, truths
 from logtrick.auditing.verdict import ROUNDING, Verdict, rounding
 from logtrick.errors import ConfigError
 from logtrick.exact.histories import Histories
-from logtrick.mdp.checks import checked_whole
 from logtrick.mdp.model import FiniteMDP
 from logtrick.policies.memory import has_memory
 from logtrick.psi.registry import ESTIMATORS, Estimator
 from logtrick.support.names import unknown_name
+from logtrick.support.numbers import checked_whole
 
 
 def audit(

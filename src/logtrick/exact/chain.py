@@ -9,9 +9,10 @@ from scipy import sparse
 
 from logtrick.errors import ImproperPolicyError, MDPError, MultichainError
 from logtrick.exact.resolvent import Resolvent, dense
-from logtrick.exact.rounding import EPS, hidden
+from logtrick.mdp import row_sums
 from logtrick.mdp.graphs import ancestors, closed_classes
 from logtrick.mdp.model import FiniteMDP
+from logtrick.support.rounding import EPS, hidden
 
 
 class Chain(abc.ABC):
@@ -194,7 +195,7 @@ class FiniteChain(Chain):
 def policy_defect(probabilities: Float[np.ndarray, "S A"]) -> float:
     """How far a policy's rows may be from summing to one."""
     sums = probabilities.sum(axis=1)
-    return float(np.abs(sums - 1).max()) + probabilities.shape[1] * EPS / 2
+    return row_sums.defect(sums, probabilities.shape[1])
 
 
 def _listed(states: np.ndarray, most: int = 8) -> str:

@@ -13,9 +13,10 @@ from logtrick.errors import ConfigError, MDPError, ShapeError
 from logtrick.exact.chain import Chain, policy_defect
 from logtrick.exact.iterative_side import IterativeSide
 from logtrick.exact.resolvent import Resolvent
-from logtrick.exact.rounding import EPS, hidden
-from logtrick.mdp.checks import ROW_SUM_TOLERANCE, check_distribution, checked_gamma, normalised
+from logtrick.mdp.checks import check_distribution, checked_gamma
 from logtrick.mdp.model import FiniteMDP
+from logtrick.mdp.row_sums import ROW_SUM_TOLERANCE, normalised
+from logtrick.support.rounding import EPS, hidden
 
 Expectation = Callable[[Float[Array, " S"]], Float[Array, "S A"]]
 

@@ -23,10 +23,23 @@ from scipy import linalg, sparse
 
 from logtrick.errors import ConvergenceError
 from logtrick.exact.iterative_side import Side
-from logtrick.exact.rounding import EPS, hidden, require_finite
+from logtrick.support.rounding import EPS, hidden
 
 #: Nearer to one than this, w is solved for: the constant would be large, and often needlessly.
 CONTRACTION = 1 - 1e-5
+
+
+def require_finite(*numbers: np.ndarray | float) -> None:
+    """Refuse numbers that overflowed.
+
+    Raises:
+        ConvergenceError: one of them is not finite.
+    """
+    if not all(np.isfinite(number).all() for number in numbers):
+        raise ConvergenceError(
+            "the policy's numbers, or the bounds on their errors, are beyond float64: divide the "
+            "rewards by a constant"
+        )
 
 
 class Certified(NamedTuple):

@@ -10,11 +10,11 @@ from scipy import sparse
 from logtrick.exact import residual_kernels as kernels
 from logtrick.exact.iterative_side import IterativeSide
 from logtrick.exact.resolvent import Resolvent
-from logtrick.exact.rounding import EPS, hidden
 from logtrick.mdp.arrays import frozen
 from logtrick.planning.sparse import krylov
 from logtrick.planning.sparse.chains import SparseChain
 from logtrick.planning.sparse.threads import Team
+from logtrick.support.rounding import EPS, hidden
 
 #: The share of the right-hand side at which a first solution is looked at for its rounding.
 FIRST_TOLERANCE = 1e-9

@@ -21,8 +21,8 @@ from jaxtyping import Array, Float
 
 from logtrick.errors import MDPError
 from logtrick.exact import tables
+from logtrick.exact.evaluations import Kind, gamma_of
 from logtrick.exact.matrix_free import AnyMDP
-from logtrick.exact.policy_evaluation import Kind, gamma_of
 from logtrick.mdp.model import FiniteMDP
 
 Solve = Callable[[Array], Array]

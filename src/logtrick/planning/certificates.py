@@ -19,11 +19,7 @@ from typing import NamedTuple
 
 from logtrick.errors import ConvergenceError
 from logtrick.planning.operators import Backup, Operator
-
-#: Half the distance from 1 to the next float64.
-UNIT_ROUNDOFF = 2.0**-53
-#: The smallest float64, η.
-TINY = 2.0**-1074
+from logtrick.support.rounding import TINY, UNIT_ROUNDOFF
 
 
 class Enclosure(NamedTuple):

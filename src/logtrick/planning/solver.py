@@ -10,7 +10,6 @@ from jaxtyping import Float64, Int32
 
 from logtrick.errors import ConfigError, MDPError, MultichainError, ShapeError
 from logtrick.mdp.arrays import frozen
-from logtrick.mdp.checks import as_numbers, checked_tolerance, checked_whole
 from logtrick.mdp.checks import terminal_values as checked_values
 from logtrick.mdp.model import FiniteMDP
 from logtrick.planning import components, spanning, total
@@ -19,6 +18,7 @@ from logtrick.planning.methods import METHODS
 from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Found
 from logtrick.planning.sparse.threads import Team
+from logtrick.support.numbers import as_numbers, checked_tolerance, checked_whole
 
 KINDS = ("discounted", "total", "average")
 DEVICES = ("cpu", "accelerator")
