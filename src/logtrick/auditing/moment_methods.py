@@ -29,7 +29,7 @@ class Measured(NamedTuple):
 
 
 @runtime_checkable
-class Method(Protocol):
+class MomentMethod(Protocol):
     """How the moments at a policy are found."""
 
     @property

@@ -22,7 +22,7 @@ from logtrick.auditing.moment_methods import (
     ClosedForm,
     Enumerated,
     Foreign,
-    Method,
+    MomentMethod,
     Padded,
     Streamed,
 )
@@ -57,7 +57,7 @@ class Plan(NamedTuple):
     told: dict[str, Any]
     """The settings that matter to it."""
     estimator: OnPaths
-    method: Method
+    method: MomentMethod
     judge: Judge | None
     """None where there are samples only."""
     resolution: float = float(np.finfo(np.float64).eps)
@@ -110,7 +110,7 @@ class Case:
         number: Callable[[str], Any],
         settings: Settings,
         unused: dict[str, str],
-        method: Method,
+        method: MomentMethod,
     ) -> dict[str, Any]:
         """What the report lists; with exact numbers a number of samples is refused."""
         words = told(settings, unused, number)
@@ -120,7 +120,7 @@ class Case:
         refuse(self.given & {"samples"}, {"samples": why}, "this audit")
         return words
 
-    def _method_of(self, rule: Rule) -> tuple[Method, Judge | None]:
+    def _method_of(self, rule: Rule) -> tuple[MomentMethod, Judge | None]:
         row, settings = rule.row, rule.settings
         closed = not rule.is_group_rule and settings.behaviour is None
         if closed and self.method in ("auto", "closed form"):

@@ -8,8 +8,9 @@ import numpy as np
 from logtrick.auditing.moment_methods import sampled_batches
 from logtrick.auditing.plans import METHODS, Case, Plan
 from logtrick.auditing.policies import read_policy
-from logtrick.auditing.report import Flat, Report, exceeds_sampling_error
+from logtrick.auditing.report import FlatMoments, Report
 from logtrick.auditing.settings import Settings, checked, state_values
+from logtrick.auditing.significance import exceeds_sampling_error
 from logtrick.auditing.truth import truth, truths
 from logtrick.auditing.verdict import ROUNDING, Verdict, rounding
 from logtrick.errors import ConfigError
@@ -159,7 +160,7 @@ def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) ->
     samples = None if estimates is None else estimates * group_size
     exact = truth(case.policy)
     # That of one trajectory is that of a group times its size: a batch of B has it over B.
-    flat = Flat(
+    flat = FlatMoments(
         moments.mean,
         exact.vector,
         moments.covariance * group_size,
@@ -194,7 +195,7 @@ def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) ->
     )
 
 
-def _sampled_verdict(case: Case, flat: Flat, samples: int) -> Verdict:
+def _sampled_verdict(case: Case, flat: FlatMoments, samples: int) -> Verdict:
     """From a mean at one θ, known but for its sampling error: what it cannot be."""
     fits = [
         f"J {kind}"

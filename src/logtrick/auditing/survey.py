@@ -10,8 +10,8 @@ from jaxtyping import Float64
 
 from logtrick.auditing.paths import list_paths
 from logtrick.auditing.policies import read_policy
+from logtrick.auditing.report import ROUNDING
 from logtrick.auditing.run_audit import audit
-from logtrick.auditing.text import ROUNDING
 from logtrick.auditing.truth import truth
 from logtrick.auditing.verdict import ONE_PARAMETER, ZERO, free_directions
 from logtrick.auditing.verdict import ROUNDING as OF_A_SUM
@@ -20,6 +20,7 @@ from logtrick.mdp import problems
 from logtrick.mdp.model import FiniteMDP
 from logtrick.policies import SoftmaxTable
 from logtrick.psi.registry import ESTIMATORS, Claim, Estimator
+from logtrick.support.markdown import markdown_table
 
 MDPS = (
     "corridor",
@@ -221,17 +222,13 @@ def _table(cells: Sequence[Cell], letters: dict[str, str]) -> str:
     for cell in cells:
         rows.setdefault((cell.estimator, cell.critic, cell.claim), {})[cell.mdp] = cell
     titles = ["estimator", "claimed mean", *(letters[name] for name in columns), "holds"]
-    lines = [_line(titles), _line("---" for _ in titles)]
+    lines = []
     for (name, critic, claim), of_mdps in rows.items():
         title = f"`{name}`" + (", V wrong" if critic == "wrong" else "")
         holds = "yes" if all(cell.agrees for cell in of_mdps.values()) else "**no**"
         texts = [_text(of_mdps[mdp]) for mdp in columns]
-        lines.append(_line([title, claim, *texts, holds]))
-    return "\n".join(lines)
-
-
-def _line(texts: Sequence[str] | Iterator[str]) -> str:
-    return "| " + " | ".join(texts) + " |"
+        lines.append([title, claim, *texts, holds])
+    return markdown_table(titles, lines)
 
 
 def _text(cell: Cell) -> str:
