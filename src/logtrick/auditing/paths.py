@@ -29,7 +29,7 @@ class Paths:
 
     @property
     def states(self) -> np.ndarray:
-        """s_t."""
+        """The state s_t in which each step begins, [..., T]."""
         return self.mdp.pair_states[self.pairs]
 
     @property
@@ -39,7 +39,7 @@ class Paths:
 
     @property
     def rewards(self) -> Float64[np.ndarray, "*batch T"]:
-        """r_t; 0 where there is no step."""
+        """The reward r_t of each step; 0 where there is no step."""
         return np.where(self.valid, self.mdp.rewards[self.outcomes], 0.0)
 
     @property
@@ -56,7 +56,7 @@ class Paths:
 
     @property
     def lengths(self) -> Float64[np.ndarray, "*batch"]:
-        """L, steps."""
+        """L, the number of steps of each trajectory."""
         return self.valid.sum(axis=-1).astype(np.float64)
 
     def chances(self, probabilities: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, "*batch"]:

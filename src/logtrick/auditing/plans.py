@@ -9,8 +9,8 @@ import numpy as np
 
 from logtrick.auditing.arguments import (
     check_row,
+    in_words,
     refuse,
-    told,
     without_effect,
     without_effect_on_a_function,
 )
@@ -46,7 +46,8 @@ GROUPS_ONE_BY_ONE = 2_000
 CALLS = 20_000_000
 """Most estimates that the Jacobian of an enumerated mean may take; beyond it fewer directions."""
 STREAMED, PADDED = 10_000_000, 1 << 17
-"""Trajectories that are sampled unless told otherwise: in machine code, and in padded batches."""
+"""Trajectories that are sampled where `samples` is not given: in machine code, and in padded
+batches."""
 
 
 class Plan(NamedTuple):
@@ -54,7 +55,7 @@ class Plan(NamedTuple):
 
     name: str
     claim: str
-    told: dict[str, Any]
+    settings: dict[str, Any]
     """The settings that matter to it."""
     estimator: OnPaths
     method: MomentMethod
@@ -79,13 +80,13 @@ class Case:
 
     @cached_property
     def behaviour(self) -> Actor | None:
-        """Who acts, if it is not the policy."""
+        """The policy that draws the trajectories, where it is not the audited one."""
         given = self.settings.behaviour
         return None if given is None else read_actor(self.mdp, given)
 
     @property
     def actor(self) -> Actor:
-        """Who acts."""
+        """The policy that draws the trajectories: the behaviour, else the audited policy."""
         return self.behaviour or self.policy
 
     def of_row(self, row: Estimator) -> Plan:
@@ -100,12 +101,12 @@ class Case:
         if rule.is_group_rule:
             self._check_complete(row)
         method, judge = self._method_of(rule)
-        words = self._told(rule.setting, settings, unused, method)
+        words = self._listed(rule.setting, settings, unused, method)
         if row.kl != "none" and settings.reference is None:
             words["kl"] = "left out (no reference)"
         return Plan(row.name, str(row.claim), words, rule, method, judge)
 
-    def _told(
+    def _listed(
         self,
         number: Callable[[str], Any],
         settings: Settings,
@@ -113,7 +114,7 @@ class Case:
         method: MomentMethod,
     ) -> dict[str, Any]:
         """What the report lists; with exact numbers a number of samples is refused."""
-        words = told(settings, unused, number)
+        words = in_words(settings, unused, number)
         if method.name == "sampling":
             return words | {"key": self.key}
         why = f"{method.name} is exact, and nothing is sampled; method='sampling' does sample"
@@ -156,7 +157,7 @@ class Case:
             judge = Judge(found.mean, runner.resolution, _affordable(found))
         method = found or self._padded(foreign)
         settings = replace(self.settings, group_size=foreign.group_size)
-        words = self._told(partial(getattr, settings), settings, unused, method)
+        words = self._listed(partial(getattr, settings), settings, unused, method)
         return Plan(name, "", words, foreign, method, judge, runner.resolution)
 
     def _enumerated(self, estimator: OnPaths, most: int) -> Enumerated | None:

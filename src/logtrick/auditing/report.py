@@ -77,7 +77,7 @@ class Report:
     method: str
     """"closed form", "enumeration" or "sampling"."""
     settings: dict[str, Any]
-    """Everything that the estimator was told, and the MDP and the policy in words."""
+    """Every setting of the estimator, and the MDP and the policy in words."""
     mean: Any
     """The expected update, shaped like the policy's parameters."""
     bias: Any

@@ -121,10 +121,10 @@ def survey(mdps: Sequence[str] = MDPS) -> Iterator[Cell]:
 def _of_trajectory(row: Estimator, problem: Problem, *, wrong: bool) -> Cell:
     critic = ("wrong" if wrong else "V_π") if row.rule.needs_critic else ""
     expected = _expected_of_trajectory(row, problem, wrong=wrong)
-    told: dict[str, Any] = {"values": problem.critic} if wrong else {}
-    told |= {"n": STEPS} if "n" in row.rule.settings else {}
+    settings: dict[str, Any] = {"values": problem.critic} if wrong else {}
+    settings |= {"n": STEPS} if "n" in row.rule.settings else {}
     try:
-        report = audit(row, problem.mdp, problem.policy, **told)
+        report = audit(row, problem.mdp, problem.policy, **settings)
     except EstimatorError:
         return _cell(row, problem, critic, INFINITE, float("nan"), expected)
     return _cell(row, problem, critic, report.gradient_of, report.residual, expected)

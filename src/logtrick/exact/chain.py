@@ -68,7 +68,7 @@ class Chain(abc.ABC):
 
     @abc.abstractmethod
     def step(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-        """P_π v."""
+        """P_π v [S]: for each state the expected v of the state that follows."""
 
     @abc.abstractmethod
     def arrive(self, flow: Float[np.ndarray, "S A"]) -> Float[np.ndarray, " S"]:
@@ -126,7 +126,7 @@ class FiniteChain(Chain):
         return anchor, self._solver(matrix, 1.0)
 
     def step(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-        """P_π v."""
+        """P_π v [S]: for each state the expected v of the state that follows."""
         return self.transitions @ values
 
     def arrive(self, flow: Float[np.ndarray, "S A"]) -> Float[np.ndarray, " S"]:

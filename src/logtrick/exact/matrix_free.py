@@ -86,16 +86,16 @@ class MatrixFreeMDP:
 
     @property
     def num_states(self) -> int:
-        """S."""
+        """S, the number of states."""
         return len(self.rewards)
 
     @property
     def num_actions(self) -> int:
-        """A."""
+        """A, the number of actions."""
         return self.rewards.shape[1]
 
     def dense_rewards(self) -> Float64[np.ndarray, "S A"]:
-        """R(s, a)."""
+        """The expected rewards R(s, a), [S, A]."""
         return self.rewards
 
     @cached_property
@@ -158,11 +158,11 @@ class MatrixFreeChain(Chain):
         return anchor, self._solver(1.0, anchor)
 
     def step(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-        """P_π v."""
+        """P_π v [S]: for each state the expected v of the state that follows."""
         return (self.table * self.expect(values)).sum(axis=1)
 
     def step_transposed(self, mass: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-        """P_πᵀ x."""
+        """P_πᵀ x [S]: the mass that arrives in each state, x having left."""
         return self.arrive(self.table * mass[:, None])
 
     def arrive(self, flow: Float[np.ndarray, "S A"]) -> Float[np.ndarray, " S"]:

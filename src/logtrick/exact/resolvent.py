@@ -75,12 +75,12 @@ class Resolvent:
 
     @cached_property
     def forward(self) -> Side:
-        """I − γP."""
+        """The side I − γP, which is made when it is first needed."""
         return self._make_forward()
 
     @cached_property
     def transposed(self) -> Side:
-        """Its transpose."""
+        """The transposed side (I − γP)ᵀ, likewise."""
         return self._make_transposed()
 
     def _weights(self, contraction: float, num_states: int) -> np.ndarray:

@@ -51,7 +51,7 @@ class TracedChain:
         self.start = jnp.asarray(mdp.start)
 
     def values(self, gamma: float) -> Float[Array, " S"]:
-        """V2."""
+        """The values V_π [S] (V2), differentiable."""
         solve, _ = self._solvers(gamma)
         return solve(self.rewards)
 
@@ -61,7 +61,7 @@ class TracedChain:
         return solve(self.start)
 
     def objective(self, kind: Kind) -> Float[Array, ""]:
-        """J1, J2 or J3."""
+        """The objective J1, J2 or J3 as one number, differentiable."""
         gamma = gamma_of(self.mdp, kind)
         return self.average()[0] if kind == "average" else self.start @ self.values(gamma)
 

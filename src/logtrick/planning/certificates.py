@@ -35,7 +35,7 @@ class Enclosure(NamedTuple):
 
     @property
     def middle(self) -> float:
-        """Their mean."""
+        """The number halfway between the two constants."""
         return 0.5 * (self.low + self.high)
 
 
