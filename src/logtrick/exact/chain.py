@@ -12,7 +12,7 @@ from logtrick.exact.resolvent import Resolvent, dense
 from logtrick.mdp import row_sums
 from logtrick.mdp.graphs import ancestors, closed_classes
 from logtrick.mdp.model import FiniteMDP
-from logtrick.support.rounding import EPS, hidden
+from logtrick.support.rounding import EPS, hidden, relative_error
 
 
 class Chain(abc.ABC):
@@ -41,7 +41,7 @@ class Chain(abc.ABC):
 
     def backup_error(self, size: float) -> float:
         """How far rounding and `slack` may move R + γ P v, or r_π + γ P_π v, where |v| ≤ size."""
-        relative = EPS * (self.terms + 8) + self.slack
+        relative = relative_error(self.terms, self.slack)
         return float(hidden(relative, self.reward_scale + self.mass * size, self.terms))
 
     @property

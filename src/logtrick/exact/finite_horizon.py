@@ -21,7 +21,7 @@ from logtrick.exact.matrix_free import AnyMDP
 from logtrick.exact.resolvent import Certified
 from logtrick.mdp.checks import terminal_values as checked_values
 from logtrick.support.numbers import checked_whole
-from logtrick.support.rounding import EPS, TINY
+from logtrick.support.rounding import EPS, TINY, relative_error
 
 
 def evaluate_steps(
@@ -97,7 +97,7 @@ def _forward(
         own = table if table.ndim == 2 else table[t]
         visits[t + 1] = gamma * chain.arrive(own * visits[t][:, None])
         mass = gamma * chain.mass * float(visits[t].sum())
-        relative = EPS * (arrivals + 8) + chain.slack
+        relative = relative_error(arrivals, chain.slack)
         underflow = TINY * (arrivals + 8) * mdp.num_states
         error = gamma * chain.mass * error + relative * mass + underflow
         total += error

@@ -16,7 +16,7 @@ from logtrick.exact.resolvent import Resolvent
 from logtrick.mdp.checks import check_distribution, checked_gamma
 from logtrick.mdp.model import FiniteMDP
 from logtrick.mdp.row_sums import ROW_SUM_TOLERANCE, normalised
-from logtrick.support.rounding import EPS, hidden
+from logtrick.support.rounding import hidden, relative_error
 
 Expectation = Callable[[Float[Array, " S"]], Float[Array, "S A"]]
 
@@ -182,7 +182,7 @@ class MatrixFreeChain(Chain):
             lambda: _TransposedSide(self, gamma, anchor),
             row_sums,
             gamma,
-            EPS * (self.terms + 8) + self.slack,
+            relative_error(self.terms, self.slack),
         )
 
 
@@ -206,7 +206,7 @@ class _Side(IterativeSide):
 
     def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scale = np.abs(b) + np.abs(x) + self.moved(np.abs(x))
-        relative = EPS * (self.terms + 8) + self.chain.slack
+        relative = relative_error(self.terms, self.chain.slack)
         return (b - x) + self.moved(x), hidden(relative, scale, self.terms)
 
     @property

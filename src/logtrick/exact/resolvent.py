@@ -23,7 +23,7 @@ from scipy import linalg, sparse
 
 from logtrick.errors import ConvergenceError
 from logtrick.exact.iterative_side import Side
-from logtrick.support.rounding import EPS, hidden
+from logtrick.support.rounding import EPS, hidden, relative_error
 
 #: Nearer to one than this, w is solved for: the constant would be large, and often needlessly.
 CONTRACTION = 1 - 1e-5
@@ -159,7 +159,7 @@ class _DenseSide(Side):
     ) -> None:
         self.factors, self.trans, self.gamma = factors, trans, gamma
         self.matrix, self.terms = matrix, np.asarray(terms)
-        self.relative = EPS * (self.terms + 8) + slack
+        self.relative = relative_error(self.terms, slack)
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         x = linalg.lu_solve(self.factors, b, trans=self.trans, check_finite=False)

@@ -15,7 +15,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.sparse.linalg import bicgstab
 from jaxtyping import Array, Float
 
@@ -24,6 +23,7 @@ from logtrick.exact import tables
 from logtrick.exact.evaluations import Kind, gamma_of
 from logtrick.exact.matrix_free import AnyMDP
 from logtrick.mdp.model import FiniteMDP
+from logtrick.support.rounding import EPS
 
 Solve = Callable[[Array], Array]
 
@@ -32,7 +32,6 @@ SWEEPS = 200
 
 #: An expected time beyond this is no number in float64.
 LONGEST = 1e13
-EPS = float(np.finfo(np.float64).eps)
 
 
 class TracedChain:

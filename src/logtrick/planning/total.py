@@ -203,8 +203,8 @@ class _ProperSearch:
             earns = -gain.low if self.wording.minimise else gain.low
             raise MDPError(
                 f"the total reward is unbounded{below} at gamma = 1: "
-                f"{self.wording.describe(members)} can be kept going for ever at {earns:.3g} or {least} a step; use gamma < 1 or "
-                "kind='average'"
+                f"{self.wording.describe(members)} can be kept going for ever at {earns:.3g} or "
+                f"{least} a step; use gamma < 1 or kind='average'"
             )
         if gain.high >= 0 and gain.width < 1e-9 * self.operator.limits.reward:
             raise steps.no_telling(self.wording.describe(members))
