@@ -16,7 +16,7 @@ import equinox as eqx
 import numpy as np
 
 import logtrick as lt
-from logtrick.auditing.report import exceeds_sampling_error
+from logtrick.auditing.significance import exceeds_sampling_error
 from logtrick.errors import EstimatorError
 
 GAMMA, LAMBDA, HORIZON = 0.7, 0.6, 2

@@ -14,7 +14,7 @@ from scipy import stats
 from trees import random_softmax, random_tree
 
 import logtrick as lt
-from logtrick.auditing.report import exceeds_sampling_error
+from logtrick.auditing.significance import exceeds_sampling_error
 from logtrick.errors import ConfigError
 from logtrick.psi.registry import ESTIMATORS
 

@@ -10,7 +10,7 @@ from trees import random_softmax, random_tree
 
 import logtrick as lt
 from logtrick.auditing import survey
-from logtrick.auditing.report import exceeds_sampling_error
+from logtrick.auditing.significance import exceeds_sampling_error
 from logtrick.auditing.verdict import ROUNDED, ZERO
 from logtrick.exact.derivation import derive
 

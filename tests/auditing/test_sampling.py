@@ -14,8 +14,8 @@ from trees import random_softmax, random_tree
 import logtrick as lt
 from logtrick.auditing import closed_form
 from logtrick.auditing.policies import read_policy
-from logtrick.auditing.report import exceeds_sampling_error
 from logtrick.auditing.settings import Settings
+from logtrick.auditing.significance import exceeds_sampling_error
 from logtrick.auditing.streaming import alias_table, sampled_moments
 from logtrick.errors import EstimatorError
 
@@ -135,7 +135,7 @@ def test_trajectories_that_do_not_end_need_a_horizon():
 
 def test_a_bias_of_the_size_that_is_told_is_seen():
     """95 % of the time where it hides best, one parameter; more often with more parameters."""
-    from logtrick.auditing.report import FALSE_ALARM, POWER
+    from logtrick.auditing.significance import FALSE_ALARM, POWER
 
     rng = np.random.default_rng(0)
     for errors in (np.ones(1), np.array([1.0, 2.0, 0.5])):

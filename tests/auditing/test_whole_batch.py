@@ -13,9 +13,9 @@ import pytest
 import logtrick as lt
 from logtrick.auditing.enumeration import enumerate_groups
 from logtrick.auditing.policies import read_policy
-from logtrick.auditing.report import exceeds_sampling_error
 from logtrick.auditing.rules import Rule
 from logtrick.auditing.settings import Settings
+from logtrick.auditing.significance import exceeds_sampling_error
 from logtrick.mdp.problems import SequenceTask
 from logtrick.psi.registry import ESTIMATORS
 

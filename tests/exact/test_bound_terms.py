@@ -14,14 +14,14 @@ from scipy import sparse
 from logtrick import exact
 from logtrick.exact import finite_horizon as horizon
 from logtrick.exact import policy_evaluation as evaluation
-from logtrick.exact import rounding
 from logtrick.exact.chain import FiniteChain, policy_defect
 from logtrick.exact.iterative_side import Side
 from logtrick.exact.matrix_free import MatrixFreeChain
 from logtrick.exact.resolvent import Certified, Resolvent, dense
-from logtrick.exact.rounding import EPS, TINY
 from logtrick.exact.sparse_side import iterative
 from logtrick.mdp.model import FiniteMDP
+from logtrick.support import rounding
+from logtrick.support.rounding import EPS, TINY
 from random_mdps import as_matrix_free, random_mdp, random_table
 
 HALF = Fraction(1, 2)

@@ -17,7 +17,8 @@ from logtrick.mdp import problems
 from logtrick.mdp.arrays import MDPArrays
 from logtrick.mdp.model import FiniteMDP
 
-SHOWN = [f.name for f in dataclasses.fields(FiniteMDP) if f.name not in ("_told", "labels")]
+FIELDS = [f.name for f in dataclasses.fields(FiniteMDP) if f.name[0] != "_"]
+SHOWN = [name for name in FIELDS if name != "labels"]
 DERIVED = sorted(
     name
     for cls in (MDPArrays, FiniteMDP)

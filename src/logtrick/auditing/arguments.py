@@ -81,7 +81,7 @@ def without_effect(row: Estimator, settings: Settings) -> dict[str, str]:
 
 def without_effect_on_a_function() -> dict[str, str]:
     """The same for somebody else's function, which is called with trajectories alone."""
-    why = "a function of (policy, trajectories) is not told it; bind it with functools.partial"
+    why = "a function of (policy, trajectories) does not get it; bind it with functools.partial"
     names = Settings.__dataclass_fields__
     return {name: why for name in names if name not in OF_A_FUNCTION}
 
@@ -97,7 +97,7 @@ def refuse(given: Collection[str], unused: Mapping[str, str], who: str) -> None:
             raise ConfigError(f"{name} has no effect on {who}: {unused[name]}. Leave {name} out")
 
 
-def told(
+def in_words(
     settings: Settings, unused: Collection[str], number: Callable[[str], Any]
 ) -> dict[str, Any]:
     """The settings that were used, in words where they are not numbers.

@@ -29,7 +29,7 @@ class Critic:
 
     @cached_property
     def exact_values(self) -> Float64[np.ndarray, " S"]:
-        """V_π (V2)."""
+        """V_π [S], the solution of (I − γP_π) V = r_π (V2)."""
         paid = self.flow.policy @ self.flow.expected(self.mdp.rewards)
         return self.flow.fixed_point(self.gamma, paid)
 

@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 
 from logtrick.auditing.moments import Moments
 from logtrick.auditing.paths import Paths, list_paths
-from logtrick.auditing.policies import Actor, ScoredPolicy
+from logtrick.auditing.scored import Actor, ScoredPolicy
 from logtrick.mdp.model import FiniteMDP
 
 CHUNK = 16384

@@ -7,7 +7,7 @@ or branches on numbers) is called on one batch after another, with arrays of Num
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -15,11 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
+from logtrick.auditing.scored import ScoredPolicy
 from logtrick.errors import EstimatorError
 from logtrick.rollouts.device import Trajectory
-
-if TYPE_CHECKING:
-    from logtrick.auditing.policies import ScoredPolicy
 
 CHUNK = 2048
 """Batches in one compiled call."""
@@ -47,7 +45,7 @@ class JaxRunner:
         self.resolution = float(np.finfo(np.float64).eps)
 
     def __call__(
-        self, policy: "ScoredPolicy", trajectories: Trajectory
+        self, policy: ScoredPolicy, trajectories: Trajectory
     ) -> Float64[np.ndarray, "U N"]:
         """One gradient a row; float64 is on while the estimator runs."""
         assert isinstance(policy, JaxPolicy)
@@ -62,7 +60,7 @@ class JaxRunner:
         leaves = [np.concatenate(leaf)[:count] for leaf in zip(*parts, strict=True)]
         return policy.flat_gradients(leaves)
 
-    def once(self, policy: "ScoredPolicy", batch: Trajectory) -> list[Any]:
+    def once(self, policy: ScoredPolicy, batch: Trajectory) -> list[Any]:
         """What the Python code does in one call: its trace, or its numbers if it has none.
 
         Nothing is compiled, not even what the estimator compiles, so nothing is remembered.
@@ -87,7 +85,7 @@ class JaxRunner:
             except Exception:  # it looks at numbers
                 return self.numbers(policy, batch)
 
-    def numbers(self, policy: "ScoredPolicy", batch: Trajectory) -> list[Any]:
+    def numbers(self, policy: ScoredPolicy, batch: Trajectory) -> list[Any]:
         """The numbers of one call, nothing compiled."""
         assert isinstance(policy, JaxPolicy)
         call = partial(_called, self.estimator)

@@ -9,8 +9,8 @@ from jaxtyping import Float64
 
 from logtrick.auditing.moment_methods import Foreign, sampled_groups
 from logtrick.auditing.paths import Paths
-from logtrick.auditing.policies import Runner, ScoredPolicy
 from logtrick.auditing.repeatable import check_repeatable
+from logtrick.auditing.scored import Runner, ScoredPolicy
 from logtrick.errors import EstimatorError
 from logtrick.rollouts.device import Trajectory
 

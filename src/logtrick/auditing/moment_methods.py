@@ -11,7 +11,7 @@ from logtrick.auditing.closed_form import equations
 from logtrick.auditing.enumeration import Enumeration, OnPaths
 from logtrick.auditing.moments import Moments
 from logtrick.auditing.paths import Paths, draw_paths, draw_starts
-from logtrick.auditing.policies import Actor, Runner, ScoredPolicy
+from logtrick.auditing.scored import Actor, Runner, ScoredPolicy
 from logtrick.auditing.settings import Settings
 from logtrick.auditing.streaming import sampled_moments
 from logtrick.mdp.model import FiniteMDP
@@ -29,7 +29,7 @@ class Measured(NamedTuple):
 
 
 @runtime_checkable
-class Method(Protocol):
+class MomentMethod(Protocol):
     """How the moments at a policy are found."""
 
     @property

@@ -51,7 +51,7 @@ class Trace:
     window: int | None = None
 
     def mean(self) -> Float64[np.ndarray, " N"]:
-        """E X alone."""
+        """The expected estimate E X, [N], without its covariance."""
         on, c = self.flow.onwards(), self.decay
         paid = self.flow.expected(self.increments)
         if self.window is None:
@@ -165,7 +165,7 @@ class TotalReturn:
         return r, q, flow.fixed_point(gamma * self.spread, flow.policy @ (q[:, None] * flow.scores))
 
     def mean(self) -> Float64[np.ndarray, " N"]:
-        """E X."""
+        """The expected estimate E X, [N]."""
         return self.flow.start @ self._first[2]
 
     def moments(self) -> Moments:

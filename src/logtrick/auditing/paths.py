@@ -29,7 +29,7 @@ class Paths:
 
     @property
     def states(self) -> np.ndarray:
-        """s_t."""
+        """The state s_t in which each step begins, [..., T]."""
         return self.mdp.pair_states[self.pairs]
 
     @property
@@ -39,7 +39,7 @@ class Paths:
 
     @property
     def rewards(self) -> Float64[np.ndarray, "*batch T"]:
-        """r_t; 0 where there is no step."""
+        """The reward r_t of each step; 0 where there is no step."""
         return np.where(self.valid, self.mdp.rewards[self.outcomes], 0.0)
 
     @property
@@ -56,8 +56,12 @@ class Paths:
 
     @property
     def lengths(self) -> Float64[np.ndarray, "*batch"]:
-        """L, steps."""
+        """L, the number of steps of each trajectory."""
         return self.valid.sum(axis=-1).astype(np.float64)
+
+    def taken(self, of_pairs: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, "*batch T"]:
+        """The numbers of the pairs (s_t, a_t); 0 where there is no step, for log 0 is not finite."""
+        return np.where(self.valid, of_pairs[self.pairs], 0.0)
 
     def chances(self, probabilities: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, "*batch"]:
         """The chance of each trajectory, given the state that it starts in."""
@@ -68,8 +72,6 @@ class Paths:
         """As a `Trajectory` of NumPy arrays, float64, under the policy that acted."""
         observations = self.mdp.observations
         rewards = self.rewards
-        with np.errstate(divide="ignore"):
-            logs = np.log(probabilities)  # −∞ only where no valid step is
         return Trajectory(
             obs=observations[self.states],
             action=self.mdp.pair_actions[self.pairs],
@@ -78,10 +80,16 @@ class Paths:
             terminated=self.terminated,
             truncated=self.truncated,
             valid=self.valid,
-            log_prob=np.where(self.valid, logs[self.pairs], 0.0),
+            log_prob=self.taken(logarithms(probabilities)),
             step=np.broadcast_to(np.arange(rewards.shape[-1], dtype=np.int32), rewards.shape),
             episode_return=np.cumsum(rewards, axis=-1),
         )
+
+
+def logarithms(probabilities: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, " P"]:
+    """Log π(a|s) of each pair; −∞ at actions that are never taken."""
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities)
 
 
 def list_paths(

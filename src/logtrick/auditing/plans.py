@@ -9,8 +9,8 @@ import numpy as np
 
 from logtrick.auditing.arguments import (
     check_row,
+    in_words,
     refuse,
-    told,
     without_effect,
     without_effect_on_a_function,
 )
@@ -22,13 +22,14 @@ from logtrick.auditing.moment_methods import (
     ClosedForm,
     Enumerated,
     Foreign,
-    Method,
+    MomentMethod,
     Padded,
     Streamed,
 )
 from logtrick.auditing.paths import list_paths
-from logtrick.auditing.policies import Actor, ScoredPolicy, read_actor
+from logtrick.auditing.policies import read_actor
 from logtrick.auditing.rules import Rule
+from logtrick.auditing.scored import Actor, ScoredPolicy
 from logtrick.auditing.settings import Settings
 from logtrick.auditing.verdict import MOST_DIRECTIONS, Judge
 from logtrick.errors import ConfigError, EstimatorError
@@ -45,7 +46,8 @@ GROUPS_ONE_BY_ONE = 2_000
 CALLS = 20_000_000
 """Most estimates that the Jacobian of an enumerated mean may take; beyond it fewer directions."""
 STREAMED, PADDED = 10_000_000, 1 << 17
-"""Trajectories that are sampled unless told otherwise: in machine code, and in padded batches."""
+"""Trajectories that are sampled where `samples` is not given: in machine code, and in padded
+batches."""
 
 
 class Plan(NamedTuple):
@@ -53,10 +55,10 @@ class Plan(NamedTuple):
 
     name: str
     claim: str
-    told: dict[str, Any]
+    settings: dict[str, Any]
     """The settings that matter to it."""
     estimator: OnPaths
-    method: Method
+    method: MomentMethod
     judge: Judge | None
     """None where there are samples only."""
     resolution: float = float(np.finfo(np.float64).eps)
@@ -78,13 +80,13 @@ class Case:
 
     @cached_property
     def behaviour(self) -> Actor | None:
-        """Who acts, if it is not the policy."""
+        """The policy that draws the trajectories, where it is not the audited one."""
         given = self.settings.behaviour
         return None if given is None else read_actor(self.mdp, given)
 
     @property
     def actor(self) -> Actor:
-        """Who acts."""
+        """The policy that draws the trajectories: the behaviour, else the audited policy."""
         return self.behaviour or self.policy
 
     def of_row(self, row: Estimator) -> Plan:
@@ -99,27 +101,27 @@ class Case:
         if rule.is_group_rule:
             self._check_complete(row)
         method, judge = self._method_of(rule)
-        words = self._told(rule.setting, settings, unused, method)
+        words = self._listed(rule.setting, settings, unused, method)
         if row.kl != "none" and settings.reference is None:
             words["kl"] = "left out (no reference)"
         return Plan(row.name, str(row.claim), words, rule, method, judge)
 
-    def _told(
+    def _listed(
         self,
         number: Callable[[str], Any],
         settings: Settings,
         unused: dict[str, str],
-        method: Method,
+        method: MomentMethod,
     ) -> dict[str, Any]:
         """What the report lists; with exact numbers a number of samples is refused."""
-        words = told(settings, unused, number)
+        words = in_words(settings, unused, number)
         if method.name == "sampling":
             return words | {"key": self.key}
         why = f"{method.name} is exact, and nothing is sampled; method='sampling' does sample"
         refuse(self.given & {"samples"}, {"samples": why}, "this audit")
         return words
 
-    def _method_of(self, rule: Rule) -> tuple[Method, Judge | None]:
+    def _method_of(self, rule: Rule) -> tuple[MomentMethod, Judge | None]:
         row, settings = rule.row, rule.settings
         closed = not rule.is_group_rule and settings.behaviour is None
         if closed and self.method in ("auto", "closed form"):
@@ -155,7 +157,7 @@ class Case:
             judge = Judge(found.mean, runner.resolution, _affordable(found))
         method = found or self._padded(foreign)
         settings = replace(self.settings, group_size=foreign.group_size)
-        words = self._told(partial(getattr, settings), settings, unused, method)
+        words = self._listed(partial(getattr, settings), settings, unused, method)
         return Plan(name, "", words, foreign, method, judge, runner.resolution)
 
     def _enumerated(self, estimator: OnPaths, most: int) -> Enumerated | None:

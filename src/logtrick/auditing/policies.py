@@ -1,15 +1,9 @@
-"""How the audit reads a policy: π(a|s) and ∇log π(a|s) on the pairs of an MDP, in float64.
+"""How the audit reads a user's policy: as a pytree, a table of probabilities, or as it is."""
 
-Everything else in this package sees a `ScoredPolicy` and a flat vector of parameters θ, so another
-kind of policy needs one class here and nothing elsewhere.
-"""
-
-import abc
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -17,87 +11,14 @@ import numpy as np
 from jaxtyping import Float64, PyTree
 
 from logtrick.auditing.foreign import JaxRunner
+from logtrick.auditing.scored import Actor, Runner, ScoredPolicy, Table
 from logtrick.errors import ConfigError, EstimatorError
 from logtrick.exact import tables
 from logtrick.exact.histories import OnHistories
 from logtrick.mdp.model import FiniteMDP
-from logtrick.rollouts.device import Trajectory
 
 MOST_PARAMETERS = 5000
 """A covariance of more takes over 200 MB."""
-
-
-@runtime_checkable
-class Runner(Protocol):
-    """Calls somebody else's estimator on many batches of trajectories."""
-
-    batched: bool
-    """Whether many batches at once cost little more than one."""
-    resolution: float
-    """The rounding of one number that comes back: 2e-16 for float64, 1e-7 for float32."""
-
-    def __call__(
-        self, policy: "ScoredPolicy", trajectories: Trajectory
-    ) -> Float64[np.ndarray, "U N"]:
-        """One gradient for each of U batches; the arrays of `trajectories` are [U, B, T]."""
-
-    def once(self, policy: "ScoredPolicy", batch: Trajectory) -> list[Any]:
-        """What the Python code does in one call on one batch [B, T]: its trace, or its numbers."""
-
-    def numbers(self, policy: "ScoredPolicy", batch: Trajectory) -> list[Any]:
-        """The numbers of one call on one batch [B, T], nothing compiled."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """The probabilities of a policy that is not estimated."""
-
-    mdp: FiniteMDP
-    probabilities: Float64[np.ndarray, " P"]
-    """π(a|s) of each pair, 0 where it never takes the action."""
-
-
-class ScoredPolicy(abc.ABC):
-    """A policy on a finite MDP as the audit reads it. Arrays follow the MDP's pairs (s, a)."""
-
-    mdp: FiniteMDP
-    theta: Float64[np.ndarray, " N"]
-    """The parameters, flat."""
-
-    @property
-    @abc.abstractmethod
-    def probabilities(self) -> Float64[np.ndarray, " P"]:
-        """π(a|s) of each pair."""
-
-    @property
-    @abc.abstractmethod
-    def scores(self) -> Float64[np.ndarray, "P N"]:
-        """∇log π(a|s) of each pair; 0 where π(a|s) = 0."""
-
-    @abc.abstractmethod
-    def at(self, theta: Float64[np.ndarray, " N"]) -> "ScoredPolicy":
-        """The same policy with other parameters."""
-
-    @abc.abstractmethod
-    def unravel(self, vector: Float64[np.ndarray, " N"]) -> Any:
-        """A flat vector in the shape of the policy's parameters."""
-
-    def shaped(self, vector: Float64[np.ndarray, " N"]) -> Any:
-        """A flat vector as the user's policy is shaped."""
-        return self.unravel(vector)
-
-    @abc.abstractmethod
-    def runner(self, estimator: Callable[..., Any]) -> Runner:
-        """What calls `estimator(policy, trajectories)` with this kind of policy."""
-
-    def nearby(self, rng: np.random.Generator) -> "ScoredPolicy":
-        """The policy at parameters some way off, at random."""
-        return self.at(self.theta + 0.5 * rng.normal(size=self.theta.shape))
-
-    @property
-    def scale(self) -> float:
-        """The size of a change of θ that is still small; finite differences step a part of it."""
-        return 1.0
 
 
 class PytreePolicy(ScoredPolicy):
@@ -120,7 +41,7 @@ class PytreePolicy(ScoredPolicy):
 
     @cached_property
     def scores(self) -> Float64[np.ndarray, "P N"]:
-        """∇π/π."""
+        """∇log π = ∇π/π of each pair, [P, N]; 0 where π is 0."""
         jacobian = tables.jacobian(self.mdp, self.model)
         of_pairs = jacobian[self.mdp.pair_states, self.mdp.pair_actions]
         pi = self.probabilities[:, None]
@@ -179,7 +100,7 @@ class TablePolicy(ScoredPolicy):
 
     @cached_property
     def probabilities(self) -> Float64[np.ndarray, " P"]:
-        """θ/Σθ."""
+        """π(a|s) = θ(s, a) / Σ_a' θ(s, a') of each pair, [P]."""
         return self.theta / self.sums
 
     @cached_property
@@ -190,7 +111,7 @@ class TablePolicy(ScoredPolicy):
         return own - (states[:, None] == states[None, :]) / self.sums[:, None]
 
     def at(self, theta: Float64[np.ndarray, " N"]) -> "TablePolicy":
-        """Other weights."""
+        """The policy of other weights θ, [P]."""
         return TablePolicy(self.mdp, theta)
 
     def unravel(self, vector: Float64[np.ndarray, " N"]) -> Float64[np.ndarray, "S A"]:
@@ -219,10 +140,6 @@ class TablePolicy(ScoredPolicy):
         firsts = self.mdp.pair_offsets[:-1]
         means = np.add.reduceat(by_pi * self.probabilities, firsts, axis=1)
         return (by_pi - means[:, states]) / self.sums
-
-
-Actor = Table | ScoredPolicy
-"""Who draws the trajectories, or is compared with: only its probabilities are looked at."""
 
 
 def read_policy(mdp: FiniteMDP, policy: Any) -> ScoredPolicy:

@@ -11,24 +11,32 @@ import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Float64
-from scipy import stats
 
+from logtrick.auditing import figure
+from logtrick.auditing.significance import (
+    FALSE_ALARM,
+    POWER,
+    exceeds_sampling_error,
+    z_detectable,
+)
 from logtrick.errors import ConfigError
-from logtrick.support.files import write_bytes_atomic
+from logtrick.support.files import without_nan, write_bytes_atomic
 
-FALSE_ALARM = 1e-6
-"""The chance that a sampled mean without any bias is called biased, all parameters together."""
-POWER = 0.95
-"""The chance of seeing a bias of the size `Report.detectable_bias`."""
 CANCELLED = 1e-12
 """The part of a sampled second moment that is rounding once the square of the mean is taken off."""
 DRAWS = 4096
 """Of a batch's estimate, for its cosine."""
+SHOWN = 5
+"""Eigenvalues that are printed."""
+
+ROUNDING = 1e-9
+"""Of one number to another that are the same in exact arithmetic."""
+NO_DIRECTION = "none: ∇J is 0"
 
 
 @dataclass(frozen=True)
-class Flat:
-    """The same things as vectors over all parameters."""
+class FlatMoments:
+    """Mean, ∇J and covariance as vectors and a matrix over all N parameters, flat."""
 
     mean: Float64[np.ndarray, " N"]
     gradient: Float64[np.ndarray, " N"]
@@ -69,7 +77,7 @@ class Report:
     method: str
     """"closed form", "enumeration" or "sampling"."""
     settings: dict[str, Any]
-    """Everything that the estimator was told, and the MDP and the policy in words."""
+    """Every setting of the estimator, and the MDP and the policy in words."""
     mean: Any
     """The expected update, shaped like the policy's parameters."""
     bias: Any
@@ -87,7 +95,7 @@ class Report:
     """B of the numbers about a batch."""
     samples: int | None
     """Trajectories that were sampled; None where the numbers are exact."""
-    flat: Flat = field(repr=False)
+    flat: FlatMoments = field(repr=False)
     draw: Callable[..., Float64[np.ndarray, "U N"]] = field(repr=False)
     """Estimates of sampled batches: `draw(batches=200, batch_size=64)`, one a row."""
 
@@ -120,7 +128,7 @@ class Report:
 
     @property
     def bias_norm(self) -> float:
-        """‖mean − ∇J‖."""
+        """‖mean − ∇J‖, the size of the bias in Euclid's norm over all parameters."""
         return float(np.linalg.norm(self.flat.bias))
 
     @property
@@ -168,7 +176,7 @@ class Report:
             return None
         if self.variance <= CANCELLED * (self.variance + self.flat.mean @ self.flat.mean):
             return np.nan
-        return (_limit(len(self.flat.mean)) + stats.norm.ppf(POWER)) * self.standard_error
+        return z_detectable(len(self.flat.mean)) * self.standard_error
 
     @property
     def detectable_relative_bias(self) -> float | None:
@@ -240,45 +248,37 @@ class Report:
 
     def to_json(self) -> str:
         """The report as JSON; what is not a number is null."""
-        return json.dumps(_finite(self.numbers()), indent=2, allow_nan=False)
+        return json.dumps(without_nan(self.numbers()), indent=2, allow_nan=False)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write `to_json` to a file."""
         write_bytes_atomic(path, (self.to_json() + "\n").encode())
 
     def plot(self, path: str | PathLike[str]) -> None:
-        """Draw sampled batches around ∇J, in the plane of the largest variance (PNG, SVG, PDF)."""
-        from logtrick.auditing.figure import cloud
+        """Draw sampled batches around ∇J, in the plane of the largest variance (PNG, SVG, PDF).
 
-        cloud(self, path)
+        The plane is that of the two largest principal axes of the covariance. Points are the
+        estimates of sampled batches, arrows ∇J and the expected update, all projected on it.
+
+        Args:
+            path: ends in .png, .svg or .pdf.
+
+        Raises:
+            ConfigError: another ending.
+            RunError: the file cannot be written.
+            EstimatorError: trajectories that never end cannot be sampled; give a horizon.
+        """
+        figure.kind_of(path)
+        plane = np.linalg.eigh(self.covariance)[1][:, ::-1][:, :2]
+        points = self.draw(batches=figure.BATCHES, batch_size=self.batch_size) @ plane
+        arrows = {"expected update": self.flat.mean @ plane, "∇J": self.flat.gradient @ plane}
+        title = f"{self.estimator}: gradient of {self.gradient_of}"
+        figure.cloud(path, points, arrows, title, f"batches of {self.batch_size}")
 
     def __str__(self) -> str:
-        from logtrick.auditing.text import table
-
-        return table(self)
+        return _text(self)
 
     __repr__ = __str__
-
-
-def exceeds_sampling_error(
-    difference: Float64[np.ndarray, " N"],
-    covariance: Float64[np.ndarray, "N N"],
-    rounding: float = 0.0,
-) -> bool:
-    """Whether a difference of means is larger than chance allows, at `FALSE_ALARM` altogether.
-
-    Args:
-        difference: of the means.
-        covariance: of the difference.
-        rounding: what rounding alone may bring to a parameter's.
-    """
-    errors = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    return bool(np.any(np.abs(difference) > _limit(len(errors)) * errors + rounding))
-
-
-def _limit(parameters: int) -> float:
-    """The z-score that is passed by none of so many parameters but with chance `FALSE_ALARM`."""
-    return float(stats.norm.isf(FALSE_ALARM / (2 * parameters)))
 
 
 def _cosine(one: Float64[np.ndarray, " N"], other: Float64[np.ndarray, " N"]) -> float:
@@ -295,10 +295,95 @@ def _named(tree: Any) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> Any:
-    """NaN and infinity as null, which JSON knows."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+def _text(report: Report) -> str:
+    """Two columns: what, and the number with what it means."""
+    size = float(np.linalg.norm(report.flat.gradient))
+    flat = report.flat.gradient_is_zero
+    relative = "" if flat else f" ({report.bias_norm / size:.3g} of ‖∇J‖)"
+    spectrum = ", ".join(f"{value:.4g}" for value in report.spectrum[:SHOWN])
+    more = ", …" if len(report.spectrum) > SHOWN else ""
+    rows = [
+        ("estimator", report.estimator + (f", claimed {report.claim}" if report.claim else "")),
+        ("with", _settings(report)),
+        ("method", _method(report)),
+        ("gradient of", report.gradient_of),
+        ("‖∇J‖", f"{size:.6g}, J discounted"),
+        ("‖bias‖", f"{report.bias_norm:.4g}{relative}{_significance(report)}"),
+        *([] if report.samples is None else [("power", _power(report))]),
+        ("nearest c ∇J", _nearest(report)),
+        ("cosine", _cosine_text(report)),
+        ("curl", "not known" if np.isnan(report.curl) else f"{report.curl:.4g}"),
+        ("variance", f"{report.variance:.6g} of one trajectory; eigenvalues {spectrum}{more}"),
+        (f"batch of {report.batch_size}", _batch_direction(report)),
+        ("", f"signal to noise {report.signal_to_noise():.4g}, mean squared error "
+             f"{report.mse():.4g}"),
+    ]  # fmt: skip
+    return "\n".join(f"{name:14}{text}" for name, text in rows)
+
+
+def _nearest(report: Report) -> str:
+    if report.flat.gradient_is_zero:
+        return NO_DIRECTION
+    left = "the mean is 0" if report.flat.is_zero else f"{report.residual:.3g} of the mean is left"
+    return f"c = {report.scale:.6g}, {left}"
+
+
+def _cosine_text(report: Report) -> str:
+    if report.flat.gradient_is_zero:
+        return NO_DIRECTION
+    if report.flat.is_zero:
+        return "none: the mean is 0"
+    return f"{report.cosine:.6g}, of the mean and ∇J"
+
+
+def _batch_direction(report: Report) -> str:
+    """Where all estimates lie on the line of ∇J, every cosine is 1 or −1: only the side varies."""
+    if report.flat.gradient_is_zero:
+        return NO_DIRECTION
+    cosine, low, high = report.batch_cosine()
+    if np.isnan(cosine):
+        return "no direction: the estimate is 0"
+    gradient = report.flat.gradient
+    across = report.variance * (gradient @ gradient) - gradient @ report.covariance @ gradient
+    if report.residual < ROUNDING and across <= ROUNDING * report.variance * (gradient @ gradient):
+        return f"on the line of ∇J, {50 * (1 + cosine):.0f} % of batches point its way"
+    return f"cosine {cosine:.3f} on average, from {low:.3f} to {high:.3f} in nine batches of ten"
+
+
+def _settings(report: Report) -> str:
+    used = {k: v for k, v in report.settings.items() if v is not None}
+    return ", ".join(f"{name} {_short(value)}" for name, value in used.items())
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _method(report: Report) -> str:
+    if report.samples is None:
+        return f"{report.method}: exact but for rounding"
+    return (
+        f"sampling, {report.samples:,} trajectories: standard error of the mean "
+        f"{report.standard_error:.3g}"
+    )
+
+
+def _significance(report: Report) -> str:
+    if report.bias_is_significant is None:
+        return ""
+    word = "more than" if report.bias_is_significant else "no more than"
+    return f", {word} sampling error (false alarms: {FALSE_ALARM:g})"
+
+
+def _power(report: Report) -> str:
+    """What a bias that is not significant may still be."""
+    bias, relative = report.detectable_bias, report.detectable_relative_bias
+    assert bias is not None
+    assert relative is not None
+    if np.isnan(bias):
+        return "not known: all samples gave the same estimate, which says nothing of rarer ones"
+    share = "" if np.isnan(relative) else f" ({100 * relative:.3g} % of ‖∇J‖)"
+    return (
+        f"a bias of {bias:.3g}{share} or more would have been seen with {100 * POWER:g} % "
+        f"probability, a smaller one may be there (false alarms: {FALSE_ALARM:g})"
+    )

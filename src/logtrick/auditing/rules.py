@@ -18,8 +18,9 @@ from scipy import sparse
 from logtrick import psi
 from logtrick.auditing.critic import Critic
 from logtrick.auditing.flow import Flow
-from logtrick.auditing.paths import Paths
-from logtrick.auditing.policies import ScoredPolicy, read_actor
+from logtrick.auditing.paths import Paths, logarithms
+from logtrick.auditing.policies import read_actor
+from logtrick.auditing.scored import ScoredPolicy
 from logtrick.auditing.settings import Settings
 from logtrick.errors import ConfigError, EstimatorError, NonFiniteError
 from logtrick.psi.group_surrogate import group_psi, group_surrogate, group_weights
@@ -101,7 +102,8 @@ class _Bound:
 
     @cached_property
     def log_probs(self) -> Float64[np.ndarray, " P"]:
-        return _log(self.policy.probabilities)
+        """Log π of the audited policy, of each pair."""
+        return logarithms(self.policy.probabilities)
 
     @cached_property
     def old_log_probs(self) -> Float64[np.ndarray, " P"]:
@@ -109,14 +111,14 @@ class _Bound:
         behaviour = self.rule.settings.behaviour
         if behaviour is None:
             return self.log_probs
-        return _log(read_actor(self.policy.mdp, behaviour).probabilities)
+        return logarithms(read_actor(self.policy.mdp, behaviour).probabilities)
 
     @cached_property
     def reference_log_probs(self) -> Float64[np.ndarray, " P"] | None:
         reference = self.rule.settings.reference
         if reference is None or self.rule.row.kl == "none":
             return None
-        return _log(read_actor(self.policy.mdp, reference).probabilities)
+        return logarithms(read_actor(self.policy.mdp, reference).probabilities)
 
     def estimates(self, paths: Paths) -> Float64[np.ndarray, "U N"]:
         self._check_support(paths)
@@ -183,16 +185,15 @@ class _Bound:
             case "next_values":
                 return self.critic.values[paths.successors]
             case "ratios":
-                acted = _taken(self.log_probs, paths), _taken(self.old_log_probs, paths)
-                return psi.ratio(*acted)
+                return psi.ratio(paths.taken(self.log_probs), paths.taken(self.old_log_probs))
         return getattr(paths, name)
 
     def _of_groups(self, paths: Paths) -> Float64[np.ndarray, "U G T"]:
         """∂L/∂log π at π, trajectories drawn from π_old; L is what training ascends."""
         rule, row = self.rule, self.rule.row
         reference = self.reference_log_probs
-        log_probs, old = _taken(self.log_probs, paths), _taken(self.old_log_probs, paths)
-        before = None if reference is None else _taken(reference, paths)
+        log_probs, old = paths.taken(self.log_probs), paths.taken(self.old_log_probs)
+        before = None if reference is None else paths.taken(reference)
         greedy = None
         if "greedy_returns" in row.rule.takes:
             greedy = self.greedy_values[paths.states[..., 0]]
@@ -236,13 +237,3 @@ def _coefficients(
         return jnp.sum(group_surrogate(row.ratio, row.kl, x, *rest, **numbers))
 
     return jax.grad(surrogate)(log_probs)
-
-
-def _log(probabilities: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, " P"]:
-    with np.errstate(divide="ignore"):
-        return np.log(probabilities)
-
-
-def _taken(logs: Float64[np.ndarray, " P"], paths: Paths) -> Float64[np.ndarray, "U G T"]:
-    """Of the actions that were taken; 0 where there is no step, for log 0 is not finite."""
-    return np.where(paths.valid, logs[paths.pairs], 0.0)

@@ -8,17 +8,18 @@ import numpy as np
 from logtrick.auditing.moment_methods import sampled_batches
 from logtrick.auditing.plans import METHODS, Case, Plan
 from logtrick.auditing.policies import read_policy
-from logtrick.auditing.report import Flat, Report, exceeds_sampling_error
+from logtrick.auditing.report import FlatMoments, Report
 from logtrick.auditing.settings import Settings, checked, state_values
+from logtrick.auditing.significance import exceeds_sampling_error
 from logtrick.auditing.truth import truth, truths
 from logtrick.auditing.verdict import ROUNDING, Verdict, rounding
 from logtrick.errors import ConfigError
 from logtrick.exact.histories import Histories
-from logtrick.mdp.checks import checked_whole
 from logtrick.mdp.model import FiniteMDP
 from logtrick.policies.memory import has_memory
 from logtrick.psi.registry import ESTIMATORS, Estimator
 from logtrick.support.names import unknown_name
+from logtrick.support.numbers import checked_whole
 
 
 def audit(
@@ -122,13 +123,13 @@ def audit(
         "group_size": group_size,
     }
     given = {name: value for name, value in settings.items() if value is not None}
-    told = _settings({"gamma": mdp.gamma} | given)
+    used = _settings({"gamma": mdp.gamma} | given)
     names = frozenset(given) | ({"samples"} if samples is not None else frozenset())
     words = {"mdp": repr(mdp), "policy": type(policy).__name__}
-    if any(has_memory(p) for p in (policy, told.behaviour, told.reference)):
+    if any(has_memory(p) for p in (policy, used.behaviour, used.reference)):
         tree = Histories(mdp)
-        mdp, policy, told = tree.mdp, tree.policy(policy), told.on(tree)
-    case = Case(mdp, read_policy(mdp, policy), told, key, samples, method, names)
+        mdp, policy, used = tree.mdp, tree.policy(policy), used.on(tree)
+    case = Case(mdp, read_policy(mdp, policy), used, key, samples, method, names)
     if callable(estimator):
         plan = case.of_function(estimator, batch_size)
     else:
@@ -159,7 +160,7 @@ def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) ->
     samples = None if estimates is None else estimates * group_size
     exact = truth(case.policy)
     # That of one trajectory is that of a group times its size: a batch of B has it over B.
-    flat = Flat(
+    flat = FlatMoments(
         moments.mean,
         exact.vector,
         moments.covariance * group_size,
@@ -174,7 +175,7 @@ def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) ->
         estimator=plan.name,
         claim=plan.claim,
         method=plan.method.name,
-        settings=words | plan.told,
+        settings=words | plan.settings,
         mean=case.policy.shaped(flat.mean),
         bias=case.policy.shaped(flat.bias),
         gradient=case.policy.shaped(exact.vector),
@@ -194,7 +195,7 @@ def _measured(case: Case, plan: Plan, batch_size: int, words: dict[str, Any]) ->
     )
 
 
-def _sampled_verdict(case: Case, flat: Flat, samples: int) -> Verdict:
+def _sampled_verdict(case: Case, flat: FlatMoments, samples: int) -> Verdict:
     """From a mean at one θ, known but for its sampling error: what it cannot be."""
     fits = [
         f"J {kind}"
@@ -225,9 +226,9 @@ def _row(estimator: Any, weighting: str | None) -> Estimator:
     raise ConfigError(f"weighting = {weighting!r}, and {row.name} says itself {row.weighting!r}")
 
 
-def _settings(told: dict[str, Any]) -> Settings:
+def _settings(given: dict[str, Any]) -> Settings:
     known = Settings.__dataclass_fields__
-    for name in told:
+    for name in given:
         if name not in known:
             raise ConfigError(unknown_name("audit has no setting", name, known))
-    return Settings(**{name: checked(name, value) for name, value in told.items()})
+    return Settings(**{name: checked(name, value) for name, value in given.items()})

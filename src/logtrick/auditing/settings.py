@@ -21,7 +21,7 @@ WEIGHTINGS = ("discounted", "undiscounted")
 
 @dataclass(frozen=True)
 class Settings:
-    """What an estimator is told. Which of these matter depends on the estimator."""
+    """The settings of an audit. Which of them matter depends on the estimator."""
 
     gamma: float
     """γ of the estimator; ∇J has that of the MDP."""

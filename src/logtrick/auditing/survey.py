@@ -10,8 +10,8 @@ from jaxtyping import Float64
 
 from logtrick.auditing.paths import list_paths
 from logtrick.auditing.policies import read_policy
+from logtrick.auditing.report import ROUNDING
 from logtrick.auditing.run_audit import audit
-from logtrick.auditing.text import ROUNDING
 from logtrick.auditing.truth import truth
 from logtrick.auditing.verdict import ONE_PARAMETER, ZERO, free_directions
 from logtrick.auditing.verdict import ROUNDING as OF_A_SUM
@@ -20,6 +20,7 @@ from logtrick.mdp import problems
 from logtrick.mdp.model import FiniteMDP
 from logtrick.policies import SoftmaxTable
 from logtrick.psi.registry import ESTIMATORS, Claim, Estimator
+from logtrick.support.markdown import markdown_table
 
 MDPS = (
     "corridor",
@@ -120,10 +121,10 @@ def survey(mdps: Sequence[str] = MDPS) -> Iterator[Cell]:
 def _of_trajectory(row: Estimator, problem: Problem, *, wrong: bool) -> Cell:
     critic = ("wrong" if wrong else "V_π") if row.rule.needs_critic else ""
     expected = _expected_of_trajectory(row, problem, wrong=wrong)
-    told: dict[str, Any] = {"values": problem.critic} if wrong else {}
-    told |= {"n": STEPS} if "n" in row.rule.settings else {}
+    settings: dict[str, Any] = {"values": problem.critic} if wrong else {}
+    settings |= {"n": STEPS} if "n" in row.rule.settings else {}
     try:
-        report = audit(row, problem.mdp, problem.policy, **told)
+        report = audit(row, problem.mdp, problem.policy, **settings)
     except EstimatorError:
         return _cell(row, problem, critic, INFINITE, float("nan"), expected)
     return _cell(row, problem, critic, report.gradient_of, report.residual, expected)
@@ -221,17 +222,13 @@ def _table(cells: Sequence[Cell], letters: dict[str, str]) -> str:
     for cell in cells:
         rows.setdefault((cell.estimator, cell.critic, cell.claim), {})[cell.mdp] = cell
     titles = ["estimator", "claimed mean", *(letters[name] for name in columns), "holds"]
-    lines = [_line(titles), _line("---" for _ in titles)]
+    lines = []
     for (name, critic, claim), of_mdps in rows.items():
         title = f"`{name}`" + (", V wrong" if critic == "wrong" else "")
         holds = "yes" if all(cell.agrees for cell in of_mdps.values()) else "**no**"
         texts = [_text(of_mdps[mdp]) for mdp in columns]
-        lines.append(_line([title, claim, *texts, holds]))
-    return "\n".join(lines)
-
-
-def _line(texts: Sequence[str] | Iterator[str]) -> str:
-    return "| " + " | ".join(texts) + " |"
+        lines.append([title, claim, *texts, holds])
+    return markdown_table(titles, lines)
 
 
 def _text(cell: Cell) -> str:

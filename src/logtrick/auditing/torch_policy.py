@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from logtrick.auditing.foreign import attempt
-from logtrick.auditing.policies import Runner, ScoredPolicy
+from logtrick.auditing.scored import Runner, ScoredPolicy
 from logtrick.errors import ConfigError, EstimatorError, MissingExtraError, ShapeError
 from logtrick.mdp.model import FiniteMDP
 from logtrick.rollouts.device import Trajectory

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from logtrick.auditing.policies import ScoredPolicy
+from logtrick.auditing.scored import ScoredPolicy
 from logtrick.errors import MDPError
 from logtrick.exact import Kind, evaluate
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from logtrick.auditing.flow import Flow
-from logtrick.auditing.policies import ScoredPolicy
+from logtrick.auditing.scored import ScoredPolicy
 from logtrick.auditing.truth import Truth, truths
 from logtrick.exact import Kind
 

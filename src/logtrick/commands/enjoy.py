@@ -36,7 +36,7 @@ def run(options: Enjoy) -> None:
     """Play, and show or write."""
     from logtrick.runs.folder import shown as as_typed
     from logtrick.runs.run import load
-    from logtrick.support.compilation import use_compilation_cache
+    from logtrick.support.programs import use_compilation_cache
     from logtrick.support.terminal import console, say
 
     use_compilation_cache()

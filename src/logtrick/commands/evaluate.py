@@ -35,7 +35,7 @@ def run(options: Eval) -> None:
     """Evaluate and print."""
     from logtrick.commands.output import evaluation_table, print_json
     from logtrick.runs.run import load
-    from logtrick.support.compilation import use_compilation_cache
+    from logtrick.support.programs import use_compilation_cache
 
     use_compilation_cache()
     result = load(options.run)

@@ -34,7 +34,7 @@ class Learn:
 def run(options: Learn) -> None:
     """Write what was asked for; open it where no folder was named."""
     from logtrick import lessons
-    from logtrick.support.compilation import cache_folder, use_compilation_cache
+    from logtrick.support.programs import cache_folder, use_compilation_cache
 
     mdp = _mdp(options)
     use_compilation_cache()

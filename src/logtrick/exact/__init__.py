@@ -22,9 +22,10 @@ observation and returns a distribution over actions.
 """
 
 from logtrick.exact.curvature import fisher_vector_product, natural_gradient
+from logtrick.exact.evaluations import Evaluation, Kind
 from logtrick.exact.gradient import hessian_vector_product, policy_gradient
 from logtrick.exact.matrix_free import MatrixFreeMDP
-from logtrick.exact.policy_evaluation import Evaluation, Kind, evaluate
+from logtrick.exact.policy_evaluation import evaluate
 from logtrick.exact.values import (
     GainAndBias,
     action_values,

@@ -9,9 +9,10 @@ from scipy import sparse
 
 from logtrick.errors import ImproperPolicyError, MDPError, MultichainError
 from logtrick.exact.resolvent import Resolvent, dense
-from logtrick.exact.rounding import EPS, hidden
+from logtrick.mdp import row_sums
 from logtrick.mdp.graphs import ancestors, closed_classes
 from logtrick.mdp.model import FiniteMDP
+from logtrick.support.rounding import EPS, hidden, relative_error
 
 
 class Chain(abc.ABC):
@@ -40,7 +41,7 @@ class Chain(abc.ABC):
 
     def backup_error(self, size: float) -> float:
         """How far rounding and `slack` may move R + γ P v, or r_π + γ P_π v, where |v| ≤ size."""
-        relative = EPS * (self.terms + 8) + self.slack
+        relative = relative_error(self.terms, self.slack)
         return float(hidden(relative, self.reward_scale + self.mass * size, self.terms))
 
     @property
@@ -67,7 +68,7 @@ class Chain(abc.ABC):
 
     @abc.abstractmethod
     def step(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-        """P_π v."""
+        """P_π v [S]: for each state the expected v of the state that follows."""
 
     @abc.abstractmethod
     def arrive(self, flow: Float[np.ndarray, "S A"]) -> Float[np.ndarray, " S"]:
@@ -125,7 +126,7 @@ class FiniteChain(Chain):
         return anchor, self._solver(matrix, 1.0)
 
     def step(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-        """P_π v."""
+        """P_π v [S]: for each state the expected v of the state that follows."""
         return self.transitions @ values
 
     def arrive(self, flow: Float[np.ndarray, "S A"]) -> Float[np.ndarray, " S"]:
@@ -194,7 +195,7 @@ class FiniteChain(Chain):
 def policy_defect(probabilities: Float[np.ndarray, "S A"]) -> float:
     """How far a policy's rows may be from summing to one."""
     sums = probabilities.sum(axis=1)
-    return float(np.abs(sums - 1).max()) + probabilities.shape[1] * EPS / 2
+    return row_sums.defect(sums, probabilities.shape[1])
 
 
 def _listed(states: np.ndarray, most: int = 8) -> str:

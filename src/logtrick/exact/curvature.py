@@ -12,12 +12,13 @@ from scipy.sparse.linalg import LinearOperator, lsmr
 
 from logtrick.errors import ConfigError, ConvergenceError
 from logtrick.exact import tables
+from logtrick.exact.evaluations import Evaluation, Kind
 from logtrick.exact.gradient import check_gradient
 from logtrick.exact.matrix_free import AnyMDP
-from logtrick.exact.policy_evaluation import Evaluation, Kind, evaluate
-from logtrick.exact.rounding import EPS
+from logtrick.exact.policy_evaluation import evaluate
 from logtrick.exact.traced import TracedChain
 from logtrick.exact.values import TOLERANCE, refuse_tolerance, within
+from logtrick.support.rounding import EPS
 
 #: Entries of the score matrix [S·A, parameters] up to which it is made and decomposed.
 DENSE_ENTRIES = 4_000_000

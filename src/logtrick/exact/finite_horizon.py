@@ -7,8 +7,7 @@ import numpy as np
 from logtrick.errors import ConfigError
 from logtrick.exact import tables
 from logtrick.exact.chain import Chain
-from logtrick.exact.matrix_free import AnyMDP
-from logtrick.exact.policy_evaluation import (
+from logtrick.exact.evaluations import (
     Evaluation,
     Kind,
     action_values_of,
@@ -18,10 +17,11 @@ from logtrick.exact.policy_evaluation import (
     objective_of,
     start_defect,
 )
+from logtrick.exact.matrix_free import AnyMDP
 from logtrick.exact.resolvent import Certified
-from logtrick.exact.rounding import EPS, TINY
-from logtrick.mdp.checks import checked_whole
 from logtrick.mdp.checks import terminal_values as checked_values
+from logtrick.support.numbers import checked_whole
+from logtrick.support.rounding import EPS, TINY, relative_error
 
 
 def evaluate_steps(
@@ -97,7 +97,7 @@ def _forward(
         own = table if table.ndim == 2 else table[t]
         visits[t + 1] = gamma * chain.arrive(own * visits[t][:, None])
         mass = gamma * chain.mass * float(visits[t].sum())
-        relative = EPS * (arrivals + 8) + chain.slack
+        relative = relative_error(arrivals, chain.slack)
         underflow = TINY * (arrivals + 8) * mdp.num_states
         error = gamma * chain.mass * error + relative * mass + underflow
         total += error

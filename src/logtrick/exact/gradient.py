@@ -9,8 +9,9 @@ from jaxtyping import Float, PyTree
 
 from logtrick.exact import tables
 from logtrick.exact.chain import Chain
+from logtrick.exact.evaluations import Evaluation, Kind, chain_of
 from logtrick.exact.matrix_free import AnyMDP
-from logtrick.exact.policy_evaluation import Evaluation, Kind, chain_of, evaluate
+from logtrick.exact.policy_evaluation import evaluate
 from logtrick.exact.traced import TracedChain
 from logtrick.exact.values import TOLERANCE, refuse_tolerance, within
 

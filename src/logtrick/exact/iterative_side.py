@@ -27,7 +27,7 @@ class IterativeSide(Side):
 
     @abc.abstractmethod
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """A x."""
+        """The product A x with the matrix of this side, [S]."""
 
     @abc.abstractmethod
     def sweep(self, b: np.ndarray) -> np.ndarray:

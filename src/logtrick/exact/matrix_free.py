@@ -13,9 +13,10 @@ from logtrick.errors import ConfigError, MDPError, ShapeError
 from logtrick.exact.chain import Chain, policy_defect
 from logtrick.exact.iterative_side import IterativeSide
 from logtrick.exact.resolvent import Resolvent
-from logtrick.exact.rounding import EPS, hidden
-from logtrick.mdp.checks import ROW_SUM_TOLERANCE, check_distribution, checked_gamma, normalised
+from logtrick.mdp.checks import check_distribution, checked_gamma
 from logtrick.mdp.model import FiniteMDP
+from logtrick.mdp.row_sums import ROW_SUM_TOLERANCE, normalised
+from logtrick.support.rounding import hidden, relative_error
 
 Expectation = Callable[[Float[Array, " S"]], Float[Array, "S A"]]
 
@@ -85,16 +86,16 @@ class MatrixFreeMDP:
 
     @property
     def num_states(self) -> int:
-        """S."""
+        """S, the number of states."""
         return len(self.rewards)
 
     @property
     def num_actions(self) -> int:
-        """A."""
+        """A, the number of actions."""
         return self.rewards.shape[1]
 
     def dense_rewards(self) -> Float64[np.ndarray, "S A"]:
-        """R(s, a)."""
+        """The expected rewards R(s, a), [S, A]."""
         return self.rewards
 
     @cached_property
@@ -157,11 +158,11 @@ class MatrixFreeChain(Chain):
         return anchor, self._solver(1.0, anchor)
 
     def step(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-        """P_π v."""
+        """P_π v [S]: for each state the expected v of the state that follows."""
         return (self.table * self.expect(values)).sum(axis=1)
 
     def step_transposed(self, mass: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-        """P_πᵀ x."""
+        """P_πᵀ x [S]: the mass that arrives in each state, x having left."""
         return self.arrive(self.table * mass[:, None])
 
     def arrive(self, flow: Float[np.ndarray, "S A"]) -> Float[np.ndarray, " S"]:
@@ -181,7 +182,7 @@ class MatrixFreeChain(Chain):
             lambda: _TransposedSide(self, gamma, anchor),
             row_sums,
             gamma,
-            EPS * (self.terms + 8) + self.slack,
+            relative_error(self.terms, self.slack),
         )
 
 
@@ -205,7 +206,7 @@ class _Side(IterativeSide):
 
     def residual(self, b: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scale = np.abs(b) + np.abs(x) + self.moved(np.abs(x))
-        relative = EPS * (self.terms + 8) + self.chain.slack
+        relative = relative_error(self.terms, self.chain.slack)
         return (b - x) + self.moved(x), hidden(relative, scale, self.terms)
 
     @property

@@ -12,7 +12,7 @@ from logtrick.planning.sparse.machine_code import GATHER_AHEAD, fetch_gathered, 
 
 
 @kernel
-def lean(first, last, block, offsets, columns, weights, gamma, out):
+def imbalance(first, last, block, offsets, columns, weights, gamma, out):
     """The mass of each row above the diagonal less that below it."""
     rows = offsets.size - 1
     for row in range(first * block, min(last * block, rows)):

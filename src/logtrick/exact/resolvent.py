@@ -23,10 +23,23 @@ from scipy import linalg, sparse
 
 from logtrick.errors import ConvergenceError
 from logtrick.exact.iterative_side import Side
-from logtrick.exact.rounding import EPS, hidden, require_finite
+from logtrick.support.rounding import EPS, hidden, relative_error
 
 #: Nearer to one than this, w is solved for: the constant would be large, and often needlessly.
 CONTRACTION = 1 - 1e-5
+
+
+def require_finite(*numbers: np.ndarray | float) -> None:
+    """Refuse numbers that overflowed.
+
+    Raises:
+        ConvergenceError: one of them is not finite.
+    """
+    if not all(np.isfinite(number).all() for number in numbers):
+        raise ConvergenceError(
+            "the policy's numbers, or the bounds on their errors, are beyond float64: divide the "
+            "rewards by a constant"
+        )
 
 
 class Certified(NamedTuple):
@@ -62,12 +75,12 @@ class Resolvent:
 
     @cached_property
     def forward(self) -> Side:
-        """I − γP."""
+        """The side I − γP, which is made when it is first needed."""
         return self._make_forward()
 
     @cached_property
     def transposed(self) -> Side:
-        """Its transpose."""
+        """The transposed side (I − γP)ᵀ, likewise."""
         return self._make_transposed()
 
     def _weights(self, contraction: float, num_states: int) -> np.ndarray:
@@ -146,7 +159,7 @@ class _DenseSide(Side):
     ) -> None:
         self.factors, self.trans, self.gamma = factors, trans, gamma
         self.matrix, self.terms = matrix, np.asarray(terms)
-        self.relative = EPS * (self.terms + 8) + slack
+        self.relative = relative_error(self.terms, slack)
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         x = linalg.lu_solve(self.factors, b, trans=self.trans, check_finite=False)

@@ -10,11 +10,11 @@ from scipy import sparse
 from logtrick.exact import residual_kernels as kernels
 from logtrick.exact.iterative_side import IterativeSide
 from logtrick.exact.resolvent import Resolvent
-from logtrick.exact.rounding import EPS, hidden
 from logtrick.mdp.arrays import frozen
 from logtrick.planning.sparse import krylov
 from logtrick.planning.sparse.chains import SparseChain
 from logtrick.planning.sparse.threads import Team
+from logtrick.support.rounding import EPS, hidden
 
 #: The share of the right-hand side at which a first solution is looked at for its rounding.
 FIRST_TOLERANCE = 1e-9
@@ -46,13 +46,13 @@ def iterative(transitions: sparse.csr_array, gamma: float, slack: float) -> Reso
 
 
 class SparseSide(IterativeSide):
-    """I − γP by rows."""
+    """The matrix I − γP, stored by rows."""
 
     def __init__(self, chain: SparseChain, gamma: float, slack: float) -> None:
         self.chain, self.gamma, self.relative = chain, gamma, 4 * EPS + slack
-        lean = np.empty(chain.rows)
-        self._run(kernels.lean, lean)
-        self.one_sided = abs(lean.sum()) > ONE_SIDED * chain.probabilities.sum()
+        imbalance = np.empty(chain.rows)
+        self._run(kernels.imbalance, imbalance)
+        self.one_sided = abs(imbalance.sum()) > ONE_SIDED * chain.probabilities.sum()
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         """The corrections, with threads that live as long as they take."""
@@ -78,7 +78,7 @@ class SparseSide(IterativeSide):
         return x
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """X − γPx."""
+        """The product (I − γP) x, [S]."""
         out = np.empty_like(x)
         self.chain.apply(self.gamma, x, 0.0, x, out)
         return out

@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, PyTree, Shaped
 
 from logtrick.errors import ConfigError, MDPError, PrecisionError, ShapeError
 from logtrick.exact.matrix_free import AnyMDP
-from logtrick.mdp.checks import ROW_SUM_TOLERANCE, normalised
+from logtrick.mdp.row_sums import ROW_SUM_TOLERANCE, normalised
 
 #: Observations that a policy is called on at once; beyond it memory, not speed, would grow.
 CHUNK = 65536

@@ -15,15 +15,15 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.sparse.linalg import bicgstab
 from jaxtyping import Array, Float
 
 from logtrick.errors import MDPError
 from logtrick.exact import tables
+from logtrick.exact.evaluations import Kind, gamma_of
 from logtrick.exact.matrix_free import AnyMDP
-from logtrick.exact.policy_evaluation import Kind, gamma_of
 from logtrick.mdp.model import FiniteMDP
+from logtrick.support.rounding import EPS
 
 Solve = Callable[[Array], Array]
 
@@ -32,7 +32,6 @@ SWEEPS = 200
 
 #: An expected time beyond this is no number in float64.
 LONGEST = 1e13
-EPS = float(np.finfo(np.float64).eps)
 
 
 class TracedChain:
@@ -51,7 +50,7 @@ class TracedChain:
         self.start = jnp.asarray(mdp.start)
 
     def values(self, gamma: float) -> Float[Array, " S"]:
-        """V2."""
+        """The values V_π [S] (V2), differentiable."""
         solve, _ = self._solvers(gamma)
         return solve(self.rewards)
 
@@ -61,7 +60,7 @@ class TracedChain:
         return solve(self.start)
 
     def objective(self, kind: Kind) -> Float[Array, ""]:
-        """J1, J2 or J3."""
+        """The objective J1, J2 or J3 as one number, differentiable."""
         gamma = gamma_of(self.mdp, kind)
         return self.average()[0] if kind == "average" else self.start @ self.values(gamma)
 

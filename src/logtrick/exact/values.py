@@ -8,20 +8,19 @@ from jaxtyping import Array, Float
 from logtrick.errors import ConfigError, ConvergenceError
 from logtrick.exact import tables
 from logtrick.exact.chain import Chain
-from logtrick.exact.matrix_free import AnyMDP
-from logtrick.exact.policy_evaluation import (
+from logtrick.exact.evaluations import (
     Kind,
     action_values_error,
     action_values_of,
     chain_of,
-    evaluate,
     gamma_of,
     objective_of,
     shares,
     start_defect,
 )
-from logtrick.exact.resolvent import Certified
-from logtrick.exact.rounding import require_finite
+from logtrick.exact.matrix_free import AnyMDP
+from logtrick.exact.policy_evaluation import evaluate
+from logtrick.exact.resolvent import Certified, require_finite
 from logtrick.exact.traced import TracedChain
 
 #: The error that is allowed as a share of max(1, size of the numbers): of the largest value; of

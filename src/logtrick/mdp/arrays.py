@@ -8,9 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int32, Int64
 from scipy import sparse
 
-from logtrick.mdp import checks as validation
+from logtrick.mdp import row_sums
+from logtrick.support.numbers import as_numbers
 
-_KINDS = {
+#: The types of the arrays that are given.
+KINDS = {
     "pair_offsets": np.int64,
     "pair_actions": np.int32,
     "outcome_offsets": np.int64,
@@ -50,7 +52,7 @@ def owned(name: str, array: Any, dtype: Any) -> Any:
     What somebody else may write to is copied. Whoever makes a large array for an MDP passes it
     `frozen`, which says that it is not written to again.
     """
-    numbers = validation.as_numbers(name, array, dtype)
+    numbers = as_numbers(name, array, dtype)
     if not numbers.flags.writeable:
         return numbers if numbers.flags.c_contiguous else frozen(numbers)
     borrowed = numbers is array or numbers.base is not None
@@ -72,33 +74,25 @@ class MDPArrays:
     rewards: Float64[np.ndarray, " K"]
     terminated: Bool[np.ndarray, " K"]
     terminal: Any = field(default=None, kw_only=True)
-    """Shown as bool[S]."""
+    """bool[S] once it is inferred."""
 
-    def _check_arrays(self) -> None:
-        """Types, structure and numbers of what was told."""
-        for name, dtype in _KINDS.items():
-            object.__setattr__(self, name, owned(name, getattr(self, name), dtype))
-        validation.check_structure(self)
-        rows = validation.normalised_rows(self.outcome_offsets, self.probabilities)
-        object.__setattr__(self, "probabilities", frozen(rows))
-
-    def _end_in(self, stated: Bool[np.ndarray, " S"], like: "MDPArrays | None") -> None:
-        """Fill in where episodes end: in `stated` states, and where nobody leaves or is paid.
+    def _end_in(self, ends: Bool[np.ndarray, " S"], like: "MDPArrays | None") -> None:
+        """Infer where episodes end: in the states `ends`, and where nobody leaves or is paid.
 
         Arrays that turn out as in the MDP `like` are shared with it.
         """
-        if stated.any():
+        if ends.any():
             own = self.pair_states[self.outcome_pairs]
-            idle = stated[own]  # whatever was told of these states, nothing happens there
-            self._show("successors", np.where(idle, own, self.successors), like)
-            self._show("rewards", np.where(idle, 0.0, self.rewards), like)
-            self._show("terminated", self.terminated & ~idle, like)
+            idle = ends[own]  # whatever was given for these states, nothing happens there
+            self._infer("successors", np.where(idle, own, self.successors), like)
+            self._infer("rewards", np.where(idle, 0.0, self.rewards), like)
+            self._infer("terminated", self.terminated & ~idle, like)
         terminal = self._absorbing_and_paying_nothing()
-        self._show("terminated", self.terminated | terminal[self.successors], like)
-        self._show("terminal", terminal, like)
+        self._infer("terminated", self.terminated | terminal[self.successors], like)
+        self._infer("terminal", terminal, like)
 
-    def _show(self, name: str, array: np.ndarray, like: "MDPArrays | None") -> None:
-        """Set a field to what was told, or else to what `like` has, where that is the same."""
+    def _infer(self, name: str, array: np.ndarray, like: "MDPArrays | None") -> None:
+        """Set a field; keep the array that was given, or that of `like`, where it is the same."""
         for known in (getattr(self, name), getattr(like, name, None)):
             if isinstance(known, np.ndarray) and np.array_equal(known, array):
                 object.__setattr__(self, name, known)
@@ -113,7 +107,7 @@ class MDPArrays:
 
     @property
     def num_states(self) -> int:
-        """S."""
+        """S, the number of states."""
         return len(self.pair_offsets) - 1
 
     @property
@@ -165,8 +159,7 @@ class MDPArrays:
     def row_defect(self) -> float:
         """How far the probabilities of a pair may be from summing to one: rounding only."""
         sums = np.add.reduceat(self.probabilities, self.outcome_offsets[:-1])
-        longest = int(np.diff(self.outcome_offsets).max())
-        return float(np.abs(sums - 1).max()) + longest * validation.EPS / 2
+        return row_sums.defect(sums, int(np.diff(self.outcome_offsets).max()))
 
     @cached_property
     def continuation(self) -> sparse.csr_array:

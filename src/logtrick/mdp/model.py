@@ -14,30 +14,34 @@ themselves is left as it is: the step that ends there is taken.) What is inferre
 none is given, is inferred again from whatever `replace` changes.
 """
 
+import copy
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, Shaped
 
-from logtrick.errors import MDPError
-from logtrick.mdp import checks as validation
-from logtrick.mdp.arrays import MDPArrays, frozen, owned
+from logtrick.errors import ConfigError, MDPError
+from logtrick.mdp import checks, transforms
+from logtrick.mdp.arrays import KINDS, MDPArrays, frozen, owned
+from logtrick.mdp.row_sums import normalised, normalised_rows
 from logtrick.mdp.state_sets import Labels, mask_of
-from logtrick.mdp.stated import Told
 
 if TYPE_CHECKING:
     from gymnasium import Env
 
 Storage = Literal["auto", "dense", "sparse"]
+MDP = TypeVar("MDP", bound="FiniteMDP")
+"""A `FiniteMDP` or a subclass, which gets itself back."""
 
-#: What may be shown otherwise than it was told, or filled in where nothing was told.
+#: Fields that are inferred, from what was given for them and for others.
 _INFERRED = ("successors", "rewards", "terminated", "terminal", "start", "observations")
 #: The fields that transitions consist of: with another one of them, everything is checked again.
-TRANSITIONS = frozenset(
+_TRANSITIONS = frozenset(
     {"pair_offsets", "pair_actions", "outcome_offsets", "successors", "probabilities"}
 )
 
@@ -92,67 +96,89 @@ class FiniteMDP(MDPArrays):
     layout: Int32[np.ndarray, "rows columns"] | None = None
     storage: Storage = "auto"
     labels: Mapping[str, Any] = None  # type: ignore[assignment]  # filled in
-    _told: Any = None
+    _given: Mapping[str, tuple[Any, Any]] | None = None
+    """Inferred field -> (what was given for it, what was inferred)."""
+    _unread: Any = None
+    """bool[S], the states whose transitions a reader left out because `terminal` named them."""
 
     def __post_init__(self) -> None:
-        if self._told is not None:  # dataclasses.replace hands over what is shown
-            unread = None if self._told.has_changed(self, "successors") else self._told.unread
-            self._told.recall(self)
-            object.__setattr__(self, "_told", Told({}, {}, unread))
-        self._check_arrays()
+        # dataclasses.replace passes the inferred arrays, too: those give way to what was given.
+        for name, (given, inferred) in (self._given or {}).items():
+            if getattr(self, name) is inferred:
+                object.__setattr__(self, name, given)
+            elif name == "successors":
+                object.__setattr__(self, "_unread", None)
+        for name, dtype in KINDS.items():
+            object.__setattr__(self, name, owned(name, getattr(self, name), dtype))
+        checks.check_structure(self)
+        rows = normalised_rows(self.outcome_offsets, self.probabilities)
+        object.__setattr__(self, "probabilities", frozen(rows))
         self._fill_in()
 
     def _fill_in(self, like: "FiniteMDP | None" = None) -> None:
-        """Check and freeze what may be left out, and infer the rest from what was told."""
+        """Check and freeze what may be left out, and infer the rest from what was given."""
         set_ = object.__setattr__
         if not (isinstance(self.labels, Labels) and self.labels.num_states == self.num_states):
             set_(self, "labels", Labels(self.labels, self.num_states))
-        stated = mask_of("terminal", self.terminal, self.num_states, self.labels)
+        ends = mask_of("terminal", self.terminal, self.num_states, self.labels)
         if self.terminal is not None and not isinstance(self.terminal, str):
-            set_(self, "terminal", frozen(stated.copy()))  # a label is looked up again
+            set_(self, "terminal", frozen(ends.copy()))  # a label is looked up again
         for name, dtype in (("start", np.float64), ("layout", np.int32)):
             if getattr(self, name) is not None:
                 set_(self, name, owned(name, getattr(self, name), dtype))
         if self.observations is not None:
             seen = np.asarray(self.observations)
             set_(self, "observations", frozen(seen.copy() if seen.flags.writeable else seen))
-        unread = self._unread(stated)
-        told = {name: getattr(self, name) for name in _INFERRED}
-        if like is not None and like._ends_as(self, stated):
+        self._check_unread(ends)
+        given = {name: getattr(self, name) for name in _INFERRED}
+        if like is not None and like._ends_as(self, ends):
             for name in ("successors", "rewards", "terminated", "terminal"):
                 set_(self, name, getattr(like, name))
         else:
-            self._end_in(stated, like)
+            self._end_in(ends, like)
         if self.start is None:
-            set_(self, "start", frozen(validation.uniform_start(self.terminal)))
+            set_(self, "start", frozen(checks.uniform_start(self.terminal)))
         if self.observations is None:
             set_(self, "observations", frozen(np.arange(self.num_states, dtype=np.int32)))
-        set_(self, "gamma", validation.checked_gamma(self.gamma))
-        for names in ("state_names", "action_names"):
-            given = getattr(self, names)
-            set_(self, names, None if given is None else tuple(map(str, given)))
-        validation.check_labels(self)
-        set_(self, "start", frozen(validation.normalised(self.start)))
-        shown = {name: getattr(self, name) for name in _INFERRED}
-        set_(self, "_told", Told(told, shown, unread))
+        set_(self, "gamma", checks.checked_gamma(self.gamma))
+        self._check_descriptions()
+        set_(self, "start", frozen(normalised(self.start)))
+        set_(self, "_given", {name: (given[name], getattr(self, name)) for name in _INFERRED})
 
-    def _ends_as(self, other: "FiniteMDP", stated: Bool[np.ndarray, " S"]) -> bool:
-        """True where another MDP, of the same transitions, was told the same about ends."""
-        told = self._told.told
-        same = all(getattr(other, name) is told[name] for name in ("rewards", "terminated"))
-        ours = mask_of("terminal", told["terminal"], self.num_states, self.labels)
-        return same and np.array_equal(ours, stated)
+    def _check_descriptions(self) -> None:
+        """ρ, observations, names, layout and the choice of storage."""
+        checks.check_distribution("start", self.start, self.num_states)
+        checks.check_observations(self.observations, self.num_states)
+        for name, size in (("state_names", self.num_states), ("action_names", self.num_actions)):
+            names = getattr(self, name)
+            names = None if names is None else tuple(map(str, names))
+            checks.check_names(name, names, size)
+            object.__setattr__(self, name, names)
+        checks.check_layout(self.layout, self.num_states)
+        checks.check_storage(self.storage)
 
-    def _unread(self, stated: Bool[np.ndarray, " S"]) -> Any:
-        """States whose transitions a reader left out; they cannot cease to be terminal."""
-        unread = getattr(self._told, "unread", None)
-        if unread is not None and (unread & ~stated).any():
-            state = int(np.argmax(unread & ~stated))
+    def _ends_as(self, other: "FiniteMDP", ends: Bool[np.ndarray, " S"]) -> bool:
+        """True where another MDP, of the same transitions, was given the same ends."""
+        rewards, terminated, terminal = (
+            self._given_for(name) for name in ("rewards", "terminated", "terminal")
+        )
+        same = other.rewards is rewards and other.terminated is terminated
+        ours = mask_of("terminal", terminal, self.num_states, self.labels)
+        return same and np.array_equal(ours, ends)
+
+    def _given_for(self, name: str) -> Any:
+        """What was given for a field, before anything was inferred."""
+        assert self._given is not None
+        return self._given[name][0] if name in self._given else getattr(self, name)
+
+    def _check_unread(self, ends: Bool[np.ndarray, " S"]) -> None:
+        """States whose transitions a reader left out cannot cease to be terminal."""
+        if self._unread is not None and (self._unread & ~ends).any():
+            state = int(np.argmax(self._unread & ~ends))
             raise MDPError(
                 f"state {state} was read as terminal, so its transitions were left out; read the "
                 "MDP again with another terminal="
             )
-        return unread
 
     @cached_property
     def num_observations(self) -> int:
@@ -169,7 +195,7 @@ class FiniteMDP(MDPArrays):
             return self.num_states <= DENSE_STATES
         return self.storage == "dense"
 
-    def replace(self, **changes: Any) -> "FiniteMDP":
+    def replace(self: MDP, **changes: Any) -> MDP:
         """An MDP with other fields; equal to one that is built afresh with them.
 
         What was inferred is inferred again: which states are terminal, the flags that follow, ρ
@@ -195,20 +221,34 @@ class FiniteMDP(MDPArrays):
             >>> loop.terminal, planning.solve(loop.replace(rewards=[1.0])).values
             (array([ True]), array([10.]))
         """
-        from logtrick.mdp.transforms import replaced
+        fields = {f.name: f.default for f in dataclasses.fields(self) if f.name[0] != "_"}
+        if unknown := sorted(changes.keys() - fields.keys()):
+            raise ConfigError(f"an MDP has no field {unknown[0]!r}; it has {', '.join(fields)}")
+        for name, value in changes.items():
+            if value is None and fields[name] is not dataclasses.MISSING:
+                changes[name] = fields[name]  # what was given is taken back
+        given = {name: self._given_for(name) for name in fields} | changes
+        if changes.keys() & _TRANSITIONS:
+            return type(self)(**{name: value for name, value in given.items() if value is not None})
+        new = copy.copy(self)  # its transitions were checked already
+        new.__dict__.clear()
+        new.__dict__.update(given, _unread=self._unread)
+        for name, dtype in (("rewards", np.float64), ("terminated", np.bool_)):
+            if name in changes:
+                object.__setattr__(new, name, owned(name, changes[name], dtype))
+        checks.check_outcome_fields(new)
+        new._fill_in(like=self)
+        new._keep_derived(self)
+        return new
 
-        return replaced(self, changes)
-
-    def restarting(self) -> "FiniteMDP":
+    def restarting(self: MDP) -> MDP:
         """The continuing MDP in which every end leads back to a start state drawn from ρ (J3).
 
         Rewards are unchanged: the outcome that ended now lands in a fresh start state.
         """
-        from logtrick.mdp.transforms import restarting
+        return self.replace(start=self.start, **transforms.restarting(self, self.start))
 
-        return restarting(self)
-
-    def reaching(self, states: Any) -> "FiniteMDP":
+    def reaching(self: MDP, states: Any) -> MDP:
         """The MDP whose total reward is the chance of ever entering `states`.
 
         Entering one of them pays 1 and ends; nothing else pays. States from which none of them
@@ -230,13 +270,12 @@ class FiniteMDP(MDPArrays):
             >>> exact.objective(walk.reaching("goal"), [0, 0, 0])
             0.25
         """
-        from logtrick.mdp.transforms import reaching
-
-        return reaching(self, states)
+        target = transforms.reached("reaching", states, self.num_states, self.labels)
+        return self.replace(start=self.start, **transforms.reaching(self, target))
 
     @classmethod
     def from_arrays(
-        cls,
+        cls: type[MDP],
         P: Any,
         R: Any,
         *,
@@ -246,7 +285,7 @@ class FiniteMDP(MDPArrays):
         available: Any = None,
         actions_first: Any = None,
         **fields: Any,
-    ) -> "FiniteMDP":
+    ) -> MDP:
         """Read arrays: P [S, A, S'], or sparse [S·A, S'] with the row s·A + a.
 
         Args:
@@ -278,21 +317,13 @@ class FiniteMDP(MDPArrays):
         """
         from logtrick.mdp.readers.matrices import from_arrays
 
-        return from_arrays(
-            P,
-            R,
-            gamma=gamma,
-            start=start,
-            terminal=terminal,
-            available=available,
-            actions_first=actions_first,
-            **fields,
-        )
+        fields |= {"gamma": gamma, "start": start, "terminal": terminal}
+        return cls(**from_arrays(P, R, available=available, actions_first=actions_first, **fields))
 
     @classmethod
     def from_outcomes(
-        cls, outcomes: Mapping[int, Any] | Sequence[Any], *, gamma: float, **fields: Any
-    ) -> "FiniteMDP":
+        cls: type[MDP], outcomes: Mapping[int, Any] | Sequence[Any], *, gamma: float, **fields: Any
+    ) -> MDP:
         """Read `outcomes[s][a] = [(probability, successor, reward, terminated), ...]`.
 
         Dictionaries or lists, as in Gymnasium's `P`; states may have different actions.
@@ -316,12 +347,17 @@ class FiniteMDP(MDPArrays):
         """
         from logtrick.mdp.readers.outcomes import from_outcomes
 
-        return from_outcomes(outcomes, gamma=gamma, **fields)
+        return cls(**from_outcomes(outcomes, gamma=gamma, **fields))
 
     @classmethod
     def from_gymnasium(
-        cls, env: "str | Env[Any, Any]", *, gamma: float, start: Any = None, **kwargs: Any
-    ) -> "FiniteMDP":
+        cls: type[MDP],
+        env: "str | Env[Any, Any]",
+        *,
+        gamma: float,
+        start: Any = None,
+        **kwargs: Any,
+    ) -> MDP:
         """Read the transition table `env.unwrapped.P` of a Gymnasium environment.
 
         Time limits are wrappers and no part of the table: the MDP has none.
@@ -345,11 +381,11 @@ class FiniteMDP(MDPArrays):
         """
         from logtrick.mdp.readers.outcomes import from_gymnasium
 
-        return from_gymnasium(env, gamma=gamma, start=start, **kwargs)
+        return cls(**from_gymnasium(env, gamma=gamma, start=start, **kwargs))
 
     @classmethod
     def from_prism(
-        cls,
+        cls: type[MDP],
         tra: str | PathLike[str],
         lab: str | PathLike[str] | None = None,
         rew: str | PathLike[str] | Sequence[str | PathLike[str]] = (),
@@ -357,7 +393,7 @@ class FiniteMDP(MDPArrays):
         gamma: float = 1.0,
         terminal: Any = None,
         **fields: Any,
-    ) -> "FiniteMDP":
+    ) -> MDP:
         """Read the explicit files of PRISM or Storm: `.tra`, `.lab`, state and transition rewards.
 
         Args:
@@ -379,18 +415,18 @@ class FiniteMDP(MDPArrays):
         """
         from logtrick.mdp.readers.prism import from_prism
 
-        return from_prism(tra, lab, rew, gamma=gamma, terminal=terminal, **fields)
+        return cls(**from_prism(tra, lab, rew, gamma=gamma, terminal=terminal, **fields))
 
     @classmethod
     def from_umb(
-        cls,
+        cls: type[MDP],
         path: str | PathLike[str],
         *,
         gamma: float = 1.0,
         reward: str | None = None,
         terminal: Any = None,
         **fields: Any,
-    ) -> "FiniteMDP":
+    ) -> MDP:
         """Read a UMB file (the neutral binary format of Storm, PRISM and others).
 
         Args:
@@ -409,7 +445,7 @@ class FiniteMDP(MDPArrays):
         """
         from logtrick.mdp.readers.umb import from_umb
 
-        return from_umb(path, gamma=gamma, reward=reward, terminal=terminal, **fields)
+        return cls(**from_umb(path, gamma=gamma, reward=reward, terminal=terminal, **fields))
 
     def describe_state(self, state: int) -> str:
         """The state's number, and its name where it has one."""

@@ -1,49 +1,34 @@
-"""MDPs made from MDPs."""
+"""What changes where an MDP restarts at its ends, or pays for reaching a set of states.
 
-import copy
-import dataclasses
+Each function returns the fields that are other than before, for `FiniteMDP.replace`.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float64
 
-from logtrick.errors import ConfigError, MDPError
-from logtrick.mdp import checks as validation
-from logtrick.mdp.arrays import owned
+from logtrick.errors import MDPError
+from logtrick.mdp.arrays import MDPArrays
 from logtrick.mdp.graphs import ancestors
-from logtrick.mdp.model import TRANSITIONS, FiniteMDP
-from logtrick.mdp.state_sets import mask_of
+from logtrick.mdp.state_sets import Mask, mask_of
 
 #: Outcomes that `restarting` may add: 100 million take 2 GB.
 MOST_OUTCOMES = 100_000_000
 
 
-def replaced(mdp: FiniteMDP, changes: dict[str, Any]) -> FiniteMDP:
-    """The MDP of what `mdp` was told, with some of it changed."""
-    fields = {field.name: field.default for field in dataclasses.fields(mdp) if field.init}
-    del fields["_told"]
-    if unknown := sorted(changes.keys() - fields.keys()):
-        raise ConfigError(f"an MDP has no field {unknown[0]!r}; it has {', '.join(fields)}")
-    for name, value in changes.items():
-        if value is None and fields[name] is not dataclasses.MISSING:
-            changes[name] = fields[name]  # what was given is taken back
-    told = {name: getattr(mdp, name) for name in fields} | mdp._told.told | changes
-    if changes.keys() & TRANSITIONS:
-        return FiniteMDP(**{name: value for name, value in told.items() if value is not None})
-    new = copy.copy(mdp)  # its transitions were checked already
-    new.__dict__.clear()
-    new.__dict__.update(told, _told=mdp._told)
-    for name, dtype in (("rewards", np.float64), ("terminated", np.bool_)):
-        if name in changes:
-            object.__setattr__(new, name, owned(name, changes[name], dtype))
-    validation.check_outcome_fields(new)
-    new._fill_in(like=mdp)
-    new._keep_derived(mdp)
-    return new
+def restarting(mdp: MDPArrays, start: Float64[np.ndarray, " S"]) -> dict[str, Any]:
+    """Every terminated outcome becomes one outcome for each start state.
 
+    Args:
+        mdp: an MDP that ends.
+        start: ρ, from which the next episode begins.
 
-def restarting(mdp: FiniteMDP) -> FiniteMDP:
-    """Every terminated outcome becomes one outcome for each start state."""
-    starts = np.flatnonzero(mdp.start)
+    Raises:
+        MDPError: there would be more than `MOST_OUTCOMES` outcomes.
+    """
+    starts = np.flatnonzero(start)
     copies = np.where(mdp.terminated, len(starts), 1)
     if copies.sum() > MOST_OUTCOMES:
         raise MDPError(
@@ -55,36 +40,45 @@ def restarting(mdp: FiniteMDP) -> FiniteMDP:
     num_ends = int(mdp.terminated.sum())
     successors, probabilities = mdp.successors[source], mdp.probabilities[source]
     successors[ends] = np.tile(starts, num_ends)
-    probabilities[ends] *= np.tile(mdp.start[starts], num_ends)
+    probabilities[ends] *= np.tile(start[starts], num_ends)
     counts = np.add.reduceat(copies, mdp.outcome_offsets[:-1])
-    return mdp.replace(
-        outcome_offsets=_offsets(counts),
-        successors=successors,
-        probabilities=probabilities,
-        rewards=mdp.rewards[source],
-        terminated=np.zeros(len(source), np.bool_),
-        terminal=None,
-        start=mdp.start,
-    )
+    return {
+        "outcome_offsets": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        "successors": successors,
+        "probabilities": probabilities,
+        "rewards": mdp.rewards[source],
+        "terminated": np.zeros(len(source), np.bool_),
+        "terminal": None,
+    }
 
 
-def reaching(mdp: FiniteMDP, states: Any) -> FiniteMDP:
-    """Entering `states` pays 1 and ends; a state that cannot reach them is made terminal."""
-    target = mask_of("reaching", states, mdp.num_states, mdp.labels)
+def reached(what: str, states: Any, num_states: int, labels: Mapping[str, Mask]) -> Mask:
+    """The states to reach as bool[S]: like `mask_of`, but an empty list is refused.
+
+    Args:
+        what: its name in messages.
+        states: a label, a list of states, or bool[S].
+        num_states: S.
+        labels: what labels mean.
+
+    Raises:
+        MDPError: no such label or state, or an empty list.
+    """
+    target = mask_of(what, states, num_states, labels)
     if not target.any() and (states is None or np.size(states) == 0):
-        raise MDPError(f"reaching names no state; give some of 0 ... {mdp.num_states - 1}")
+        raise MDPError(f"{what} names no state; give some of 0 ... {num_states - 1}")
+    return target
+
+
+def reaching(mdp: MDPArrays, target: Bool[np.ndarray, " S"]) -> dict[str, Any]:
+    """Entering a target state pays 1 and ends; a state that cannot reach one is made terminal."""
     own = mdp.pair_states[mdp.outcome_pairs]
     used = (mdp.probabilities > 0) & (~mdp.terminated | target[mdp.successors])
     stops = target | ~ancestors(own[used], mdp.successors[used], target)
     arrives = target[mdp.successors] & ~stops[own]
-    return mdp.replace(
-        successors=np.where(stops[own], own, mdp.successors),
-        rewards=arrives.astype(np.float64),
-        terminated=(mdp.terminated | arrives) & ~stops[own],
-        terminal=stops,
-        start=mdp.start,
-    )
-
-
-def _offsets(counts: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return {
+        "successors": np.where(stops[own], own, mdp.successors),
+        "rewards": arrives.astype(np.float64),
+        "terminated": (mdp.terminated | arrives) & ~stops[own],
+        "terminal": stops,
+    }

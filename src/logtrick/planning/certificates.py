@@ -19,11 +19,7 @@ from typing import NamedTuple
 
 from logtrick.errors import ConvergenceError
 from logtrick.planning.operators import Backup, Operator
-
-#: Half the distance from 1 to the next float64.
-UNIT_ROUNDOFF = 2.0**-53
-#: The smallest float64, η.
-TINY = 2.0**-1074
+from logtrick.support.rounding import TINY, UNIT_ROUNDOFF
 
 
 class Enclosure(NamedTuple):
@@ -39,7 +35,7 @@ class Enclosure(NamedTuple):
 
     @property
     def middle(self) -> float:
-        """Their mean."""
+        """The number halfway between the two constants."""
         return 0.5 * (self.low + self.high)
 
 

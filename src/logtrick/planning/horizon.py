@@ -10,7 +10,7 @@ from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Report
 
 
-class Plan(NamedTuple):
+class HorizonSolution(NamedTuple):
     """Values and choices for each time."""
 
     values: Float64[np.ndarray, "H_plus_one S"]
@@ -24,7 +24,7 @@ def backward_induction(
     last: Float64[np.ndarray, " S"],
     tol: float,
     report: Report,
-) -> Plan:
+) -> HorizonSolution:
     """V_t = T V_{t+1}, from V_H.
 
     A value errs by the rounding of its own backup, and by γm times what the next one errs, m being
@@ -58,4 +58,4 @@ def backward_induction(
         report(horizon - t, 2 * error)
     if not 2 * error <= tol * max(1.0, largest):
         raise below_the_floor(tol, 2 * error, largest, f"after {horizon} backups")
-    return Plan(values, choices, 2 * error)
+    return HorizonSolution(values, choices, 2 * error)

@@ -40,7 +40,7 @@ class ValueIteration(Method):
     follows_policy: ClassVar[bool] = False
 
     def improve(self, step: Iterate) -> Vector:
-        """T v itself."""
+        """The next iterate: T v as the backup gave it."""
         return step.shifted()
 
 

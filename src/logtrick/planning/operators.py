@@ -95,7 +95,7 @@ class Operator:
 
     @property
     def num_states(self) -> int:
-        """S."""
+        """S, the number of states."""
         return len(self.pair_offsets) - 1
 
     @property

@@ -10,7 +10,6 @@ from jaxtyping import Float64, Int32
 
 from logtrick.errors import ConfigError, MDPError, MultichainError, ShapeError
 from logtrick.mdp.arrays import frozen
-from logtrick.mdp.checks import as_numbers, checked_tolerance, checked_whole
 from logtrick.mdp.checks import terminal_values as checked_values
 from logtrick.mdp.model import FiniteMDP
 from logtrick.planning import components, spanning, total
@@ -19,6 +18,7 @@ from logtrick.planning.methods import METHODS
 from logtrick.planning.operators import Operator
 from logtrick.planning.spanning import Found
 from logtrick.planning.sparse.threads import Team
+from logtrick.support.numbers import as_numbers, checked_tolerance, checked_whole
 
 KINDS = ("discounted", "total", "average")
 DEVICES = ("cpu", "accelerator")
@@ -148,10 +148,12 @@ def solve(
             found, name = _planned(operator, horizon, sign * last, tol, reporter.backed_up)
         else:
             name = method if method != "auto" else _automatic(mdp.num_states)
-            values = sign * _first_values(mdp, guess)
-            found = _search(
-                mdp, kind, operator, name, tol, values, reporter.backed_up, device, minimise
-            )
+            values, report = sign * _first_values(mdp, guess), reporter.backed_up
+            if device == "accelerator":
+                from logtrick.planning import accelerator
+
+                values = accelerator.approximate(operator, CRITERIA[kind], tol, values, report)
+            found = _search(mdp, kind, operator, name, tol, values, report, minimise)
     gain = None if found.gain is None else sign * found.gain
     values = sign * found.values + 0.0  # −0 is no number to show
     return Solution(
@@ -189,21 +191,14 @@ def _search(
     tol: float,
     values: Float64[np.ndarray, " S"],
     report: spanning.Report,
-    device: str,
     minimise: bool,
 ) -> Found:
-    """Dispatch on what is optimised."""
+    """The search that belongs to what is optimised: totals, or discounted and average rewards."""
     method = METHODS[name]()
     if kind == "total":
         pays, ends = _pays_and_ends(mdp)
-        describe = _describing(mdp)
-        return total.search(
-            operator, pays, ends, method, tol, values, report, describe, minimise=minimise
-        )
-    if device == "accelerator":
-        from logtrick.planning import accelerator
-
-        values = accelerator.approximate(operator, CRITERIA[kind], tol, values, report)
+        wording = total.Wording(_describing(mdp), minimise)
+        return total.search(operator, pays, ends, method, tol, values, report, wording)
 
     def stuck() -> None:
         if kind == "average":

@@ -9,6 +9,7 @@ proper, and `steps.certify` proves both sides of the answer (V6).
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt32
@@ -40,6 +41,15 @@ FACTORISED_STATES = 5000
 Describe = Callable[[np.ndarray], str]
 
 
+class Wording(NamedTuple):
+    """How messages speak of states and of rewards."""
+
+    describe: Describe
+    """Names some states."""
+    minimise: bool = False
+    """Whether the rewards are the user's with the other sign."""
+
+
 def search(
     operator: Operator,
     pays: Bool[np.ndarray, " P"],
@@ -48,9 +58,7 @@ def search(
     tol: float,
     values: Vector,
     report: Report,
-    describe: Describe,
-    *,
-    minimise: bool = False,
+    wording: Wording,
 ) -> Found:
     """V_* at γ = 1 with a proper policy that attains it.
 
@@ -63,8 +71,7 @@ def search(
             largest |V|).
         values: the first v.
         report: called after each backup.
-        describe: names states in messages.
-        minimise: the rewards are the user's with the other sign; for messages.
+        wording: of messages.
 
     Returns:
         Values, policy and bound.
@@ -80,12 +87,12 @@ def search(
     if not to_end.reached.all():
         trapped = np.flatnonzero(~to_end.reached)
         raise ImproperPolicyError(
-            f"at gamma = 1 no policy is proper: {describe(trapped)} cannot reach an end; mark a "
-            "terminating outcome, or use gamma < 1 or kind='average'"
+            f"at gamma = 1 no policy is proper: {wording.describe(trapped)} cannot reach an end; "
+            "mark a terminating outcome, or use gamma < 1 or kind='average'"
         )
     free = end_components(operator, ~pays & ~ends)
     if not free.internal.any():
-        search = _ProperSearch(operator, ends, to_end, tol, report, describe, minimise)
+        search = _ProperSearch(operator, ends, to_end, tol, report, wording)
         return search.run(method, values)
     quotient = collapse(operator, ends, free)
     every = np.zeros(quotient.operator.num_states, np.bool_)
@@ -94,10 +101,10 @@ def search(
     )
     first = np.zeros(quotient.operator.num_states)
     first[quotient.states] = values
-    merged = _describing(quotient, describe)
-    found = _ProperSearch(
-        quotient.operator, quotient.ends, to_end, tol, report, merged, minimise
-    ).run(method, first)
+    merged = wording._replace(describe=_describing(quotient, wording.describe))
+    found = _ProperSearch(quotient.operator, quotient.ends, to_end, tol, report, merged).run(
+        method, first
+    )
     return _lifted(found, operator, quotient, free.internal)
 
 
@@ -129,8 +136,7 @@ class _ProperSearch:
     to_end: PathsToTarget
     tol: float
     report: Report
-    describe: Describe
-    minimise: bool
+    wording: Wording
 
     def run(self, method: Method, values: Vector) -> Found:
         """Improve v and π until a proof holds."""
@@ -151,7 +157,7 @@ class _ProperSearch:
                 self._make_proper(choice)
             if near:
                 proof = steps.certify(
-                    operator, self.ends, values, choice, rounding, goal, self.describe
+                    operator, self.ends, values, choice, rounding, goal, self.wording.describe
                 )
                 bound = proof.bound
                 if bound <= goal:
@@ -193,15 +199,15 @@ class _ProperSearch:
 
     def _refuse_gain(self, members: np.ndarray, gain: Enclosure) -> None:
         if gain.low > 0:
-            below, least = (" below", "less") if self.minimise else ("", "more")
-            earns = -gain.low if self.minimise else gain.low
+            below, least = (" below", "less") if self.wording.minimise else ("", "more")
+            earns = -gain.low if self.wording.minimise else gain.low
             raise MDPError(
-                f"the total reward is unbounded{below} at gamma = 1: {self.describe(members)} can "
-                f"be kept going for ever at {earns:.3g} or {least} a step; use gamma < 1 or "
-                "kind='average'"
+                f"the total reward is unbounded{below} at gamma = 1: "
+                f"{self.wording.describe(members)} can be kept going for ever at {earns:.3g} or "
+                f"{least} a step; use gamma < 1 or kind='average'"
             )
         if gain.high >= 0 and gain.width < 1e-9 * self.operator.limits.reward:
-            raise steps.no_telling(self.describe(members))
+            raise steps.no_telling(self.wording.describe(members))
 
 
 def cycle_gain(

@@ -10,9 +10,10 @@ These functions rely on POSIX (`flock`, `rename`, fsync of folders): Linux and m
 import contextlib
 import fcntl
 import json
+import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from logtrick.errors import CheckpointError, RunError, RunLockedError
@@ -69,6 +70,27 @@ def to_json(value: Any, *, indent: int | None = None) -> bytes:
         return (text + "\n").encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise RunError(f"This cannot be written as JSON: {error}.") from error
+
+
+def without_nan(value: Any) -> Any:
+    """The same plain data with None, which JSON writes as null, for each NaN or infinity.
+
+    Args:
+        value: Mappings, lists, tuples, arrays and numbers; whatever else is returned as it is.
+
+    Example:
+        >>> without_nan({"return": [1.0, float("nan")]})
+        {'return': [1.0, None]}
+    """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return value
 
 
 def _plain(value: Any) -> Any:

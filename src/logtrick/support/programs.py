@@ -1,7 +1,9 @@
-"""Compiled programs by name, and functions over a leading axis of seeds."""
+"""JAX's compiled programs: kept by name, kept between starts, and mapped over seeds."""
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -58,3 +60,27 @@ def over_seeds(
         return jax.tree.map(lambda leaf: jnp.expand_dims(leaf, 0), function(*inner))
 
     return alone
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept: `$XDG_CACHE_HOME/logtrick/jax`, or in `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).absolute() / "logtrick" / "jax"
+
+
+def use_compilation_cache() -> None:
+    """Turn JAX's persistent cache on, unless the user has set one or the folder is not writable."""
+    config: Any = jax.config
+    if config.jax_compilation_cache_dir is not None:
+        return
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if not os.access(folder, os.W_OK):
+        return
+    config.update("jax_compilation_cache_dir", str(folder))
+    # The defaults keep only what took a second to compile; small programs add up, too.
+    config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -86,7 +86,7 @@ class SafePath:
 
     @property
     def name(self) -> str:
-        """The last part."""
+        """The last part of the path: the name of the file or folder."""
         return self.path.name
 
     # --- looking ----------------------------------------------------------------------------

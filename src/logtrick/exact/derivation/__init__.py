@@ -17,17 +17,18 @@ from typing import Any, get_args
 import jax
 
 from logtrick.errors import ConfigError, MDPError
-from logtrick.exact import policy_evaluation as evaluation
 from logtrick.exact import tables
 from logtrick.exact.derivation.calculus import Calculus
 from logtrick.exact.derivation.readings import average, start, stationary
 from logtrick.exact.derivation.results import Derivation, Identity, Line, Reading
+from logtrick.exact.evaluations import Kind
+from logtrick.exact.policy_evaluation import evaluate
 from logtrick.mdp.model import FiniteMDP
 
 #: Beyond so many states, time is not unrolled matrix by matrix any more.
 MOST_STATES = 2000
 
-_WORDS: dict[evaluation.Kind, str] = {
+_WORDS: dict[Kind, str] = {
     "discounted": "at γ = 1 nothing ends: visits are without bound",
     "average": "no d_π: episodes end, or it depends on the start",
 }
@@ -82,10 +83,10 @@ def derive(mdp: FiniteMDP, policy: Any, reading: Reading = "start") -> Derivatio
         return _READINGS[reading](Calculus(mdp.replace(storage="dense"), policy, *words))
 
 
-def _missing(mdp: FiniteMDP, policy: Any, kind: evaluation.Kind) -> MDPError | None:
+def _missing(mdp: FiniteMDP, policy: Any, kind: Kind) -> MDPError | None:
     """What is wrong with an objective here, before anything is traced."""
     try:
-        evaluation.evaluate(mdp, policy, kind)
+        evaluate(mdp, policy, kind)
     except MDPError as error:
         return error
     return None

@@ -62,11 +62,11 @@ class Calculus:
         return self._found[function]
 
     def objective(self, theta: Array) -> Array:
-        """J_γ = ρ·V_γ."""
+        """The objective J_γ = ρ·V_γ (J1) at θ, one number."""
         return self.start @ self.values(theta)
 
     def values(self, theta: Array) -> Array:
-        """V_γ."""
+        """The values V_γ [S] at θ (V2)."""
         return self.chain(theta).values(self.gamma)
 
     def action_values(self, theta: Array) -> Array:
@@ -76,19 +76,19 @@ class Calculus:
         return jnp.where(self.mdp.available, found, 0.0)
 
     def visits(self, theta: Array) -> Array:
-        """η_γ."""
+        """The visits η_γ [S] at θ: the sum of γ^t Pr(s_t = s) over t."""
         return self.chain(theta).visits(self.gamma)
 
     def stationary(self, theta: Array) -> Array:
-        """d_π."""
+        """The stationary distribution d_π [S] at θ."""
         return self.chain(theta).average()[2]
 
     def gain(self, theta: Array) -> Array:
-        """r̄."""
+        """The gain r̄ at θ (J3), the reward of a step in the long run."""
         return self.chain(theta).average()[0]
 
     def probabilities(self, theta: Array) -> Array:
-        """π."""
+        """The probabilities π_θ(a|s), [S, A]."""
         return self.chain(theta).table
 
     def logs(self, theta: Array) -> Array:

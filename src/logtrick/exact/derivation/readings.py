@@ -10,9 +10,7 @@ from logtrick.exact.derivation.calculus import Calculus
 from logtrick.exact.derivation.identities import all_five
 from logtrick.exact.derivation.results import (
     Derivation,
-    Identity,
     Line,
-    Reading,
     angle,
     degrees,
     relative,
@@ -59,16 +57,15 @@ def start(of: Calculus) -> Derivation:
             f"over time, times {total} = {normaliser:.6g}",
         ),
     ]
-    return _derivation(
+    return Derivation(
         "start",
-        of,
+        of.gamma,
         truth,
-        lines,
-        all_five(of, of.visits),
-        sizes=(size, size),
-        normaliser=normaliser,
-        dropped=0.0,
-        sentence=(
+        _lines(lines, truth, (size, size)),
+        tuple(all_five(of, of.visits)),
+        normaliser,
+        0.0,
+        (
             "Nothing is dropped. D1 to D3 weigh states by ρ, which has no θ, and not by d_π as it "
             "is printed; D4 is exact only because unrolling ∇V turns ρ into the visits η (with Q "
             f"frozen on ρ it would be {share(lost)} off). The change in visits that the weight "
@@ -114,16 +111,15 @@ def stationary(of: Calculus) -> Derivation:
             f"over time, times 1/(1 − γ) = {horizon:.6g}",
         ),
     ]
-    return _derivation(
+    return Derivation(
         "stationary",
-        of,
+        of.gamma,
         truth,
-        lines,
-        all_five(of, of.stationary),
-        sizes=(size * horizon, size),
-        normaliser=horizon,
-        dropped=dropped,
-        sentence=(
+        _lines(lines, truth, (size * horizon, size)),
+        tuple(all_five(of, of.stationary)),
+        horizon,
+        dropped,
+        (
             f"D1 → D2 is false: it drops Σ ∇d V, {share(dropped)} of ∇r̄ here, and what is left "
             f"{left}. That visits are conserved, Σ ∇d = 0 (I1), is true and not enough, since V "
             "differs between states. "
@@ -168,16 +164,15 @@ def average(of: Calculus) -> Derivation:
         ("D6", "E[Q̃ ∇log π], s ~ d, a ~ π", of.score(weights, psi), 1.0, "d is a distribution"),
         ("D7", "E[Q̃ ∇log π] per step", of.score(visits, psi), 1.0, f"mean over {steps} steps"),
     ]
-    return _derivation(
+    return Derivation(
         "average",
-        of,
+        of.gamma,
         truth,
-        lines,
-        all_five(of, of.stationary),
-        sizes=(size, size),
-        normaliser=1.0,
-        dropped=0.0,
-        sentence=(
+        _lines(lines, truth, (size, size)),
+        tuple(all_five(of, of.stationary)),
+        1.0,
+        0.0,
+        (
             "Nothing is dropped, because what stands for V is constant: u = r_π + P_π h − h is r̄ "
             "in every state, so that Σ ∇d u = r̄ Σ ∇d = 0 by conservation of visits (I1). With V "
             "itself that step would be false; stationarity, d P = d, does the rest."
@@ -193,19 +188,18 @@ def _averaged(weights: Array, matrix: Array, steps: int) -> Array:
     return total / steps
 
 
-def _derivation(
-    reading: Reading,
-    of: Calculus,
-    truth: np.ndarray,
+def _lines(
     lines: Sequence[tuple[str, str, np.ndarray, float, str]],
-    identities: Sequence[Identity],
-    *,
+    truth: np.ndarray,
     sizes: tuple[float, float],
-    normaliser: float,
-    dropped: float,
-    sentence: str,
-) -> Derivation:
-    """Residuals and angles; `sizes` are those of the terms of D1 and of the truth."""
+) -> tuple[Line, ...]:
+    """The lines with their residuals and angles.
+
+    Args:
+        lines: (name, formula, vector [N], factor to the line before, reason) of each.
+        truth: the gradient with which every line is compared, [N].
+        sizes: of the terms of D1 and of the truth, to which rounding is relative.
+    """
     built: list[Line] = []
     size, of_truth = sizes
     for name, formula, vector, factor, why in lines:
@@ -213,6 +207,4 @@ def _derivation(
         residual = relative(vector, factor * built[-1].vector, size) if built else 0.0
         turned = angle(vector, truth, size, of_truth)
         built.append(Line(name, formula, vector, factor, residual, turned, why))
-    return Derivation(
-        reading, of.gamma, truth, tuple(built), tuple(identities), normaliser, dropped, sentence
-    )
+    return tuple(built)

@@ -102,7 +102,8 @@ def _make(name: str, terminal: str | None, reward: str | None) -> FiniteMDP:
     if path.suffix == ".tra":
         from logtrick.mdp.readers.prism import from_prism_folder
 
-        return from_prism_folder(path, gamma=1.0, terminal=terminal, reward=reward)
+        fields = from_prism_folder(path, gamma=1.0, terminal=terminal, reward=reward)
+        return FiniteMDP(**fields)
     if reward is not None:
         raise ConfigError(
             f"reward={reward!r} chooses among the rewards of a .tra or .umb file; {name} has one"
@@ -116,7 +117,7 @@ def _unnamed(name: str, path: Path) -> FiniteMDP:
     if path.suffix == ".npz":
         from logtrick.mdp.readers.numpy_files import from_npz
 
-        return from_npz(path)
+        return FiniteMDP(**from_npz(path))
     bare, arguments, keywords = parse(name)
     builder = REGISTRY.get(bare.replace("-", "_"))
     if builder is not None:

@@ -1,4 +1,4 @@
-"""From a flat list of transitions, as files hold them, to a finite MDP."""
+"""From a flat list of transitions, as files hold them, to the fields of a finite MDP."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,8 +7,6 @@ import numpy as np
 
 from logtrick.errors import MDPError
 from logtrick.mdp.arrays import frozen
-from logtrick.mdp.model import FiniteMDP
-from logtrick.mdp.stated import Told
 
 #: How far a printed row may be from one: six digits are what files carry at least.
 PRINTED_ROW_TOLERANCE = 1e-5
@@ -36,7 +34,7 @@ def assemble(
     actions: Sequence[str] | None,
     source: str,
     **fields: Any,
-) -> FiniteMDP:
+) -> dict[str, Any]:
     """Sort transitions into pairs and outcomes.
 
     Args:
@@ -47,7 +45,7 @@ def assemble(
         **fields: `gamma`, `start` and the other fields of the MDP.
 
     Returns:
-        The MDP.
+        The fields of the MDP.
     """
     stops = stops | (np.bincount(transitions.states, minlength=len(stops)) == 0)
     idle = np.flatnonzero(stops)
@@ -62,7 +60,7 @@ def assemble(
     new = (np.diff(states, prepend=-1) != 0) | (np.diff(numbers, prepend=-1) != 0)
     first = np.flatnonzero(new)
     probabilities = np.concatenate([rows.probabilities, ones])[order]
-    return FiniteMDP(
+    return dict(
         pair_offsets=np.concatenate([[0], np.cumsum(np.bincount(states[first]))]),
         pair_actions=numbers[first],
         outcome_offsets=np.append(first, len(states)),
@@ -71,7 +69,7 @@ def assemble(
         rewards=frozen(np.concatenate([rows.rewards, nothing])[order]),
         terminated=np.zeros(len(states), np.bool_),
         terminal=stops if stops.any() else None,
-        _told=Told({}, {}, unread=stops),
+        _unread=stops,
         action_names=names,
         **fields,
     )

@@ -8,10 +8,10 @@ from scipy import sparse
 
 from logtrick.errors import ConfigError, MDPError, ShapeError
 from logtrick.mdp.arrays import frozen
-from logtrick.mdp.checks import ROW_SUM_TOLERANCE, as_numbers, start_field
-from logtrick.mdp.model import FiniteMDP
+from logtrick.mdp.checks import start_field
+from logtrick.mdp.row_sums import ROW_SUM_TOLERANCE
 from logtrick.mdp.state_sets import Labels, mask_of
-from logtrick.mdp.stated import Told
+from logtrick.support.numbers import as_numbers
 
 
 class _Rows(NamedTuple):
@@ -34,8 +34,8 @@ def from_arrays(
     actions_first: Any = None,
     labels: Any = None,
     **fields: Any,
-) -> FiniteMDP:
-    """See `FiniteMDP.from_arrays`."""
+) -> dict[str, Any]:
+    """The fields of the MDP; see `FiniteMDP.from_arrays`."""
     if actions_first is not None:
         actions_first = bool(as_numbers("actions_first", actions_first, np.bool_))
     matrix, num_actions, first = rows = _as_rows(P, actions_first)
@@ -52,7 +52,7 @@ def from_arrays(
     has[ends, 0] = True
     fields |= start_field(start, num_states) | {"gamma": gamma, "labels": sets}
     if ends.any():
-        fields |= {"terminal": ends, "_told": Told({}, {}, unread=frozen(ends.copy()))}
+        fields |= {"terminal": ends, "_unread": frozen(ends.copy())}
     return _assemble(matrix, rewards, has, keep, fields)
 
 
@@ -228,7 +228,7 @@ def _assemble(
     has: np.ndarray,
     keep: np.ndarray,
     fields: dict[str, Any],
-) -> FiniteMDP:
+) -> dict[str, Any]:
     """The rows to keep, and one idle outcome for each terminal state."""
     rows = np.flatnonzero(has)
     idle = ~keep[rows]
@@ -248,7 +248,7 @@ def _assemble(
     successors[stays] = rows[idle] // has.shape[1]
     successors[~stays] = matrix.indices[read]
     probabilities[~stays], pays[~stays] = matrix.data[read], rewards[read]
-    return FiniteMDP(
+    return dict(
         pair_offsets=np.concatenate([[0], np.cumsum(has.sum(1))]),
         pair_actions=(rows % has.shape[1]).astype(np.int32),
         outcome_offsets=offsets,

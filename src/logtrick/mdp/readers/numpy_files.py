@@ -1,6 +1,5 @@
 """NumPy's files, `.npy` and `.npz`: arrays of numbers, sizes checked before memory is taken."""
 
-import dataclasses
 import zipfile
 from os import PathLike
 from pathlib import Path
@@ -9,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from logtrick.errors import MDPError
-from logtrick.mdp.checks import as_numbers
-from logtrick.mdp.model import FiniteMDP
+from logtrick.mdp.arrays import KINDS
+from logtrick.mdp.readers.matrices import from_arrays
+from logtrick.support.numbers import as_numbers
 
 #: What the name of an array of states begins with that is a label.
 LABEL = "labels/"
@@ -68,8 +68,8 @@ def _read(file: Any, size: int) -> np.ndarray:
     return array
 
 
-def from_npz(path: str | PathLike[str], *, gamma: float = 1.0) -> FiniteMDP:
-    """Read an MDP from the arrays of a `.npz`.
+def from_npz(path: str | PathLike[str], *, gamma: float = 1.0) -> dict[str, Any]:
+    """Read the fields of an MDP from the arrays of a `.npz`.
 
     Args:
         path: the file. It holds `P`, `R` and whatever else `FiniteMDP.from_arrays` takes, or the
@@ -92,8 +92,7 @@ def from_npz(path: str | PathLike[str], *, gamma: float = 1.0) -> FiniteMDP:
     if "P" in arrays:
         needed, known = {"P", "R"}, labels | {"P", "R", "available", "actions_first"}
     else:
-        fields = {f.name for f in dataclasses.fields(FiniteMDP) if f.default is dataclasses.MISSING}
-        needed, known = fields - {"gamma"}, fields | labels
+        needed, known = {*KINDS}, {*KINDS} | labels
     if missing := sorted(needed - arrays.keys()):
         raise MDPError(
             f"{path} has no {', '.join(missing)}; an MDP is P [S, A, S'] and R, or the fields of a "
@@ -105,7 +104,7 @@ def from_npz(path: str | PathLike[str], *, gamma: float = 1.0) -> FiniteMDP:
             f"{', '.join(sorted(known | {'gamma'}))} and {LABEL}NAME, bool[S], for labels"
         )
     labels_read = {name.removeprefix(LABEL): mask for name, mask in sets.items()}
-    told: dict[str, Any] = {"gamma": float(given), "labels": labels_read}
+    rest: dict[str, Any] = {"gamma": float(given), "labels": labels_read}
     if "P" in arrays:
-        return FiniteMDP.from_arrays(arrays.pop("P"), arrays.pop("R"), **told, **arrays)
-    return FiniteMDP(**told, **arrays)
+        return from_arrays(arrays.pop("P"), arrays.pop("R"), **rest, **arrays)
+    return rest | arrays

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from logtrick.errors import ConfigError, MDPError, UnknownEnvError
-from logtrick.mdp.checks import checked_flag, checked_number, start_field
-from logtrick.mdp.model import FiniteMDP
+from logtrick.mdp.checks import start_field
+from logtrick.support.numbers import checked_flag, checked_number
 
 if TYPE_CHECKING:
     from gymnasium import Env
 
 
-def from_outcomes(outcomes: Any, *, gamma: float, start: Any = None, **fields: Any) -> FiniteMDP:
-    """See `FiniteMDP.from_outcomes`."""
+def from_outcomes(
+    outcomes: Any, *, gamma: float, start: Any = None, **fields: Any
+) -> dict[str, Any]:
+    """The fields of the MDP; see `FiniteMDP.from_outcomes`."""
     pair_counts, actions, outcome_counts = [], [], []
     rows: list[tuple[float, int, float, bool]] = []
     for state, choices in enumerate(_in_order(outcomes, "the table")):
@@ -27,7 +29,7 @@ def from_outcomes(outcomes: Any, *, gamma: float, start: Any = None, **fields: A
             outcome_counts.append(len(listed))
             rows.extend(_outcome(row, state, action, n) for n, row in enumerate(listed))
     probabilities, successors, rewards, terminated = zip(*rows, strict=True) if rows else ((),) * 4
-    return FiniteMDP(
+    return dict(
         pair_offsets=np.cumsum([0, *pair_counts]),
         pair_actions=np.array(actions, np.int32),
         outcome_offsets=np.cumsum([0, *outcome_counts]),
@@ -110,8 +112,8 @@ def _outcome(row: Any, state: int, action: int, number: int) -> tuple[float, int
 
 def from_gymnasium(
     env: "str | Env[Any, Any]", *, gamma: float, start: Any = None, **kwargs: Any
-) -> FiniteMDP:
-    """See `FiniteMDP.from_gymnasium`."""
+) -> dict[str, Any]:
+    """The fields of the MDP; see `FiniteMDP.from_gymnasium`."""
     import gymnasium
 
     if isinstance(env, gymnasium.Env):
@@ -145,7 +147,7 @@ def _made(name: str, kwargs: dict[str, Any]) -> Any:
         raise ConfigError(f"gymnasium cannot make {name!r} with {kwargs}: {error}") from error
 
 
-def _of_environment(name: str, made: Any, gamma: float, start: Any) -> FiniteMDP:
+def _of_environment(name: str, made: Any, gamma: float, start: Any) -> dict[str, Any]:
     base: Any = made.unwrapped
     table = getattr(base, "P", None)
     if table is None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from logtrick.errors import MDPError
 from logtrick.mdp.checks import start_field
-from logtrick.mdp.model import FiniteMDP
 from logtrick.mdp.readers.flat import Transitions, assemble
 from logtrick.mdp.readers.prism_rewards import FORMATS, beside, read_rewards
 from logtrick.mdp.readers.text_lines import Line, lines_of, number_in, parsed
@@ -31,8 +30,8 @@ class _Model(NamedTuple):
 
 def from_prism_folder(
     tra: Path, *, gamma: float, terminal: Any = None, reward: str | None = None
-) -> FiniteMDP:
-    """Read a `.tra` with all that lies beside it; see `prism_rewards.beside`."""
+) -> dict[str, Any]:
+    """The fields of a `.tra` with all that lies beside it; see `prism_rewards.beside`."""
     lab, rewards, states = beside(tra, reward)
     names = {} if states is None else {"state_names": _read_states(states)}
     return from_prism(tra, lab, rewards, gamma=gamma, terminal=terminal, **names)
@@ -48,8 +47,8 @@ def from_prism(
     start: Any = None,
     labels: Any = None,
     **fields: Any,
-) -> FiniteMDP:
-    """See `FiniteMDP.from_prism`."""
+) -> dict[str, Any]:
+    """The fields of the MDP; see `FiniteMDP.from_prism`."""
     model = _read_transitions(Path(tra))
     rows, num_states = model.rows, model.num_states
     sets = _read_labels(Path(lab), num_states) if lab is not None else {}

@@ -16,7 +16,6 @@ import numpy as np
 
 from logtrick.errors import MDPError, MissingExtraError
 from logtrick.mdp.checks import start_field
-from logtrick.mdp.model import FiniteMDP
 from logtrick.mdp.readers.flat import Transitions, assemble
 from logtrick.mdp.state_sets import Labels, mask_of
 
@@ -33,8 +32,8 @@ def from_umb(
     start: Any = None,
     labels: Any = None,
     **fields: Any,
-) -> FiniteMDP:
-    """See `FiniteMDP.from_umb`."""
+) -> dict[str, Any]:
+    """The fields of the MDP; see `FiniteMDP.from_umb`."""
     file = _UmbFile(Path(path))
     system = file.system
     choice_states = file.owners("state-to-choices.bin", system.num_states, system.num_choices)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any
 
-from logtrick.mdp.checks import checked_whole
+from logtrick.support.numbers import checked_whole
 
 #: Rows in a block. Results do not depend on the number of threads, only on this.
 BLOCK = 4096

@@ -58,7 +58,7 @@ class Session:
         policy: Any = None,
     ) -> None:
         from logtrick.runs.training.side_by_side import loop_of
-        from logtrick.support.compilation import use_compilation_cache
+        from logtrick.support.programs import use_compilation_cache
 
         _check(checkpoint_seconds, callbacks)
         use_compilation_cache()

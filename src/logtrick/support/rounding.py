@@ -1,13 +1,25 @@
-"""What float64 may hide: its two constants, and the check that nothing left its range."""
+"""What rounding to float64 may hide: the constants of the format, and bounds on sums."""
+
+from typing import Any
 
 import numpy as np
 
-from logtrick.errors import ConvergenceError
-
 #: The distance from 1 to the next float64: twice the largest relative error of an operation.
 EPS = float(np.finfo(np.float64).eps)
+#: The largest relative error of an operation, u.
+UNIT_ROUNDOFF = EPS / 2
 #: The smallest float64: twice the largest error of a product that underflows. Sums do not.
 TINY = float(np.finfo(np.float64).smallest_subnormal)
+
+
+def relative_error(terms: Any, slack: float) -> Any:
+    """The relative error of a sum of `terms` products, each known up to a share `slack`.
+
+    Args:
+        terms: products in a sum, at most: a number, or one for each sum.
+        slack: the relative error of the factors.
+    """
+    return EPS * (terms + 8) + slack
 
 
 def hidden(
@@ -21,16 +33,3 @@ def hidden(
         terms: products in a sum, at most.
     """
     return np.asarray(relative * scale + TINY * (terms + 8))
-
-
-def require_finite(*numbers: np.ndarray | float) -> None:
-    """Refuse numbers that overflowed.
-
-    Raises:
-        ConvergenceError: one of them is not finite.
-    """
-    if not all(np.isfinite(number).all() for number in numbers):
-        raise ConvergenceError(
-            "the policy's numbers, or the bounds on their errors, are beyond float64: divide the "
-            "rewards by a constant"
-        )
