@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 FIGURES = (".png", ".svg", ".pdf")
-TOLD = (
+ARGUMENTS = (
     "lambda_", "weighting", "horizon", "group_size", "batch_size", "method", "samples", "key",
 )  # fmt: skip
 """The options that are arguments of `logtrick.audit`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
+class AuditCommand:
     """Say what an estimator's expectation is, its variance, and whose gradient it is.
 
     Example: logtrick audit --estimator gae --mdp corridor --weighting undiscounted
@@ -62,7 +62,7 @@ class Audit:
     """Write there: the report (.json) or its figure (.png, .svg); with --all the page (.md)."""
 
 
-def run(options: Audit) -> None:
+def run(options: AuditCommand) -> None:
     """Measure, write and print."""
     from logtrick.errors import ConfigError
 
@@ -77,18 +77,18 @@ def run(options: Audit) -> None:
         _one(options)
 
 
-def _one(options: Audit) -> None:
+def _one(options: AuditCommand) -> None:
     from logtrick.auditing.run_audit import audit
     from logtrick.errors import ConfigError
     from logtrick.mdp import problems
 
     mdp = problems.make(options.mdp or "corridor", gamma=options.gamma)
-    told = {name: getattr(options, name) for name in TOLD}
+    given = {name: getattr(options, name) for name in ARGUMENTS}
     report = audit(
         options.estimator or "gae",
         mdp,
         _policy(options.policy or "uniform", mdp),
-        **{name: value for name, value in told.items() if value is not None},
+        **{name: value for name, value in given.items() if value is not None},
     )
     drawn = report.samples is not None or (options.out or "").endswith(FIGURES)
     if options.key is not None and not drawn:
@@ -101,7 +101,7 @@ def _one(options: Audit) -> None:
     print(report.to_json() if options.json else report)
 
 
-def _all(options: Audit) -> None:
+def _all(options: AuditCommand) -> None:
     from dataclasses import asdict, fields
 
     from logtrick.auditing.survey import page, survey

@@ -7,7 +7,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Derive:
+class DeriveCommand:
     """Evaluate the derivation of the policy gradient line by line, and say where it is loose.
 
     Example: logtrick derive two_state_loop --reading stationary
@@ -29,7 +29,7 @@ class Derive:
     """Print everything as JSON."""
 
 
-def run(options: Derive) -> None:
+def run(options: DeriveCommand) -> None:
     """Derive and print."""
     from dataclasses import asdict
 

@@ -10,7 +10,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Enjoy:
+class EnjoyCommand:
     """Watch an episode: in a window where there is a display, else as a GIF.
 
     Example: logtrick enjoy runs/CartPole-v1-ppo-20260101-120000 --out episode.gif
@@ -32,7 +32,7 @@ class Enjoy:
     """Seconds that a host environment may take to reset or step; as in training where not given."""
 
 
-def run(options: Enjoy) -> None:
+def run(options: EnjoyCommand) -> None:
     """Play, and show or write."""
     from logtrick.runs.folder import shown as as_typed
     from logtrick.runs.run import load

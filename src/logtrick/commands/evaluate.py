@@ -7,7 +7,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eval:
+class EvalCommand:
     """Play fresh episodes with the policies of a run.
 
     Example: logtrick eval runs/CartPole-v1-ppo-20260101-120000 --episodes 20
@@ -31,7 +31,7 @@ class Eval:
     """Print the result as JSON."""
 
 
-def run(options: Eval) -> None:
+def run(options: EvalCommand) -> None:
     """Evaluate and print."""
     from logtrick.commands.output import evaluation_table, print_json
     from logtrick.runs.run import load

@@ -7,7 +7,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Export:
+class ExportCommand:
     """Write a run's policy as a function that JAX alone loads.
 
     Example: logtrick export runs/CartPole-v1-ppo-20260101-120000 --out exported
@@ -21,7 +21,7 @@ class Export:
     """The first seed's latest policy, or that of its best evaluation."""
 
 
-def run(options: Export) -> None:
+def run(options: ExportCommand) -> None:
     """Write, and say where."""
     from logtrick.runs.folder import shown
     from logtrick.runs.run import load

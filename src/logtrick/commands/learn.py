@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learn:
+class LearnCommand:
     """Open the ten-minute introduction: every formula with numbers that move.
 
     Example: logtrick learn --figure scales --out figures/
@@ -31,7 +31,7 @@ class Learn:
     """Write answers.html: the exercises, each with its worked solution."""
 
 
-def run(options: Learn) -> None:
+def run(options: LearnCommand) -> None:
     """Write what was asked for; open it where no folder was named."""
     from logtrick import lessons
     from logtrick.support.compilation import cache_folder, use_compilation_cache
@@ -60,7 +60,7 @@ def run(options: Learn) -> None:
     _open(written[0], options)
 
 
-def _mdp(options: Learn) -> "FiniteMDP | None":
+def _mdp(options: LearnCommand) -> "FiniteMDP | None":
     from logtrick.errors import ConfigError
     from logtrick.mdp import problems
 
@@ -76,7 +76,7 @@ def _mdp(options: Learn) -> "FiniteMDP | None":
     return problems.make(options.mdp, gamma=options.gamma)
 
 
-def _open(first: Path, options: Learn) -> None:
+def _open(first: Path, options: LearnCommand) -> None:
     import webbrowser
 
     if options.out is None and not webbrowser.open(first.resolve().as_uri()):

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from logtrick.exact.derivation import Derivation
 from logtrick.reports.statistics import summarise
-from logtrick.runs.folder import going_on, shown
+from logtrick.runs.folder import resume_command, shown
 from logtrick.runs.latest import no_score, together
 from logtrick.runs.run import Run, Scores
-from logtrick.runs.summaries import best_evaluations, run_summary
+from logtrick.runs.summaries import run_summary
 from logtrick.runs.sweeps import Sweep
 from logtrick.support.terminal import console, say
 
@@ -26,8 +26,9 @@ def print_json(value: Any) -> None:
 
 
 def run_table(run: Run) -> None:
-    """Print what a run came to."""
-    summary, latest = run_summary(run), run.last_episodes
+    """Print the scores and times of a run."""
+    record = run.record
+    summary, latest = run_summary(record), record.last_episodes
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column()
@@ -45,7 +46,7 @@ def run_table(run: Run) -> None:
         )
         if score["n"] > 1:
             table.add_row("", _interval(score))
-    if best := best_evaluations(run):
+    if best := record.best_evaluations:
         values = (f"{row['return']:.1f} at step {row['steps']:,}" for row in best)
         table.add_row("evaluated", f"best {', '.join(values)}")
     speed = summary["steps_per_second"]
@@ -57,7 +58,7 @@ def run_table(run: Run) -> None:
         )
     table.add_row("report", escape(shown(run.path / "report.html")))
     if not summary["finished"]:
-        table.add_row("go on", escape(going_on(run.path, run.config)))
+        table.add_row("go on", escape(resume_command(run.path, run.config)))
     console().print(table, soft_wrap=True)
 
 
@@ -79,8 +80,8 @@ def evaluation_table(run: Run, scores: Scores, *, greedy: bool) -> None:
 
 def sweep_table(found: Sweep) -> None:
     """Print a sweep's points, the best first."""
-    rows, names = found.results, list(found.told["values"])
-    table = Table(title=f"{escape(found.told['base']['env'])}, final returns")
+    rows, names = found.results, list(found.settings["values"])
+    table = Table(title=f"{escape(found.settings['base']['env'])}, final returns")
     for name in ("point", *names, "mean ± std", "IQM", "95 % interval", "episodes"):
         table.add_column(name, justify="right", no_wrap=name == "point")
     for row in rows:

@@ -9,7 +9,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Solve:
+class SolveCommand:
     """Solve a finite MDP, or evaluate a policy on it: every number with a bound on its error.
 
     Example: logtrick solve frozen_lake --out lake.html
@@ -44,7 +44,7 @@ class Solve:
     """Print everything as JSON."""
 
 
-def run(options: Solve) -> None:
+def run(options: SolveCommand) -> None:
     """Solve, write and print."""
     from logtrick.commands import solving
     from logtrick.commands.inputs import read_mdp
@@ -91,7 +91,7 @@ def run(options: Solve) -> None:
         print_solved(solved, options.out)
 
 
-def _command(options: Solve) -> str:
+def _command(options: SolveCommand) -> str:
     """The command line that says the same, without what only concerns the output."""
     words = ["logtrick", "solve", options.mdp]
     for field in fields(options):

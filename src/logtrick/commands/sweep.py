@@ -15,7 +15,7 @@ _RANGE = re.compile(r"(log:)?([^,]+?)\.\.([^,]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class SweepCommand:
     """Train combinations of settings with the same seeds, and compare them.
 
     Settings that are numbers (learning_rate, gamma, clip_eps …) vary within one compiled program,
@@ -53,7 +53,7 @@ class Sweep:
     """Print the results as JSON."""
 
 
-def run(options: Sweep) -> None:
+def run(options: SweepCommand) -> None:
     """Train, and print the table."""
     from logtrick.algorithms.presets import preset
     from logtrick.commands.output import print_json, sweep_table
@@ -62,8 +62,10 @@ def run(options: Sweep) -> None:
 
     progress = ProgressBar()
     if options.resume is not None:
-        if dataclasses.replace(options, resume=None, json=False) != Sweep():
-            raise ConfigError("--resume goes on with a sweep as it was told; give nothing else.")
+        if dataclasses.replace(options, resume=None, json=False) != SweepCommand():
+            raise ConfigError(
+                "--resume continues a sweep with its own settings, so no other option can be given."
+            )
         found = resume_sweep(options.resume, progress=progress)
     elif not options.env:
         raise ConfigError("Which environment? For example: logtrick sweep CartPole-v1 --set …")

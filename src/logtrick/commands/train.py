@@ -14,7 +14,7 @@ EVALUATIONS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train:
+class TrainCommand:
     """Train a policy on an environment, and keep everything in a run folder.
 
     Example: logtrick train CartPole-v1 --seeds 4
@@ -60,7 +60,7 @@ class Train:
     algorithm: tyro.conf.OmitArgPrefixes[Algorithm] = field(default_factory=PPO)
 
 
-def run(options: Train) -> None:
+def run(options: TrainCommand) -> None:
     """Train, show progress, print the summary."""
     from logtrick.commands.output import print_json, run_table
     from logtrick.envs.spec import TIMEOUT
@@ -95,19 +95,19 @@ def run(options: Train) -> None:
             progress=progress,
         )
     if options.json:
-        print_json(run_summary(result))
+        print_json(run_summary(result.record))
     else:
         run_table(result)
 
 
-def _evaluation(options: Train) -> Any:
+def _evaluation(options: TrainCommand) -> Any:
     """The evaluations that were asked for; None where none were."""
     from logtrick.runs.config import Evaluation
 
     if options.eval_every is None and options.stop_at is None:
         of_evaluations = ("eval_episodes", "eval_greedy", "eval_max_steps")
         for name in of_evaluations:
-            if getattr(options, name) != getattr(Train(), name):
+            if getattr(options, name) != getattr(TrainCommand(), name):
                 flag = "--" + name.replace("_", "-")
                 raise ConfigError(
                     f"{flag} is of evaluations, and none were asked for: add --eval-every 10000."
@@ -120,15 +120,15 @@ def _evaluation(options: Train) -> Any:
     return Evaluation(every, episodes, greedy, options.stop_at, options.eval_max_steps)
 
 
-def _refuse_settings(options: Train) -> None:
-    """A resumed run goes on as it was told; anything else would be another run."""
+def _refuse_settings(options: TrainCommand) -> None:
+    """Refuse other settings for a resumed run, with which it would be another run."""
     free = ("resume", "checkpoint_seconds", "env_timeout", "json", "algorithm")
     given = [f.name for f in fields(options) if f.name not in free]
-    changed = [name for name in given if getattr(options, name) != getattr(Train(), name)]
+    changed = [name for name in given if getattr(options, name) != getattr(TrainCommand(), name)]
     if changed or options.algorithm != PPO():
         flags = ("--" + name.replace("_", "-") for name in changed)
         what = ", ".join(flags) or "an algorithm's settings"
         raise ConfigError(
-            f"--resume goes on with a run as it was told, so {what.replace('--env', 'ENV')} cannot "
-            "be given; start a new run to change it."
+            f"--resume continues a run with its own settings, so {what.replace('--env', 'ENV')} "
+            "cannot be given; start a new run to change it."
         )

@@ -1,6 +1,6 @@
 """A sweep's folder, opened for reading: its points, their scores, the best one.
 
-sweep.json           what the sweep was told
+sweep.json           the settings of the sweep
 point-000/ …         a run folder each, like those of `train`
 results.json         a row for each point, the best first; results.md: the same as a table
 study.jsonl          the search's journal, where Optuna chose the points
@@ -19,6 +19,7 @@ from logtrick.reports.statistics import summarise
 from logtrick.runs.config import CONFIG, RunConfig
 from logtrick.runs.folder import SWEEP as SWEEP
 from logtrick.runs.latest import no_score
+from logtrick.runs.record import RunRecord
 from logtrick.runs.run import Run
 from logtrick.support.files import write_bytes_atomic, write_json_atomic
 from logtrick.support.safe_paths import Place, folder_of
@@ -46,7 +47,7 @@ class Sweep:
         self.path = self.folder.path
         if not (self.folder / SWEEP).exists():
             raise RunError(f"{self.path} holds no {SWEEP}, so it is no sweep.")
-        self.told: dict[str, Any] = json.loads((self.folder / SWEEP).read(_LIMIT))
+        self.settings: dict[str, Any] = json.loads((self.folder / SWEEP).read(_LIMIT))
 
     def __repr__(self) -> str:
         return f"Sweep({str(self.path)!r})"
@@ -66,8 +67,8 @@ class Sweep:
         diverged, or has ended no episode, or none for long, has no score and stands last;
         `no_score` says why.
         """
-        names = list(self.told["values"])
-        rows = [_row(run, names) for run in self.runs]
+        names = list(self.settings["values"])
+        rows = [_row(run.record, names) for run in self.runs]
         return sorted(rows, key=lambda row: -math.inf if row["iqm"] is None else row["iqm"])[::-1]
 
     @property
@@ -82,7 +83,7 @@ class Sweep:
         """The environment of the sweep, checked where a point is there to check it against."""
         if made := self.runs:
             return made[0].env_spec(env)
-        base = RunConfig.from_dict(self.told["base"])
+        base = RunConfig.from_dict(self.settings["base"])
         return resolve(env or base.env, timeout=base.timeout)
 
     def write_results(self) -> None:
@@ -92,16 +93,16 @@ class Sweep:
         write_bytes_atomic(self.folder / TABLE, _markdown(rows).encode())
 
 
-def _row(run: Run, names: Sequence[str]) -> dict[str, Any]:
-    latest = run.last_episodes
-    final, steps = np.array([x.score for x in latest]), {x.seed: x.steps for x in latest}
-    cut_short = run.config.seeds - sum(done >= run.config.steps for done in steps.values())
+def _row(record: RunRecord, names: Sequence[str]) -> dict[str, Any]:
+    latest = record.last_episodes
+    final = record.final_returns
+    cut_short = record.config.seeds - sum(x.steps >= record.config.steps for x in latest)
     scored = not cut_short and bool(np.isfinite(final).all())
     missing = dict.fromkeys(("mean", "std", "iqm", "low", "high", "n"))
     score = summarise(final)._asdict() if scored else missing
     return {
-        "point": run.path.name,
-        **{name: getattr(run.config.algorithm, name) for name in names},
+        "point": record.path.name,
+        **{name: getattr(record.config.algorithm, name) for name in names},
         **{k: None if v is None or not math.isfinite(v) else v for k, v in score.items()},
         "episodes": min(x.episodes for x in latest),
         "since_step": min(x.since_step for x in latest),

@@ -15,8 +15,8 @@ from logtrick.algorithms.loop import Loop
 from logtrick.commands.sweep import read_values
 from logtrick.envs import resolve
 from logtrick.runs.training.interruption import Interrupted
+from logtrick.runs.training.points import Points
 from logtrick.runs.training.side_by_side import SideBySide, shape
-from logtrick.runs.training.sweeping import Points
 from small_runs import SMALL, Watcher, digest, interrupt_at
 
 VALUES = {"learning_rate": [1e-3, 1e-2], "gamma": [0.9, 0.99]}

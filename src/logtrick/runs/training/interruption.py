@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from logtrick.runs.folder import going_on
+from logtrick.runs.folder import resume_command
 from logtrick.runs.run import Run
 
 
@@ -14,7 +14,7 @@ class Interrupted(KeyboardInterrupt):
     """Training was asked to stop; it has finished what it was at and saved a checkpoint."""
 
     def __init__(self, run: Run, command: str | None = None) -> None:
-        command = command or going_on(run.path, run.config)
+        command = command or resume_command(run.path, run.config)
         super().__init__(f"Interrupted; to go on: {command}")
         self.run = run
 

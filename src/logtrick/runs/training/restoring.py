@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from logtrick.runs.checkpoints import Restored
 from logtrick.runs.training.recording import Recorder
-from logtrick.runs.tree_files import changed, made_by
+from logtrick.runs.tree_files import changed, provenance
 
 Note = Callable[[str], None]
 """Tells the user something."""
@@ -74,7 +74,7 @@ def resumption(updates: int, steps: int) -> dict[str, Any]:
         steps: learned from before, by the slowest seed.
     """
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"resumed": now, "update": updates, "steps": steps, "made_by": made_by()}
+    return {"resumed": now, "update": updates, "steps": steps, "made_by": provenance()}
 
 
 def _common_checkpoints(recorders: Sequence[Recorder], state: Any) -> list[Restored]:
@@ -92,7 +92,7 @@ def _tell(restored: Restored, note: Note) -> None:
     """What of a checkpoint is not as it was."""
     for reason in restored.rejected:
         note(f"A checkpoint was passed over: {reason}")
-    if differences := changed(restored.metadata["made_by"], made_by()):
+    if differences := changed(restored.metadata["made_by"], provenance()):
         note(
             f"This run was saved under other conditions ({differences}). It goes on from the same "
             "state, but what follows need not be what would have followed there."

@@ -24,9 +24,7 @@ from logtrick.runs.config import RunConfig
 from logtrick.runs.folder import absolute
 from logtrick.runs.sweeps import Sweep
 from logtrick.runs.training.journal import Journal
-from logtrick.runs.training.progress import Observer
-from logtrick.runs.training.start import configure, observer
-from logtrick.runs.training.sweeping import (
+from logtrick.runs.training.points import (
     Points,
     check_at_once,
     check_varying,
@@ -36,6 +34,8 @@ from logtrick.runs.training.sweeping import (
     new_sweep,
     points,
 )
+from logtrick.runs.training.progress import Observer
+from logtrick.runs.training.start import configure, observer
 from logtrick.support import extras
 from logtrick.support.files import PathLike, lock_folder
 from logtrick.support.safe_paths import SafePath
@@ -137,11 +137,11 @@ def search(
 
 def go_on(sweep: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: float) -> None:
     """Begin or go on with a search; its folder is locked by the caller."""
-    base, at_once = RunConfig.from_dict(sweep.told["base"]), sweep.told["at_once"]
+    base, at_once = RunConfig.from_dict(sweep.settings["base"]), sweep.settings["at_once"]
     trainer = Points(spec, at_once, watcher, checkpoint_seconds)
     with Journal(sweep.folder / STUDY) as journal:
-        study = _Study(journal, sweep.path.name, sweep.told["space"], base.seed)
-        while begun := study.batch(at_once, sweep.told["trials"]):
+        study = _Study(journal, sweep.path.name, sweep.settings["space"], base.seed)
+        while begun := study.batch(at_once, sweep.settings["trials"]):
             paths: dict[int, SafePath] = {}
             for number in begun:
                 try:

@@ -26,12 +26,13 @@ from logtrick.runs.config import (
     policy_name,
 )
 from logtrick.runs.folder import absolute, lock_run, new_folder
+from logtrick.runs.record import RunRecord
 from logtrick.runs.run import Run
 from logtrick.runs.training.callbacks import Callback
 from logtrick.runs.training.progress import Observer, ProgressBar
 from logtrick.runs.training.session import Session
 from logtrick.runs.training.tensorboard import TENSORBOARD
-from logtrick.runs.tree_files import made_by
+from logtrick.runs.tree_files import provenance
 from logtrick.support import extras
 from logtrick.support.files import PathLike, write_json_atomic
 from logtrick.support.spaces import named_parts, space_to_dict
@@ -126,9 +127,8 @@ def train(
             write_json_atomic(folder / CONFIG, config.to_dict())
             if tensorboard:
                 (folder / TENSORBOARD).make_folder()
-            (run,) = finish(session.run([folder]))
-            if report:
-                _write_report(run, watcher)
+            (run,) = session.run([folder])
+            finish(run, watcher, report=report)
     return run
 
 
@@ -153,7 +153,7 @@ def resume(
         path: the run folder.
         env: the environment, where it has no id by which it is found again.
         policy: your own, where the run was started with one.
-        timeout: as for `train`; None: as the run was told. It changes no number.
+        timeout: as for `train`; None: as in the run's configuration. It changes no number.
         callbacks: as for `train`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
@@ -173,9 +173,8 @@ def resume(
         lock_run(run.folder),
         Session([config], spec, watcher, checkpoint_seconds, callbacks, policy) as session,
     ):
-        (run,) = finish(session.run([run.folder]))
-        if report:
-            _write_report(run, watcher)
+        (run,) = session.run([run.folder])
+        finish(run, watcher, report=report)
     return run
 
 
@@ -188,23 +187,26 @@ def _say_where_it_starts(config: RunConfig, watcher: Observer) -> None:
             watcher.note(f"{config.env}, actions{name}: {where_it_starts(space)}")
 
 
-def finish(trained: list[Run]) -> list[Run]:
-    """Write the model cards of runs whose training has ended."""
+def finish(run: Run, watcher: Observer, *, report: bool) -> None:
+    """Write the model card of a run whose training has ended, and its report if one is wanted."""
     from logtrick.runs.model_card import write_model_card
 
-    for run in trained:
-        write_model_card(run)
-    return trained
+    record = run.record
+    write_model_card(record)
+    if report:
+        _write_report(record, watcher)
 
 
-def _write_report(run: Run, watcher: Observer) -> None:
-    """Write the report and the curve; what goes wrong there does not lose a finished run."""
+def _write_report(record: RunRecord, watcher: Observer) -> None:
+    """Write the report and the curve; an error here is noted, so that no finished run is lost."""
+    from logtrick.runs.presentation import write_run_report
+
     try:
-        run.report()
+        write_run_report(record)
     except (LogtrickError, OSError) as error:
         watcher.note(
             f"The run is finished and saved, but its report could not be written: {error} "
-            f"`logtrick report {shlex.quote(str(run.path))}` tries again."
+            f"`logtrick report {shlex.quote(str(record.path))}` tries again."
         )
 
 
@@ -220,7 +222,7 @@ def configure(
     evaluation: Evaluation | None = None,
     policy: Any = None,
 ) -> RunConfig:
-    """What a run is told, checked: the arguments are those of `train`."""
+    """The checked configuration of a new run; the arguments are those of `train`."""
     if not isinstance(algorithm, Algorithm | None):
         raise ConfigError(f"algorithm={algorithm!r}; give settings, such as lt.PPO().")
     if not isinstance(evaluation, Evaluation | None):
@@ -245,7 +247,7 @@ def configure(
         seeds=seeds,
         workers=workers,
         timeout=check_timeout(timeout),
-        made_by=made_by(),
+        provenance=provenance(),
         policy=None if policy is None else policy_name(policy),
         evaluation=evaluation,
     )
