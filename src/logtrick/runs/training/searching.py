@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -17,13 +17,13 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.algorithms.presets import env_id
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spec import TIMEOUT, Workers
 from logtrick.errors import ConfigError
 from logtrick.mdp.checks import checked_whole
 from logtrick.runs.config import RunConfig
 from logtrick.runs.folder import absolute
 from logtrick.runs.sweeps import Sweep
 from logtrick.runs.training.journal import Journal
+from logtrick.runs.training.options import RunArguments, RunOptions, with_run_options
 from logtrick.runs.training.points import (
     Points,
     check_at_once,
@@ -37,7 +37,7 @@ from logtrick.runs.training.points import (
 from logtrick.runs.training.progress import Observer
 from logtrick.runs.training.start import configure, observer
 from logtrick.support import extras
-from logtrick.support.files import PathLike, lock_folder
+from logtrick.support.files import lock_folder
 from logtrick.support.safe_paths import SafePath
 
 STUDY = "study.jsonl"
@@ -64,23 +64,19 @@ class Range:
 
 
 @known_arguments
+@with_run_options(seeds=4)
 def search(
     env: Any,
     algorithm: Algorithm | None,
     values: Mapping[str, Any],
     trials: int,
     *,
-    steps: int | None = None,
-    seed: int = 0,
-    seeds: int = 4,
-    out: PathLike = "runs/",
-    workers: Workers = "sync",
-    timeout: float | int = TIMEOUT,
     at_once: int | None = None,
-    checkpoint_seconds: float = 30.0,
-    progress: bool | Observer | None = None,
+    **options: Unpack[RunArguments],
 ) -> Sweep:
     """Search for the settings with the highest interquartile mean of the final returns.
+
+    The seed of the first run is also the seed of the search.
 
     Args:
         env: as for `train`.
@@ -88,15 +84,11 @@ def search(
         values: for each setting that varies a `Range`, or a sequence of choices.
         trials: points to be trained. One whose settings exclude each other (minibatches that do
             not divide the batch, say) counts too, and is noted.
-        steps: as for `sweep`.
-        seed: of the first run of every point, and of the search.
-        seeds: runs of every point.
-        out: as for `sweep`.
-        workers: as for `train`.
-        timeout: as for `train`.
         at_once: as for `sweep`; so many trials are chosen together.
-        checkpoint_seconds: seconds between two checkpoints.
-        progress: as for `train`.
+        **options: see `RunOptions`.
+
+    Returns:
+        The sweep: its runs, results and best point.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -108,11 +100,10 @@ def search(
         name: choices if isinstance(choices, Range) else listed(name, choices)
         for name, choices in check_varying(values).items()
     }
-    out = absolute(out)
-    spec = resolve(env_id(env), timeout=timeout)
-    base = configure(
-        spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers, timeout=timeout
-    )
+    given = RunOptions(**options)
+    out = absolute(given.out)
+    spec = resolve(env_id(env), timeout=given.timeout)
+    base = configure(spec, algorithm, given)
     ends = [
         {name: pick(v) for name, v in values.items()}
         for pick in (
@@ -131,7 +122,7 @@ def search(
         at_once=check_at_once(at_once),
     )
     with lock_folder(folder):
-        go_on(Sweep(folder), spec, observer(progress), checkpoint_seconds)
+        go_on(Sweep(folder), spec, observer(given.progress), given.checkpoint_seconds)
         return finished(folder)
 
 

@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from gymnasium import spaces
 
@@ -14,7 +14,7 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.algorithms.presets import env_id, preset
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
+from logtrick.envs.spec import check_timeout
 from logtrick.errors import ConfigError, LogtrickError
 from logtrick.policies.box_scale import unscaled, where_it_starts
 from logtrick.runs.config import (
@@ -29,6 +29,7 @@ from logtrick.runs.folder import absolute, lock_run, new_folder
 from logtrick.runs.record import RunRecord
 from logtrick.runs.run import Run
 from logtrick.runs.training.callbacks import Callback
+from logtrick.runs.training.options import RunArguments, RunOptions, with_run_options
 from logtrick.runs.training.progress import Observer, ProgressBar
 from logtrick.runs.training.session import Session
 from logtrick.runs.training.tensorboard import TENSORBOARD
@@ -39,23 +40,17 @@ from logtrick.support.spaces import named_parts, space_to_dict
 
 
 @known_arguments
+@with_run_options()
 def train(
     env: Any,
     algorithm: Algorithm | None = None,
     *,
-    steps: int | None = None,
-    seed: int = 0,
-    seeds: int = 1,
-    out: PathLike = "runs/",
-    workers: Workers = "sync",
-    timeout: float | int = TIMEOUT,
     policy: Any = None,
     evaluation: Evaluation | None = None,
     callbacks: Sequence[Callback] = (),
     tensorboard: bool = False,
-    checkpoint_seconds: float = 30.0,
-    progress: bool | Observer | None = None,
     report: bool = True,
+    **options: Unpack[RunArguments],
 ) -> Run:
     """Ascend J: train a policy on an environment, for one or several seeds at once.
 
@@ -65,14 +60,6 @@ def train(
         env: an id (`logtrick envs` lists them), a preset's short name (`logtrick presets`), a
             device environment, a Gymnasium environment class, factory or vector environment.
         algorithm: a configuration such as `lt.PPO()`; None takes the preset for this environment.
-        steps: transitions to learn from, for each seed, rounded up to whole updates; None takes
-            the preset's.
-        seed: of the first run; the s-th of `seeds` uses seed + s.
-        seeds: how many runs to train side by side.
-        out: the folder in which the run folder is made.
-        workers: "sync" or "async": where the rows of a host environment run.
-        timeout: seconds that such a row may take to be built, to reset or to step; after that it
-            counts as hung. A process that is stopped does not.
         policy: your own, in the place of the algorithm's: an Equinox module that is called on one
             observation and returns a distribution, or a function (observation_space,
             action_space, seed) that makes one. A module is where every seed starts.
@@ -82,9 +69,8 @@ def train(
             `callbacks.Visit`. What one raises ends training, after the state was saved.
         tensorboard: write the metrics for TensorBoard too, in the run folder's `tensorboard`; a
             resumed run goes on with them. Needs `pip install "logtrick[log]"`.
-        checkpoint_seconds: seconds between two checkpoints.
-        progress: show a progress bar; None: where standard error is a terminal. Or an `Observer`.
         report: write `report.html` and `learning_curve.png` at the end.
+        **options: see `RunOptions`.
 
     Returns:
         The run: its folder, policies, scores and report.
@@ -103,25 +89,16 @@ def train(
         ...     len(run.metrics), run.metrics[-1]["steps"]
         (2, 4096)
     """
-    out = absolute(out)
-    spec = resolve(env_id(env), timeout=timeout)
-    config = configure(
-        spec,
-        algorithm,
-        steps=steps,
-        seed=seed,
-        seeds=seeds,
-        workers=workers,
-        timeout=timeout,
-        evaluation=evaluation,
-        policy=policy,
-    )
-    watcher = observer(progress)
+    given = RunOptions(**options)
+    out = absolute(given.out)
+    spec = resolve(env_id(env), timeout=given.timeout)
+    config = configure(spec, algorithm, given, evaluation=evaluation, policy=policy)
+    watcher = observer(given.progress)
     if policy is None:
         _say_where_it_starts(config, watcher)
     if tensorboard:
         extras.load("tensorboardX", "log")  # before anything is made
-    with Session([config], spec, watcher, checkpoint_seconds, callbacks, policy) as session:
+    with Session([config], spec, watcher, given.checkpoint_seconds, callbacks, policy) as session:
         folder = new_folder(out, folder_name(config))
         with lock_run(folder):
             write_json_atomic(folder / CONFIG, config.to_dict())
@@ -158,6 +135,9 @@ def resume(
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
         report: as for `train`.
+
+    Returns:
+        The run.
 
     Raises:
         RunError: no run folder, a second writer, damaged files.
@@ -213,12 +193,8 @@ def _write_report(record: RunRecord, watcher: Observer) -> None:
 def configure(
     spec: EnvSpec,
     algorithm: Algorithm | None,
+    options: RunOptions,
     *,
-    steps: int | None,
-    seed: int,
-    seeds: int,
-    workers: Workers,
-    timeout: float | int = TIMEOUT,
     evaluation: Evaluation | None = None,
     policy: Any = None,
 ) -> RunConfig:
@@ -227,11 +203,12 @@ def configure(
         raise ConfigError(f"algorithm={algorithm!r}; give settings, such as lt.PPO().")
     if not isinstance(evaluation, Evaluation | None):
         raise ConfigError(f"evaluation={evaluation!r}; give an lt.Evaluation(every=…).")
+    steps, workers = options.steps, options.workers
     if algorithm is None or steps is None:
         chosen = preset(spec.id, "ppo" if algorithm is None else algorithm.name)
         algorithm = chosen.algorithm if algorithm is None else algorithm
         steps = chosen.steps if steps is None else steps
-    steps, seed, seeds = check_sizes(steps, seed, seeds)
+    steps, seed, seeds = check_sizes(steps, options.seed, options.seeds)
     if workers not in ("sync", "async"):
         raise ConfigError(f"workers={workers!r}; it must be 'sync' or 'async'.")
     config = RunConfig(
@@ -246,7 +223,7 @@ def configure(
         seed=seed,
         seeds=seeds,
         workers=workers,
-        timeout=check_timeout(timeout),
+        timeout=check_timeout(options.timeout),
         provenance=provenance(),
         policy=None if policy is None else policy_name(policy),
         evaluation=evaluation,

@@ -1,17 +1,17 @@
 """Sweeps: one training for each combination of settings, each in a run folder of its own."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.algorithms.presets import env_id
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spec import TIMEOUT, Workers
 from logtrick.runs.config import RunConfig
 from logtrick.runs.folder import absolute
 from logtrick.runs.sweeps import Sweep
 from logtrick.runs.training import searching
+from logtrick.runs.training.options import RunArguments, RunOptions, with_run_options
 from logtrick.runs.training.points import (
     Points,
     check_at_once,
@@ -29,20 +29,14 @@ from logtrick.support.files import PathLike, lock_folder
 
 
 @known_arguments
+@with_run_options(seeds=4)
 def sweep(
     env: Any,
     algorithm: Algorithm | None = None,
     values: Mapping[str, Any] | None = None,
     *,
-    steps: int | None = None,
-    seed: int = 0,
-    seeds: int = 4,
-    out: PathLike = "runs/",
-    workers: Workers = "sync",
-    timeout: float | int = TIMEOUT,
     at_once: int | None = None,
-    checkpoint_seconds: float = 30.0,
-    progress: bool | Observer | None = None,
+    **options: Unpack[RunArguments],
 ) -> Sweep:
     """Train every combination of some settings, with the same seeds.
 
@@ -55,16 +49,12 @@ def sweep(
         algorithm: what is the same in all points; None: the preset for the environment.
         values: the settings that vary, fields of the algorithm, with a list (or array) of the
             values of each.
-        steps: transitions to learn from, for each point and seed; None takes the preset's.
-        seed: of the first run of every point.
-        seeds: runs of every point.
-        out: the folder in which the sweep's folder is made.
-        workers: as for `train`.
-        timeout: as for `train`.
         at_once: points to be trained side by side on a device environment, if they differ in
             numbers only; None: 64 on an accelerator, 1 on a CPU.
-        checkpoint_seconds: seconds between two checkpoints.
-        progress: as for `train`.
+        **options: see `RunOptions`.
+
+    Returns:
+        The sweep: its runs, results and best point.
 
     Raises:
         ConfigError: no setting varies; a field that the algorithm does not have, or a value that
@@ -80,15 +70,14 @@ def sweep(
         [2, 2]
     """
     values = {name: listed(name, choices) for name, choices in check_varying(values).items()}
-    out = absolute(out)
-    spec = resolve(env_id(env), timeout=timeout)
-    base = configure(
-        spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers, timeout=timeout
-    )
+    given = RunOptions(**options)
+    out = absolute(given.out)
+    spec = resolve(env_id(env), timeout=given.timeout)
+    base = configure(spec, algorithm, given)
     points(base, grid(values))  # refused before anything is made
     folder = new_sweep(out, base, values, at_once=check_at_once(at_once))
     with lock_folder(folder):
-        _train_grid(Sweep(folder), spec, observer(progress), checkpoint_seconds)
+        _train_grid(Sweep(folder), spec, observer(given.progress), given.checkpoint_seconds)
         return finished(folder)
 
 
@@ -107,6 +96,9 @@ def resume_sweep(
         env: the environment, where it has no id by which it is found again.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
+
+    Returns:
+        The sweep: its runs, results and best point.
     """
     found = Sweep(path)
     spec = found.env_spec(env)
