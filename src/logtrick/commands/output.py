@@ -1,16 +1,15 @@
 """What the commands print."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from logtrick.exact.derivation import Derivation
+from logtrick.reports.plain import json_ready
 from logtrick.reports.statistics import summarise
 from logtrick.runs.folder import resume_command, shown
 from logtrick.runs.latest import no_score, together
@@ -22,7 +21,7 @@ from logtrick.support.terminal import console, say
 
 def print_json(value: Any) -> None:
     """Print plain data as JSON; NaN is null."""
-    print(json.dumps(_plain(value), indent=2, allow_nan=False))
+    print(json.dumps(json_ready(value), indent=2, allow_nan=False))
 
 
 def run_table(run: Run) -> None:
@@ -177,15 +176,3 @@ def _interval(score: dict[str, Any]) -> str:
     return (
         f"IQM {score['iqm']:.1f}, 95 % bootstrap interval [{score['low']:.1f}, {score['high']:.1f}]"
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

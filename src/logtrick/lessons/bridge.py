@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from logtrick.lessons.mathml import mathml
 from logtrick.reports.html import Html, element
+from logtrick.reports.plain import markdown_table
 
 
 class Notation(NamedTuple):
@@ -118,12 +119,11 @@ def markdown() -> str:
         | state, action | `state, action` | s_t, a_t | S_t, A_t | s_t, a_t | s_t, a_t | s_t, a_t |
     """
     titles = ("quantity", "in code", "here", *SOURCES[1:])
-    lines = [f"| {' | '.join(titles)} |", f"|{' --- |' * len(titles)}"]
+    rows = []
     for row in ROWS:
         meaning = row.meaning.partition(" (")[0]
-        cells = (cell.replace("|", "\\|") if cell else "—" for cell in _cells(row))
-        lines.append(f"| {meaning} | `{row.code}` | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append((meaning, f"`{row.code}`", *(cell or "—" for cell in _cells(row))))
+    return markdown_table(titles, rows)
 
 
 def _typeset(words: str) -> Html:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from logtrick.reports.plain import markdown_table
 from logtrick.runs.config import RunConfig, given_in_python
 from logtrick.runs.latest import FINAL_EPISODES
 from logtrick.runs.record import RunRecord
@@ -118,5 +119,4 @@ def _sentence(text: str) -> str:
 
 
 def _table(values: Mapping[str, Any]) -> str:
-    rows = [f"| `{name}` | {value} |" for name, value in values.items()]
-    return "\n".join(["| name | value |", "| --- | --- |", *rows])
+    return markdown_table(("name", "value"), [(f"`{name}`", v) for name, v in values.items()])

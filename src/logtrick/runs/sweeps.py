@@ -8,13 +8,14 @@ study.jsonl          the search's journal, where Optuna chose the points
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import RunError
+from logtrick.reports.plain import json_ready, markdown_table
 from logtrick.reports.statistics import summarise
 from logtrick.runs.config import CONFIG, RunConfig
 from logtrick.runs.folder import SWEEP as SWEEP
@@ -90,7 +91,9 @@ class Sweep:
         """Write `results.json` and `results.md`."""
         rows = self.results
         write_json_atomic(self.folder / RESULTS, rows)
-        write_bytes_atomic(self.folder / TABLE, _markdown(rows).encode())
+        head = list(rows[0]) if rows else []
+        table = markdown_table(head, [[_cell(row[name]) for name in head] for row in rows])
+        write_bytes_atomic(self.folder / TABLE, (table + "\n").encode())
 
 
 def _row(record: RunRecord, names: Sequence[str]) -> dict[str, Any]:
@@ -103,7 +106,7 @@ def _row(record: RunRecord, names: Sequence[str]) -> dict[str, Any]:
     return {
         "point": record.path.name,
         **{name: getattr(record.config.algorithm, name) for name in names},
-        **{k: None if v is None or not math.isfinite(v) else v for k, v in score.items()},
+        **json_ready(score),
         "episodes": min(x.episodes for x in latest),
         "since_step": min(x.since_step for x in latest),
         "no_score": no_score(latest) or None,
@@ -111,10 +114,5 @@ def _row(record: RunRecord, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    def cell(value: Any) -> str:
-        return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-    names = list(rows[0]) if rows else []
-    lines = [names, ["---"] * len(names), *([cell(row[name]) for name in names] for row in rows)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
