@@ -195,7 +195,7 @@ def test_what_the_program_cannot_make_is_named(tmp_path, monkeypatch, changes, n
     resumed = after.splitlines()[1]
     assert resumed.startswith("lt.resume(") == bool(named & {"env", "policy"})
     assert all(f"{name}={name}" in resumed for name in named & {"env", "policy"})
-    assert str(Interrupted(lt.load(tmp_path / "run"))).endswith(f"to go on: {resumed}")
+    assert str(Interrupted(lt.load(tmp_path / "run"))).endswith(f"to resume: {resumed}")
 
 
 @pytest.mark.parametrize("rows", [[], [row(1, 3, 100, episodes=0)]], ids=["no updates", "no ends"])

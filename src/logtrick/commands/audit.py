@@ -22,44 +22,44 @@ ARGUMENTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class AuditCommand:
-    """Say what an estimator's expectation is, its variance, and whose gradient it is.
+    """Measure an estimator's expectation and variance, and say whose gradient it estimates.
 
     Example: logtrick audit --estimator gae --mdp corridor --weighting undiscounted
     """
 
     estimator: str | None = None
-    """Its name: gae (where not given), reward_to_go, rloo, grpo … A wrong one gets the list."""
+    """The estimator: gae (if not given), reward_to_go, rloo, grpo … An unknown one prints all."""
     mdp: str | None = None
-    """A problem (corridor where not given, garnet:5,3,2,ends=0.3 …), a Gymnasium id with a table,
-    or a file."""
+    """A problem (corridor if not given, garnet:5,3,2,ends=0.3 …), a Gymnasium id with a transition
+    table, or a file."""
     policy: str | None = None
-    """uniform (where not given: a softmax table with logits 0), or random:K (logits drawn with seed
+    """uniform (a softmax table with all logits 0; the default), or random:K (logits drawn with seed
     K)."""
     all: bool = False
-    """Every registered estimator on ten MDPs, claimed against measured; exit status 1 if a claim
-    does not hold. Only --json and --out go with it."""
+    """Compare the claim of every registered estimator with what is measured on ten MDPs; the exit
+    status is 1 if a claim does not hold. Only --json and --out can be given with it."""
     gamma: float | None = None
-    """The discount factor of the MDP and of the estimator; the problem's own where not given."""
+    """The discount factor of the MDP and of the estimator; the problem's own if not given."""
     lambda_: Annotated[float | None, tyro.conf.arg(name="lambda")] = None
-    """λ of GAE and V-trace; 0.95 where not given."""
+    """λ of GAE and V-trace; 0.95 if not given."""
     weighting: Literal["discounted", "undiscounted"] | None = None
-    """Whether γ^t stands in front of step t; discounted where neither this nor the name says it."""
+    """Whether step t is weighted by γ^t; if not given, as the name says, or else discounted."""
     horizon: int | None = None
-    """Cut every trajectory after so many steps."""
+    """The number of steps after which every trajectory is cut."""
     group_size: int | None = None
-    """G of the group rules; 4 where not given."""
+    """The group size G of the group rules; 4 if not given."""
     batch_size: int | None = None
-    """B of the numbers about a batch; 64 where not given."""
+    """The batch size B of the numbers about a batch; 64 if not given."""
     method: Literal["auto", "closed form", "enumeration", "sampling"] | None = None
-    """How; auto where not given."""
+    """How the estimator is measured; auto if not given."""
     samples: int | None = None
-    """Trajectories, when sampling."""
+    """The number of trajectories, if they are sampled."""
     key: int | None = None
-    """Of all samples; 0 where not given."""
+    """The random key of all samples; 0 if not given."""
     json: bool = False
     """Print everything as JSON."""
     out: str | None = None
-    """Write there: the report (.json) or its figure (.png, .svg); with --all the page (.md)."""
+    """Write the report (.json), its figure (.png, .svg, .pdf) or, with --all, a page (.md)."""
 
 
 def run(options: AuditCommand) -> None:

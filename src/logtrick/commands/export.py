@@ -16,9 +16,9 @@ class ExportCommand:
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     out: str
-    """The folder to write: policy.jaxexport, policy.json, README.md."""
+    """The folder in which policy.jaxexport, policy.json and README.md are written."""
     policy: Literal["latest", "best"] = "latest"
-    """The first seed's latest policy, or that of its best evaluation."""
+    """The first seed's latest policy, or the policy of its best evaluation during training."""
 
 
 def run(options: ExportCommand) -> None:

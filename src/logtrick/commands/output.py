@@ -57,7 +57,7 @@ def run_table(run: Run) -> None:
         )
     table.add_row("report", escape(shown(run.path / "report.html")))
     if not summary["finished"]:
-        table.add_row("go on", escape(resume_command(run.path, run.config)))
+        table.add_row("resume", escape(resume_command(run.path, run.config)))
     console().print(table, soft_wrap=True)
 
 

@@ -122,7 +122,7 @@ def check_output(path: str) -> None:
     if Path(path).suffix not in _WRITERS:
         raise ConfigError(f"--out {path}: the name must end in {', '.join(_WRITERS)}")
     if not Path(path).parent.is_dir():
-        raise ConfigError(f"--out {path}: there is no folder {Path(path).parent}")
+        raise ConfigError(f"--out {path}: no such folder: {Path(path).parent}")
 
 
 def write(solved: Solved, path: str, *, command: str = "") -> None:

@@ -18,7 +18,7 @@ class ReportCommand:
     video: bool = False
     """Play an episode with the first seed's policy, and put its GIF into the report."""
     max_steps: int | None = None
-    """Where that episode is cut; needed where the environment has no time limit that is known."""
+    """Most steps of that episode; needed if the environment has no known time limit."""
     json: bool = False
     """Print the summary as JSON."""
 

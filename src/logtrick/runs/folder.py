@@ -63,9 +63,16 @@ def shown(path: PathLike) -> str:
 
 
 def resume_command(path: PathLike, config: RunConfig | None = None, *, what: str = "train") -> str:
-    """What goes on with a run (or a sweep): a command to be pasted.
+    """The command that resumes a run or a sweep, ready to be pasted.
 
-    With the configuration: Python, where only that can make the environment or the policy.
+    Args:
+        path: the folder.
+        config: of the run. Where only Python can make its environment or policy, the command is
+            Python, too.
+        what: "train" or "sweep".
+
+    Returns:
+        A line for the shell, or for Python.
     """
     given = {} if config is None else given_in_python(config)
     if not given:
@@ -86,8 +93,8 @@ def new_folder(parent: Path, name: str) -> SafePath:
     """Make a folder of this name, numbered if it is taken, in a parent that is made if need be."""
     if (parent / CONFIG).exists():
         raise RunError(
-            f"{parent} is itself a run; --out names the folder in which new runs are made. To go "
-            f"on with it: {resume_command(parent)}"
+            f"{parent} is itself a run; --out names the folder in which new runs are made. To "
+            f"resume it: {resume_command(parent)}"
         )
     for number in itertools.count(1):
         path = parent / (name if number == 1 else f"{name}-{number}")

@@ -99,11 +99,11 @@ class Run:
         return tuple(jax.tree.map(lambda x, s=s: x[s], stacked) for s in range(self.config.seeds))
 
     def check_policy(self) -> None:
-        """Refuse to go on without the user's own policy: files name no code."""
+        """Raise if the run needs the user's own policy and has none: files name no code."""
         if self.config.policy is not None and self._policy is None:
             raise RunError(
                 f"{self.path} was trained with a policy of your own ({self.config.policy}), which "
-                "only Python can make: pass it again, lt.load(path, policy=…), or to go on "
+                "only Python can make: pass it again, lt.load(path, policy=…), or to resume "
                 "lt.resume(path, policy=…)."
             )
 
@@ -295,7 +295,9 @@ class Run:
         from logtrick.runs.presentation import write_run_report
 
         if max_steps is not None and not video:
-            raise ConfigError("max_steps is of the episode that is filmed: ask for video too.")
+            raise ConfigError(
+                "max_steps has no effect without video=True, because it limits the filmed episode."
+            )
         return write_run_report(self.record, film=self.film(max_steps=max_steps) if video else None)
 
 

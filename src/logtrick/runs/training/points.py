@@ -46,8 +46,8 @@ def listed(name: str, choices: Any) -> list[Any]:
     """The values of one setting."""
     if isinstance(choices, str) or not isinstance(choices, Iterable):
         raise ConfigError(
-            f"{name}={choices!r}: a sweep takes a list of values, and only a search "
-            "(--optuna N, lt.search) a range."
+            f"{name}={choices!r}: a sweep needs a list of values; only a search (--optuna N, "
+            "lt.search) takes a range."
         )
     values: list[Any] = plain(list(choices))
     if not values:
@@ -60,7 +60,7 @@ def check_varying(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if not values:
         raise ConfigError(
             "Nothing varies. Give a setting its values, as in --set gamma=.98,.99 or values="
-            '{"gamma": [0.98, 0.99]}. Seeds alone are a training: logtrick train ENV --seeds N.'
+            '{"gamma": [0.98, 0.99]}. To vary only the seed: logtrick train ENV --seeds N.'
         )
     return values
 
@@ -110,7 +110,7 @@ class Points:
     """Trains points of a sweep to their ends; what one compiled serves the next of its shape.
 
     The sweep's folder is locked by the caller; the folder of each point is locked here, while it is
-    trained. A point that diverges stops at its last checkpoint, which is noted; the others go on.
+    trained. A point that diverges stops at its last checkpoint, with a note; the others continue.
 
     Args:
         spec: the environment.
@@ -153,7 +153,7 @@ class Points:
                 command = resume_command(paths[0].path.parent, configs[0], what="sweep")
                 raise Interrupted(stopped.run, command) from None
             except NonFiniteError as error:  # of one point: side by side they stand still instead
-                self.watcher.note(f"{paths[0].name}: {error} The other points go on.")
+                self.watcher.note(f"{paths[0].name}: {error} The other points continue.")
         self._compiled[key] = session.loop
 
 

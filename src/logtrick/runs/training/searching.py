@@ -60,7 +60,7 @@ class Range:
 
     def __post_init__(self) -> None:
         if not self.low < self.high or (self.log and self.low <= 0):
-            raise ConfigError(f"A range runs upwards, and above 0 where it is log: {self}.")
+            raise ConfigError(f"{self}: low must be below high, and above 0 if log is set.")
 
 
 @known_arguments
@@ -122,12 +122,14 @@ def search(
         at_once=check_at_once(at_once),
     )
     with lock_folder(folder):
-        go_on(Sweep(folder), spec, observer(given.progress), given.checkpoint_seconds)
+        continue_search(Sweep(folder), spec, observer(given.progress), given.checkpoint_seconds)
         return finished(folder)
 
 
-def go_on(sweep: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: float) -> None:
-    """Begin or go on with a search; its folder is locked by the caller."""
+def continue_search(
+    sweep: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: float
+) -> None:
+    """Begin or continue a search; the caller has locked its folder."""
     base, at_once = RunConfig.from_dict(sweep.settings["base"]), sweep.settings["at_once"]
     trainer = Points(spec, at_once, watcher, checkpoint_seconds)
     with Journal(sweep.folder / STUDY) as journal:

@@ -163,7 +163,7 @@ class Session:
         self.observer.note(
             f"{self.recorders[place].path.name}, seed {self.config.seed + s}: update {update} "
             f"produced NaN or infinity; the first array that went bad is: {self.loop.arrays[array]}"
-            ". It stands still from here; the others go on."
+            ". This seed is not trained further; the others continue."
         )
 
     def _refuse_to_go_on(self, s: int, array: int) -> None:

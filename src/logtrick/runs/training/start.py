@@ -1,4 +1,4 @@
-"""Training: `train` starts a run and `resume` goes on with one."""
+"""Training: `train` starts a run and `resume` continues one."""
 
 import dataclasses
 import datetime
@@ -54,7 +54,7 @@ def train(
 ) -> Run:
     """Ascend J: train a policy on an environment, for one or several seeds at once.
 
-    Which gradient is ascended is the algorithm's to say: see its `estimates`.
+    The algorithm's `estimates` says which gradient is ascended.
 
     Args:
         env: an id (`logtrick envs` lists them), a preset's short name (`logtrick presets`), a
@@ -121,10 +121,10 @@ def resume(
     progress: bool | Observer | None = None,
     report: bool = True,
 ) -> Run:
-    """Go on with an interrupted run, to the same bits as if it had not been interrupted.
+    """Continue an interrupted run, to the same bits as if it had not been interrupted.
 
-    Bit for bit with the same versions and device; otherwise the run goes on from the same state
-    and a note says that what follows is another sample of the same experiment.
+    The bits are the same with the same versions and device. Otherwise the run continues from the
+    same state, and a note says that the rest is another sample of the same experiment.
 
     Args:
         path: the run folder.

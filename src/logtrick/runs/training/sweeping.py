@@ -59,7 +59,7 @@ def sweep(
     Raises:
         ConfigError: no setting varies; a field that the algorithm does not have, or a value that
             it cannot have.
-        Interrupted: Ctrl-C; `resume_sweep` goes on.
+        Interrupted: Ctrl-C; `resume_sweep` continues.
 
     Example:
         >>> import tempfile, logtrick as lt
@@ -89,7 +89,7 @@ def resume_sweep(
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
 ) -> Sweep:
-    """Go on with an interrupted sweep.
+    """Continue an interrupted sweep.
 
     Args:
         path: the sweep's folder.
@@ -104,7 +104,7 @@ def resume_sweep(
     spec = found.env_spec(env)
     with lock_folder(found.folder):
         if "trials" in found.settings:
-            searching.go_on(found, spec, observer(progress), checkpoint_seconds)
+            searching.continue_search(found, spec, observer(progress), checkpoint_seconds)
         else:
             _train_grid(found, spec, observer(progress), checkpoint_seconds)
         return finished(found.folder)
