@@ -24,7 +24,7 @@ CONFIG = RunConfig(
     seed=3,
     seeds=2,
     workers="sync",
-    made_by={"logtrick": "0.1.0", "device_kind": "cpu"},
+    provenance={"logtrick": "0.1.0", "device_kind": "cpu"},
 )
 
 
@@ -58,6 +58,6 @@ def made(folder, rows=ROWS, timings=TIMINGS, **changes):
 
 def words(run):
     """The report's text."""
-    source = write_run_report(run).read_text(encoding="utf-8")
+    source = write_run_report(run.record).read_text(encoding="utf-8")
     body = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", source, flags=re.DOTALL)
     return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", body).split()))

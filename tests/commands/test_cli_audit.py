@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from logtrick.auditing import survey
-from logtrick.commands.audit import Audit
+from logtrick.commands.audit import AuditCommand
 from logtrick.commands.cli import main
 
 
@@ -20,14 +20,14 @@ def run(capfd, *arguments):
 
 def test_one_estimator(capfd, tmp_path):
     figure, file = tmp_path / "cloud.svg", tmp_path / "report.json"
-    told = ("--mdp", "gamma-t-fixture", "--weighting", "undiscounted", "--lambda", "0.5")
-    code, out, _ = run(capfd, *told, "--out", figure)
+    settings = ("--mdp", "gamma-t-fixture", "--weighting", "undiscounted", "--lambda", "0.5")
+    code, out, _ = run(capfd, *settings, "--out", figure)
     assert code == 0
     assert "gae_undiscounted" in out
     assert "c = -2" in out
     assert "undecidable (one parameter)" in out
     assert figure.stat().st_size > 5000
-    code, out, _ = run(capfd, *told, "--json", "--out", file)
+    code, out, _ = run(capfd, *settings, "--json", "--out", file)
     printed = json.loads(out)
     assert code == 0
     assert printed["settings"]["lambda_"] == 0.5
@@ -91,22 +91,22 @@ def test_every_option_changes_what_is_printed(capfd, tmp_path):
         "lambda": "0.5", "weighting": "undiscounted", "horizon": "3", "batch-size": "7",
     }  # fmt: skip
     sampled = {"samples": "200", "key": "1", "method": "closed form"}
-    names = {field.name.rstrip("_").replace("_", "-") for field in fields(Audit)}
+    names = {field.name.rstrip("_").replace("_", "-") for field in fields(AuditCommand)}
     assert names == {*alone, *sampled, "group-size", "all", "json", "out"}
     of_sampling = {"samples": "100", "method": "sampling"}
     for options, base in ((alone, {}), (sampled, of_sampling)):
         _, before, _ = run(capfd, "--json", *flags(base))
         for name, value in options.items():
-            told = base | {name: value}
+            settings = base | {name: value}
             if name == "method":
-                told.pop("samples")
-            code, after, err = run(capfd, "--json", *flags(told))
+                settings.pop("samples")
+            code, after, err = run(capfd, "--json", *flags(settings))
             assert code == 0, err
             assert json.loads(after) != json.loads(before), name
 
 
-def flags(told):
-    return [part for name, value in told.items() for part in (f"--{name}", value)]
+def flags(settings):
+    return [part for name, value in settings.items() for part in (f"--{name}", value)]
 
 
 def test_all_of_them(capfd, tmp_path, monkeypatch):

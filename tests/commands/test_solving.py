@@ -109,7 +109,7 @@ def test_policies_as_bare_arrays(tmp_path):
         ("p.json", "[[0.5, 0.6], [1, 0], [1, 0]]", MDPError, "p.json: the policy sums to 1.1"),
         ("p.json", '{"table": []}', ConfigError, "holds no policy"),
         ("p.json", "[[1, 0], [1]]", ConfigError, "holds no policy"),
-        ("p.json", '["left"]', ConfigError, "where a policy has numbers"),
+        ("p.json", '["left"]', ConfigError, "a policy consists of numbers"),
         ("p.json", "{", ConfigError, "holds no policy"),
         ("p.npy", "nothing", MDPError, "no file of arrays"),
         ("p.txt", "[0, 1, 0]", ConfigError, "is not known: it is uniform"),

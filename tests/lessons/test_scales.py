@@ -37,7 +37,7 @@ def test_visits_alone_balance_and_values_tip_the_scales(lesson):
     moved, weighed = weights(0.21)
     np.testing.assert_allclose(page.cells("weights"), moved, atol=1e-8)
     assert page.words("net") == "0"
-    assert float(page.tab.locator('[data-picture="scales"]').get_attribute("data-lean")) == (
+    assert float(page.tab.locator('[data-picture="scales"]').get_attribute("data-tilt")) == (
         pytest.approx(0, abs=1e-12)
     )
     page.choose("weigh", "values")
@@ -45,7 +45,7 @@ def test_visits_alone_balance_and_values_tip_the_scales(lesson):
     assert page.words("net") == "0.0295"
     assert page.words("angle") == "102°"
     assert "into the poison" in page.words("scales-words")
-    assert float(page.tab.locator('[data-picture="scales"]').get_attribute("data-lean")) > 0.1
+    assert float(page.tab.locator('[data-picture="scales"]').get_attribute("data-tilt")) > 0.1
     blocks = page.tab.evaluate(
         """[...document.querySelectorAll('[data-picture="scales"] rect[data-value]')]
            .map((block) => [Number(block.dataset.cell), Number(block.dataset.value)])"""

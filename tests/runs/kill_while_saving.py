@@ -4,7 +4,7 @@
     python kill_while_saving.py FOLDER random N       at N random moments
 
 It runs as its own process, because it forks, which a process that uses JAX's backends must not:
-the trees here are NumPy, and `made_by` (which would start a backend) is replaced.
+the trees here are NumPy, and `provenance` (which would start a backend) is replaced.
 """
 
 import itertools
@@ -117,7 +117,7 @@ def at_random_moments(root, kills):
 
 
 if __name__ == "__main__":
-    tree_files.made_by = dict
+    tree_files.provenance = dict
     if sys.argv[2] == "operations":
         os.fsync = lambda descriptor: None  # a kill, unlike a power cut, spares what is cached
         at_every_operation(Path(sys.argv[1]))

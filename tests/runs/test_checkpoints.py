@@ -13,7 +13,7 @@ import pytest
 
 from logtrick.errors import CheckpointError, RunError
 from logtrick.runs.checkpoints import CheckpointFolder
-from logtrick.runs.tree_files import load_tree, made_by, save_tree
+from logtrick.runs.tree_files import load_tree, provenance, save_tree
 from logtrick.runs.trees import NamedTree
 from logtrick.support import files
 
@@ -31,9 +31,9 @@ def state(step):
 def test_metadata_come_back_with_who_wrote_them(tmp_path):
     save_tree(tmp_path, STATE, {"env": "CartPole-v1", "updates": 17, "γ": 0.99})
     _, metadata = load_tree(tmp_path, STATE)
-    assert metadata == {"env": "CartPole-v1", "updates": 17, "γ": 0.99, "made_by": made_by()}
-    assert made_by()["jax"] == jax.__version__
-    assert made_by()["device_count"] == jax.device_count()
+    assert metadata == {"env": "CartPole-v1", "updates": 17, "γ": 0.99, "made_by": provenance()}
+    assert provenance()["jax"] == jax.__version__
+    assert provenance()["device_count"] == jax.device_count()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from hand_made_runs import CONFIG, made, words
 from logtrick.commands.output import run_table, sweep_table
 from logtrick.runs.latest import LatestEpisodes
 from logtrick.runs.model_card import write_model_card
-from logtrick.runs.run import final_returns
 from logtrick.runs.summaries import run_summary, series
 from logtrick.runs.sweeps import Sweep
 from logtrick.runs.training.progress import ProgressBar
@@ -57,13 +56,13 @@ def test_a_final_return_is_the_mean_over_episodes_not_over_updates(updates):
         assert latest.since_step == 2048 * first
     else:
         assert math.isnan(latest.episode_return)
-    found = final_returns(rows, CONFIG)
-    np.testing.assert_array_equal(found, [latest.score, other.score])
 
 
 def test_one_long_update_does_not_weigh_like_one_short_episode():
     rows = log(3, [[(0.0, 10)] * 99, [(100.0, 10)]])
-    assert final_returns(rows, CONFIG)[0] == 1.0  # not 50, the mean of the updates' means
+    assert (
+        LatestEpisodes(CONFIG, rows).of_seeds()[0].score == 1.0
+    )  # not 50, the mean of the updates' means
 
 
 def test_rows_one_by_one_are_the_log_as_a_whole():
@@ -125,9 +124,9 @@ def test_an_old_score_is_nowhere_told_as_the_latest(tmp_path, capsys):
     run = made(tmp_path / "run", rows=cliff(), seeds=1, steps=60_000, **CLIFF)
     assert f"Final return – {GONE}; the 3 episodes before came to -1064.0" in words(run)
     assert f"It stops where they did: {GONE}" in words(run)
-    card = write_model_card(run).read_text()
+    card = write_model_card(run.record).read_text()
     assert f"There is no score (seed 3: {GONE}; the 3 episodes before came to -1064.0)." in card
-    summary = run_summary(run)
+    summary = run_summary(run.record)
     assert summary["score"] is None
     assert summary["last_episodes"][0]["last_step"] == 4096
     run_table(run)
@@ -149,7 +148,7 @@ def test_a_score_says_of_how_many_episodes_it_is(tmp_path, capsys):
     np.testing.assert_array_equal(run.final_returns, [3.0, 3.0])
     assert "Final return 3.0 mean ± 0.0 (std), 2 seeds, 240 episodes since step 2,048" in words(run)
     assert "seed 3: 120 episodes since step 2,048; seed 4: 120 episodes" in words(run)
-    assert "seed 4: 120 episodes since step 2,048." in write_model_card(run).read_text()
+    assert "seed 4: 120 episodes since step 2,048." in write_model_card(run.record).read_text()
     run_table(run)
     said = "return 3.0 mean of the last 240 episodes since step 2,048, 2 seeds"
     assert said in plain(capsys.readouterr().out)
@@ -184,8 +183,8 @@ def test_a_sweep_ranks_no_old_scores_and_says_so(tmp_path, capsys):
     good = log(3, [[(-2000.0, 20)] * 100] * 30)
     for place, rows in enumerate((cliff(), good)):
         made(swept / f"point-{place:03d}", rows=rows, seeds=1, steps=60_000, **CLIFF)
-    told = {"base": {"env": CLIFF["env"]}, "values": {"gamma": [0.9, 0.99]}}
-    (swept / "sweep.json").write_text(json.dumps(told))
+    settings = {"base": {"env": CLIFF["env"]}, "values": {"gamma": [0.9, 0.99]}}
+    (swept / "sweep.json").write_text(json.dumps(settings))
     found = Sweep(swept)
     first, last = found.results
     assert (first["point"], first["mean"]) == ("point-001", -2000.0)

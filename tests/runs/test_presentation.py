@@ -22,18 +22,18 @@ from logtrick.runs.training.interruption import Interrupted
 
 def test_the_report_tells_when_a_run_was_resumed(tmp_path):
     assert "went on from a checkpoint" not in words(made(tmp_path / "run"))
-    now = CONFIG.made_by | {"logtrick": "0.2.0"}
+    now = CONFIG.provenance | {"logtrick": "0.2.0"}
     resumed = [
         {"resumed": "2026-03-01T10:00:00+00:00", "update": 4, "steps": 1400, "made_by": now},
         {"resumed": "2026-03-02T11:30:00+00:00", "update": 7, "steps": 1700, "made_by": now},
     ]
     run = made(tmp_path / "run", timings=[*TIMINGS, *resumed])
-    told = words(run)
+    text = words(run)
     first = "2026-03-01 10:00 UTC after update 4, 1,400 steps per seed; logtrick 0.1.0 → 0.2.0"
-    assert first in told
-    assert "2026-03-02 11:30 UTC after update 7, 1,700 steps per seed; as before" in told
-    assert run_summary(run)["seconds"] == 4.0
-    assert [row["update"] for row in run_summary(run)["resumed"]] == [4, 7]
+    assert first in text
+    assert "2026-03-02 11:30 UTC after update 7, 1,700 steps per seed; as before" in text
+    assert run_summary(run.record)["seconds"] == 4.0
+    assert [row["update"] for row in run_summary(run.record)["resumed"]] == [4, 7]
 
 
 # --- series -------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def test_a_metric_that_is_missing_or_null_has_no_values():
 
 
 def test_the_summary_counts_steps_and_tells_compiling_from_training(tmp_path):
-    found = run_summary(made(tmp_path / "run"))
+    found = run_summary(made(tmp_path / "run").record)
     assert found["finished"]
     assert (found["steps"], found["steps_done"], found["seeds"]) == (1000, 1000, 2)
     assert (found["compile_seconds"], found["seconds"]) == (2.5, 4.0)
@@ -112,7 +112,8 @@ def test_the_summary_counts_steps_and_tells_compiling_from_training(tmp_path):
 
 def test_an_unfinished_run_says_how_far_it_came(tmp_path):
     run = made(tmp_path / "run", rows=ROWS[:9])  # seed 3 is an update ahead
-    assert (run_summary(run)["finished"], run_summary(run)["steps_done"]) == (False, 400)
+    summary = run_summary(run.record)
+    assert (summary["finished"], summary["steps_done"]) == (False, 400)
     text = words(run)
     assert "run, unfinished" in text
     assert "Steps 400 per seed, 2 seeds; 1 k were asked for" in text
@@ -154,7 +155,7 @@ def test_every_setting_is_in_the_report(tmp_path):
 def test_the_program_in_the_report_makes_the_same_configuration(tmp_path, monkeypatch):
     """It is run as it stands, with training replaced."""
     algorithm = lt.A2C(num_envs=3, hidden=(5, 6), max_grad_norm=None, trunk="shared")
-    text = write_run_report(made(tmp_path / "run", algorithm=algorithm)).read_text()
+    text = write_run_report(made(tmp_path / "run", algorithm=algorithm).record).read_text()
     program = html.unescape(re.search(r"<code>(import.*?)</code>", text, re.DOTALL)[1])
     calls = []
     monkeypatch.setattr(
@@ -177,7 +178,7 @@ def test_the_program_in_the_report_makes_the_same_configuration(tmp_path, monkey
     ],
 )
 def test_what_the_program_cannot_make_is_named(tmp_path, monkeypatch, changes, named):
-    text = write_run_report(made(tmp_path / "run", **changes)).read_text()
+    text = write_run_report(made(tmp_path / "run", **changes).record).read_text()
     program, after = map(html.unescape, re.findall(r"<code>(.*?)</code>", text, re.DOTALL)[-2:])
     calls = []
     monkeypatch.setattr(
@@ -194,7 +195,7 @@ def test_what_the_program_cannot_make_is_named(tmp_path, monkeypatch, changes, n
     resumed = after.splitlines()[1]
     assert resumed.startswith("lt.resume(") == bool(named & {"env", "policy"})
     assert all(f"{name}={name}" in resumed for name in named & {"env", "policy"})
-    assert str(Interrupted(lt.load(tmp_path / "run"))).endswith(f"to go on: {resumed}")
+    assert str(Interrupted(lt.load(tmp_path / "run"))).endswith(f"to resume: {resumed}")
 
 
 @pytest.mark.parametrize("rows", [[], [row(1, 3, 100, episodes=0)]], ids=["no updates", "no ends"])
@@ -284,14 +285,14 @@ def test_timings_that_somebody_changed_are_refused(tmp_path, line):
     with open(run.path / "timings.jsonl", "a") as file:
         file.write(f"{line}\n")
     with pytest.raises(errors.RunError, match=r"timings\.jsonl, line \d+ is no row of this run"):
-        write_run_report(run)
+        write_run_report(run.record)
 
 
 def test_names_are_data(tmp_path):
     name = "<script>alert('x')</script>$x^{$"
     path = tmp_path / name.replace("/", "_")
     run = made(path, env=name)
-    source = write_run_report(run).read_text(encoding="utf-8")
+    source = write_run_report(run.record).read_text(encoding="utf-8")
     assert "<script" not in source
     assert source.count(html.escape(name)) >= 3
 
@@ -302,8 +303,8 @@ def test_a_report_takes_a_moment_whatever_the_length_of_the_run(tmp_path):
     def log(updates):
         return [row(u, s, 10 * u, entropy=1 / u) for u in range(1, updates + 1) for s in (3, 4)]
 
-    long = write_run_report(made(tmp_path / "long", rows=log(10_000))).stat().st_size
-    short = write_run_report(made(tmp_path / "short", rows=log(200))).stat().st_size
+    long = write_run_report(made(tmp_path / "long", rows=log(10_000)).record).stat().st_size
+    short = write_run_report(made(tmp_path / "short", rows=log(200)).record).stat().st_size
     assert long < 1.1 * short
 
 

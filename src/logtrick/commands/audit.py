@@ -14,55 +14,55 @@ if TYPE_CHECKING:
 
 
 FIGURES = (".png", ".svg", ".pdf")
-TOLD = (
+ARGUMENTS = (
     "lambda_", "weighting", "horizon", "group_size", "batch_size", "method", "samples", "key",
 )  # fmt: skip
 """The options that are arguments of `logtrick.audit`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
-    """Say what an estimator's expectation is, its variance, and whose gradient it is.
+class AuditCommand:
+    """Measure an estimator's expectation and variance, and say whose gradient it estimates.
 
     Example: logtrick audit --estimator gae --mdp corridor --weighting undiscounted
     """
 
     estimator: str | None = None
-    """Its name: gae (where not given), reward_to_go, rloo, grpo … A wrong one gets the list."""
+    """The estimator: gae (if not given), reward_to_go, rloo, grpo … An unknown one prints all."""
     mdp: str | None = None
-    """A problem (corridor where not given, garnet:5,3,2,ends=0.3 …), a Gymnasium id with a table,
-    or a file."""
+    """A problem (corridor if not given, garnet:5,3,2,ends=0.3 …), a Gymnasium id with a transition
+    table, or a file."""
     policy: str | None = None
-    """uniform (where not given: a softmax table with logits 0), or random:K (logits drawn with seed
+    """uniform (a softmax table with all logits 0; the default), or random:K (logits drawn with seed
     K)."""
     all: bool = False
-    """Every registered estimator on ten MDPs, claimed against measured; exit status 1 if a claim
-    does not hold. Only --json and --out go with it."""
+    """Compare the claim of every registered estimator with what is measured on ten MDPs; the exit
+    status is 1 if a claim does not hold. Only --json and --out can be given with it."""
     gamma: float | None = None
-    """The discount factor of the MDP and of the estimator; the problem's own where not given."""
+    """The discount factor of the MDP and of the estimator; the problem's own if not given."""
     lambda_: Annotated[float | None, tyro.conf.arg(name="lambda")] = None
-    """λ of GAE and V-trace; 0.95 where not given."""
+    """λ of GAE and V-trace; 0.95 if not given."""
     weighting: Literal["discounted", "undiscounted"] | None = None
-    """Whether γ^t stands in front of step t; discounted where neither this nor the name says it."""
+    """Whether step t is weighted by γ^t; if not given, as the name says, or else discounted."""
     horizon: int | None = None
-    """Cut every trajectory after so many steps."""
+    """The number of steps after which every trajectory is cut."""
     group_size: int | None = None
-    """G of the group rules; 4 where not given."""
+    """The group size G of the group rules; 4 if not given."""
     batch_size: int | None = None
-    """B of the numbers about a batch; 64 where not given."""
+    """The batch size B of the numbers about a batch; 64 if not given."""
     method: Literal["auto", "closed form", "enumeration", "sampling"] | None = None
-    """How; auto where not given."""
+    """How the estimator is measured; auto if not given."""
     samples: int | None = None
-    """Trajectories, when sampling."""
+    """The number of trajectories, if they are sampled."""
     key: int | None = None
-    """Of all samples; 0 where not given."""
+    """The random key of all samples; 0 if not given."""
     json: bool = False
     """Print everything as JSON."""
     out: str | None = None
-    """Write there: the report (.json) or its figure (.png, .svg); with --all the page (.md)."""
+    """Write the report (.json), its figure (.png, .svg, .pdf) or, with --all, a page (.md)."""
 
 
-def run(options: Audit) -> None:
+def run(options: AuditCommand) -> None:
     """Measure, write and print."""
     from logtrick.errors import ConfigError
 
@@ -77,18 +77,18 @@ def run(options: Audit) -> None:
         _one(options)
 
 
-def _one(options: Audit) -> None:
+def _one(options: AuditCommand) -> None:
     from logtrick.auditing.run_audit import audit
     from logtrick.errors import ConfigError
     from logtrick.mdp import problems
 
     mdp = problems.make(options.mdp or "corridor", gamma=options.gamma)
-    told = {name: getattr(options, name) for name in TOLD}
+    given = {name: getattr(options, name) for name in ARGUMENTS}
     report = audit(
         options.estimator or "gae",
         mdp,
         _policy(options.policy or "uniform", mdp),
-        **{name: value for name, value in told.items() if value is not None},
+        **{name: value for name, value in given.items() if value is not None},
     )
     drawn = report.samples is not None or (options.out or "").endswith(FIGURES)
     if options.key is not None and not drawn:
@@ -101,7 +101,7 @@ def _one(options: Audit) -> None:
     print(report.to_json() if options.json else report)
 
 
-def _all(options: Audit) -> None:
+def _all(options: AuditCommand) -> None:
     from dataclasses import asdict, fields
 
     from logtrick.auditing.survey import page, survey

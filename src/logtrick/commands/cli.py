@@ -22,33 +22,33 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import ALGORITHMS
 from logtrick.algorithms.elsewhere import flag_meant
 from logtrick.algorithms.presets import preset
-from logtrick.commands.audit import Audit
-from logtrick.commands.derive import Derive
-from logtrick.commands.enjoy import Enjoy
-from logtrick.commands.envs import Envs
-from logtrick.commands.evaluate import Eval
-from logtrick.commands.export import Export
-from logtrick.commands.learn import Learn
-from logtrick.commands.list_presets import Presets
-from logtrick.commands.solve import Solve
-from logtrick.commands.sweep import Sweep
-from logtrick.commands.train import Train
-from logtrick.commands.write_report import Report
+from logtrick.commands.audit import AuditCommand
+from logtrick.commands.derive import DeriveCommand
+from logtrick.commands.enjoy import EnjoyCommand
+from logtrick.commands.envs import EnvsCommand
+from logtrick.commands.evaluate import EvalCommand
+from logtrick.commands.export import ExportCommand
+from logtrick.commands.learn import LearnCommand
+from logtrick.commands.list_presets import PresetsCommand
+from logtrick.commands.solve import SolveCommand
+from logtrick.commands.sweep import SweepCommand
+from logtrick.commands.train import TrainCommand
+from logtrick.commands.write_report import ReportCommand
 from logtrick.errors import ConfigError, LogtrickError
 
 _COMMANDS: dict[str, tuple[type[Any], str]] = {
-    "train": (Train, "logtrick.commands.train"),
-    "sweep": (Sweep, "logtrick.commands.sweep"),
-    "eval": (Eval, "logtrick.commands.evaluate"),
-    "enjoy": (Enjoy, "logtrick.commands.enjoy"),
-    "export": (Export, "logtrick.commands.export"),
-    "report": (Report, "logtrick.commands.write_report"),
-    "solve": (Solve, "logtrick.commands.solve"),
-    "audit": (Audit, "logtrick.commands.audit"),
-    "derive": (Derive, "logtrick.commands.derive"),
-    "learn": (Learn, "logtrick.commands.learn"),
-    "presets": (Presets, "logtrick.commands.list_presets"),
-    "envs": (Envs, "logtrick.commands.envs"),
+    "train": (TrainCommand, "logtrick.commands.train"),
+    "sweep": (SweepCommand, "logtrick.commands.sweep"),
+    "eval": (EvalCommand, "logtrick.commands.evaluate"),
+    "enjoy": (EnjoyCommand, "logtrick.commands.enjoy"),
+    "export": (ExportCommand, "logtrick.commands.export"),
+    "report": (ReportCommand, "logtrick.commands.write_report"),
+    "solve": (SolveCommand, "logtrick.commands.solve"),
+    "audit": (AuditCommand, "logtrick.commands.audit"),
+    "derive": (DeriveCommand, "logtrick.commands.derive"),
+    "learn": (LearnCommand, "logtrick.commands.learn"),
+    "presets": (PresetsCommand, "logtrick.commands.list_presets"),
+    "envs": (EnvsCommand, "logtrick.commands.envs"),
 }
 
 
@@ -72,7 +72,7 @@ def _main(arguments: list[str]) -> int:
         options = _parse(arguments)
         module = next(m for cls, m in _COMMANDS.values() if isinstance(options, cls))
         importlib.import_module(module).run(options)
-        print(end="", flush=True)  # while what cannot be written is still told
+        print(end="", flush=True)  # here, so that a failing write is reported
     except LogtrickError as error:
         # A note of one line is advice; the others are tracebacks for an environment's author.
         advice = [note for note in getattr(error, "__notes__", ()) if "\n" not in note]
@@ -106,11 +106,11 @@ def _parse(arguments: list[str]) -> Any:
     """Read the options; the preset of `train` depends on what else was said, for its help too."""
     default = preset("", _algorithm_name(arguments)).algorithm
     _refuse_foreign_flags(arguments, default)
-    told = arguments
+    known = arguments
     if arguments[:1] == ["train"]:
-        told = [argument for argument in arguments if argument not in ("-h", "--help")]
-    options = _read(told, default)
-    if not isinstance(options, Train):
+        known = [argument for argument in arguments if argument not in ("-h", "--help")]
+    options = _read(known, default)
+    if not isinstance(options, TrainCommand):
         return options
     if not options.env or options.resume is not None:
         _read(arguments, default)  # which ends here where help was asked for
@@ -125,10 +125,10 @@ def _parse(arguments: list[str]) -> Any:
 
 def _refuse_foreign_flags(arguments: list[str], algorithm: Algorithm) -> None:
     """Say which flag was meant by a name from elsewhere."""
-    commands: dict[str, Any] = {"train": Train, "sweep": Sweep}
+    commands: dict[str, Any] = {"train": TrainCommand, "sweep": SweepCommand}
     if not arguments or (command := commands.get(arguments[0])) is None:
         return
-    owners = (command, type(algorithm)) if command is Train else (command,)
+    owners = (command, type(algorithm)) if command is TrainCommand else (command,)
     known = [field.name for owner in owners for field in dataclasses.fields(owner)]
     for argument in arguments[1:]:
         name = argument.partition("=")[0].removeprefix("--")
@@ -138,7 +138,7 @@ def _refuse_foreign_flags(arguments: list[str], algorithm: Algorithm) -> None:
 
 def _read(arguments: list[str], algorithm: Algorithm) -> Any:
     """Read the options, with an algorithm's settings as the defaults of its flags."""
-    defaults: dict[type[Any], Any] = {Train: Train(algorithm=_unchecked(algorithm))}
+    defaults: dict[type[Any], Any] = {TrainCommand: TrainCommand(algorithm=_unchecked(algorithm))}
     choices = tuple(
         Annotated[cls, tyro.conf.subcommand(name, default=defaults.get(cls, tyro.MISSING_NONPROP))]
         for name, (cls, _) in _COMMANDS.items()

@@ -7,8 +7,8 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Derive:
-    """Evaluate the derivation of the policy gradient line by line, and say where it is loose.
+class DeriveCommand:
+    """Evaluate the derivation of the policy gradient line by line, and say which steps are inexact.
 
     Example: logtrick derive two_state_loop --reading stationary
     """
@@ -17,19 +17,19 @@ class Derive:
     """A problem (corridor, two_state_loop …), a Gymnasium id with a transition table, or a file
     (.tra, .umb, .npz)."""
     reading: Literal["start", "stationary", "average"] = "start"
-    """What weighs the states: their visits from the start (J discounted), or the stationary
-    distribution, with V (the printed form) or with the average reward."""
+    """How states are weighted: by their visits from the start (discounted J), or by the stationary
+    distribution, with V (stationary, as it is usually printed) or with the average reward."""
     gamma: float | None = None
-    """The discount factor; the problem's own where not given."""
+    """The discount factor; the problem's own if not given."""
     policy: str = "uniform"
     """uniform, a run folder, or a file (.npy, .npz, .json) of positive probabilities [S, A]."""
     restarting: bool = False
-    """Send every end back to a start, so that there is a stationary distribution."""
+    """Start again wherever an episode ends, so that a stationary distribution exists."""
     json: bool = False
     """Print everything as JSON."""
 
 
-def run(options: Derive) -> None:
+def run(options: DeriveCommand) -> None:
     """Derive and print."""
     from dataclasses import asdict
 

@@ -10,7 +10,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Enjoy:
+class EnjoyCommand:
     """Watch an episode: in a window where there is a display, else as a GIF.
 
     Example: logtrick enjoy runs/CartPole-v1-ppo-20260101-120000 --out episode.gif
@@ -19,20 +19,20 @@ class Enjoy:
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     out: str | None = None
-    """Write the episode there instead: NAME.gif, or a folder for one PNG file a frame."""
+    """Write the episode to this file, NAME.gif, or to this folder, as a PNG file per frame."""
     policy: Literal["latest", "best"] = "latest"
-    """The first seed's latest policy, or that of its best evaluation."""
+    """The first seed's latest policy, or the policy of its best evaluation during training."""
     seed: int = 0
-    """Of the episode."""
+    """The seed of the episode."""
     greedy: bool = True
-    """Take the most probable actions instead of sampled ones."""
+    """Take the most probable actions, not sampled ones."""
     max_steps: int | None = None
-    """Where the episode is cut; needed where the environment has no time limit that is known."""
+    """Most steps of the episode; needed if the environment has no known time limit."""
     env_timeout: float | None = None
-    """Seconds that a host environment may take to reset or step; as in training where not given."""
+    """Seconds that a host environment may take to reset or to step; as in training if not given."""
 
 
-def run(options: Enjoy) -> None:
+def run(options: EnjoyCommand) -> None:
     """Play, and show or write."""
     from logtrick.runs.folder import shown as as_typed
     from logtrick.runs.run import load

@@ -7,7 +7,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Envs:
+class EnvsCommand:
     """List the environments that can be trained here.
 
     Example: logtrick envs cartpole
@@ -19,7 +19,7 @@ class Envs:
     """Print the rows as JSON."""
 
 
-def run(options: Envs) -> None:
+def run(options: EnvsCommand) -> None:
     """List and print."""
     from logtrick.commands.output import envs_table, print_json
     from logtrick.envs import list_envs

@@ -7,7 +7,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eval:
+class EvalCommand:
     """Play fresh episodes with the policies of a run.
 
     Example: logtrick eval runs/CartPole-v1-ppo-20260101-120000 --episodes 20
@@ -16,22 +16,22 @@ class Eval:
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     episodes: int = 100
-    """Episodes, for each seed's policy."""
+    """Episodes to play with each seed's policy."""
     seed: int = 0
-    """Of the episodes."""
+    """The seed of the episodes."""
     greedy: bool = False
-    """Take the most probable action instead of a sample."""
+    """Take the most probable actions, not sampled ones."""
     policy: Literal["latest", "best"] = "latest"
-    """The latest policy, or that of each seed's best evaluation while it was trained."""
+    """Each seed's latest policy, or the policy of its best evaluation during training."""
     max_steps: int | None = None
-    """Where an episode is cut; needed where the environment has no time limit that is known."""
+    """Most steps of an episode; needed if the environment has no known time limit."""
     env_timeout: float | None = None
-    """Seconds that a host environment may take to reset or step; as in training where not given."""
+    """Seconds that a host environment may take to reset or to step; as in training if not given."""
     json: bool = False
     """Print the result as JSON."""
 
 
-def run(options: Eval) -> None:
+def run(options: EvalCommand) -> None:
     """Evaluate and print."""
     from logtrick.commands.output import evaluation_table, print_json
     from logtrick.runs.run import load

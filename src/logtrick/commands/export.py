@@ -7,7 +7,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Export:
+class ExportCommand:
     """Write a run's policy as a function that JAX alone loads.
 
     Example: logtrick export runs/CartPole-v1-ppo-20260101-120000 --out exported
@@ -16,12 +16,12 @@ class Export:
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
     out: str
-    """The folder to write: policy.jaxexport, policy.json, README.md."""
+    """The folder in which policy.jaxexport, policy.json and README.md are written."""
     policy: Literal["latest", "best"] = "latest"
-    """The first seed's latest policy, or that of its best evaluation."""
+    """The first seed's latest policy, or the policy of its best evaluation during training."""
 
 
-def run(options: Export) -> None:
+def run(options: ExportCommand) -> None:
     """Write, and say where."""
     from logtrick.runs.folder import shown
     from logtrick.runs.run import load

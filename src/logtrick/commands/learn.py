@@ -9,29 +9,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learn:
+class LearnCommand:
     """Open the ten-minute introduction: every formula with numbers that move.
 
     Example: logtrick learn --figure scales --out figures/
     """
 
     out: str | None = None
-    """Write into this folder instead of opening."""
+    """Write the pages into this folder, and do not open them."""
     figure: str | None = None
-    """Write this figure alone, as NAME.html, to put into a page of your own; a wrong name gets the
-    near ones."""
+    """Write only this figure, as NAME.html, for a page of your own. An unknown name prints similar
+    names."""
     mdp: str | None = None
-    """In the garden's place: a problem (frozen_lake, garnet:5,3,2 …), a Gymnasium id with a table,
-    or a file; at most 64 states."""
+    """The MDP that replaces the garden: a problem (frozen_lake, garnet:5,3,2 …), a Gymnasium id
+    with a transition table, or a file; at most 64 states."""
     gamma: float | None = None
-    """The discount factor of --mdp; the problem's own where not given."""
+    """The discount factor of --mdp; the problem's own if not given."""
     sheet: bool = False
-    """Write sheet.html, to print: symbols, seven lines, and how other books write them."""
+    """Write sheet.html for printing: symbols, the seven lines, and the notation of other books."""
     answers: bool = False
-    """Write answers.html: the exercises, each with its worked solution."""
+    """Write answers.html, the exercises with their worked solutions."""
 
 
-def run(options: Learn) -> None:
+def run(options: LearnCommand) -> None:
     """Write what was asked for; open it where no folder was named."""
     from logtrick import lessons
     from logtrick.support.programs import cache_folder, use_compilation_cache
@@ -60,13 +60,15 @@ def run(options: Learn) -> None:
     _open(written[0], options)
 
 
-def _mdp(options: Learn) -> "FiniteMDP | None":
+def _mdp(options: LearnCommand) -> "FiniteMDP | None":
     from logtrick.errors import ConfigError
     from logtrick.mdp import problems
 
     if options.mdp is None:
         if options.gamma is not None:
-            raise ConfigError("--gamma is the discount of --mdp; name an MDP too, or leave it out")
+            raise ConfigError(
+                "--gamma has no effect without --mdp; name an MDP, or leave --gamma out"
+            )
         return None
     if (options.sheet or options.answers) and options.figure is None:
         raise ConfigError(
@@ -76,7 +78,7 @@ def _mdp(options: Learn) -> "FiniteMDP | None":
     return problems.make(options.mdp, gamma=options.gamma)
 
 
-def _open(first: Path, options: Learn) -> None:
+def _open(first: Path, options: LearnCommand) -> None:
     import webbrowser
 
     if options.out is None and not webbrowser.open(first.resolve().as_uri()):

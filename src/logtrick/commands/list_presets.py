@@ -7,7 +7,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Presets:
+class PresetsCommand:
     """List the presets with the scores that were reached with them.
 
     Example: logtrick presets hopper
@@ -19,7 +19,7 @@ class Presets:
     """Print the rows as JSON, with every setting."""
 
 
-def run(options: Presets) -> None:
+def run(options: PresetsCommand) -> None:
     """List and print."""
     from logtrick.algorithms.presets import listed, reached, short_names
     from logtrick.commands.output import presets_table, print_json

@@ -1,33 +1,33 @@
 """What the commands print."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from logtrick.exact.derivation import Derivation
+from logtrick.reports.plain import json_ready
 from logtrick.reports.statistics import summarise
-from logtrick.runs.folder import going_on, shown
+from logtrick.runs.folder import resume_command, shown
 from logtrick.runs.latest import no_score, together
 from logtrick.runs.run import Run, Scores
-from logtrick.runs.summaries import best_evaluations, run_summary
+from logtrick.runs.summaries import run_summary
 from logtrick.runs.sweeps import Sweep
 from logtrick.support.terminal import console, say
 
 
 def print_json(value: Any) -> None:
     """Print plain data as JSON; NaN is null."""
-    print(json.dumps(_plain(value), indent=2, allow_nan=False))
+    print(json.dumps(json_ready(value), indent=2, allow_nan=False))
 
 
 def run_table(run: Run) -> None:
-    """Print what a run came to."""
-    summary, latest = run_summary(run), run.last_episodes
+    """Print the scores and times of a run."""
+    record = run.record
+    summary, latest = run_summary(record), record.last_episodes
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="dim")
     table.add_column()
@@ -45,7 +45,7 @@ def run_table(run: Run) -> None:
         )
         if score["n"] > 1:
             table.add_row("", _interval(score))
-    if best := best_evaluations(run):
+    if best := record.best_evaluations:
         values = (f"{row['return']:.1f} at step {row['steps']:,}" for row in best)
         table.add_row("evaluated", f"best {', '.join(values)}")
     speed = summary["steps_per_second"]
@@ -57,7 +57,7 @@ def run_table(run: Run) -> None:
         )
     table.add_row("report", escape(shown(run.path / "report.html")))
     if not summary["finished"]:
-        table.add_row("go on", escape(going_on(run.path, run.config)))
+        table.add_row("resume", escape(resume_command(run.path, run.config)))
     console().print(table, soft_wrap=True)
 
 
@@ -79,8 +79,8 @@ def evaluation_table(run: Run, scores: Scores, *, greedy: bool) -> None:
 
 def sweep_table(found: Sweep) -> None:
     """Print a sweep's points, the best first."""
-    rows, names = found.results, list(found.told["values"])
-    table = Table(title=f"{escape(found.told['base']['env'])}, final returns")
+    rows, names = found.results, list(found.settings["values"])
+    table = Table(title=f"{escape(found.settings['base']['env'])}, final returns")
     for name in ("point", *names, "mean ± std", "IQM", "95 % interval", "episodes"):
         table.add_column(name, justify="right", no_wrap=name == "point")
     for row in rows:
@@ -176,15 +176,3 @@ def _interval(score: dict[str, Any]) -> str:
     return (
         f"IQM {score['iqm']:.1f}, 95 % bootstrap interval [{score['low']:.1f}, {score['high']:.1f}]"
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

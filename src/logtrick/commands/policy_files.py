@@ -56,7 +56,7 @@ def read_policy(mdp: FiniteMDP, name: str, horizon: int | None = None) -> NamedP
     readers = {".npy": _from_numpy, ".npz": _from_numpy, ".json": _from_json}
     if path.suffix not in readers or not path.is_file():
         raise ConfigError(
-            f"policy {name!r} is not known: it is uniform, optimal, a run folder, or a file "
+            f"policy {name!r} is unknown; give uniform, optimal, a run folder, or a file "
             "(.npy, .npz or .json) of probabilities [S, A] or actions [S]"
         )
     found = readers[path.suffix](path)
@@ -129,7 +129,7 @@ def _from_json(path: Path) -> np.ndarray:
     except (ValueError, KeyError, RecursionError) as error:
         raise ConfigError(f"{path} holds no policy, a list of numbers: {error!r}") from error
     if not np.issubdtype(array.dtype, np.number):
-        raise ConfigError(f"{path} holds {array.dtype} where a policy has numbers")
+        raise ConfigError(f"{path} holds {array.dtype} values; a policy consists of numbers")
     return array
 
 

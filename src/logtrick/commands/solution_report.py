@@ -63,7 +63,7 @@ def _policy(solved: Solved) -> str:
 
 
 def with_error(value: float, error: float | None) -> str:
-    """A number and how far it may be off; 0 where it cannot be told from it.
+    """A number and how far it may be off; 0 where the number is no larger than its error.
 
     Example:
         >>> with_error(0.1 + 0.2, 1e-15), with_error(1e-17, 1e-15), with_error(0.5, None)
@@ -122,7 +122,7 @@ def check_output(path: str) -> None:
     if Path(path).suffix not in _WRITERS:
         raise ConfigError(f"--out {path}: the name must end in {', '.join(_WRITERS)}")
     if not Path(path).parent.is_dir():
-        raise ConfigError(f"--out {path}: there is no folder {Path(path).parent}")
+        raise ConfigError(f"--out {path}: no such folder: {Path(path).parent}")
 
 
 def write(solved: Solved, path: str, *, command: str = "") -> None:

@@ -9,8 +9,8 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Solve:
-    """Solve a finite MDP, or evaluate a policy on it: every number with a bound on its error.
+class SolveCommand:
+    """Solve a finite MDP, or evaluate a policy on it; every number has a bound on its error.
 
     Example: logtrick solve frozen_lake --out lake.html
     """
@@ -19,32 +19,32 @@ class Solve:
     """A problem (corridor, garnet:1000,4,seed=3 …), a Gymnasium id with a transition table
     (FrozenLake-v1), or a file (.tra, .umb, .npz)."""
     gamma: float | None = None
-    """The discount factor; the problem's own where not given."""
+    """The discount factor; the problem's own if not given."""
     policy: str = "optimal"
     """optimal, uniform, a run folder, or a file (.npy, .npz, .json) of probabilities [S, A] or
     actions [S]."""
     kind: Literal["discounted", "total", "average"] = "discounted"
-    """What is maximised: discounted by γ, total (γ = 1), or the average per step."""
+    """The return that is maximised: discounted by γ, total (γ = 1), or the average per step."""
     horizon: int | None = None
-    """H, to stop after so many steps; the policy may then differ from step to step."""
+    """The steps H after which an episode stops; the policy may then change with the step."""
     minimise: bool = False
-    """Look for the least values: rewards are costs."""
+    """Find the policy with the smallest values: rewards are costs."""
     tol: float | None = None
-    """How exact the values must be, as a share of the largest (or of 1, where all are smaller);
-    1e-8 where not given."""
+    """The largest error of a value, relative to the largest value (or to 1 if all are smaller);
+    1e-8 if not given."""
     terminal: str | None = None
-    """Of a .tra or .umb file: the label whose states end the episode."""
+    """For a .tra or .umb file: the label of the states that end the episode."""
     reward: str | None = None
-    """Of a .umb file: the name of the rewards; of a .tra file: a reward file beside it."""
+    """For a .umb file, the name of the rewards; for a .tra file, the file with the rewards."""
     restarting: bool = False
-    """Send every end back to a start, so that there is an average."""
+    """Start again wherever an episode ends, so that an average exists."""
     out: str | None = None
-    """Write everything there: .npz or .json (arrays), .png (a grid), .html (a report)."""
+    """Write everything to this file: .npz or .json (arrays), .png (a grid), .html (a report)."""
     json: bool = False
     """Print everything as JSON."""
 
 
-def run(options: Solve) -> None:
+def run(options: SolveCommand) -> None:
     """Solve, write and print."""
     from logtrick.commands import solving
     from logtrick.commands.inputs import read_mdp
@@ -91,7 +91,7 @@ def run(options: Solve) -> None:
         print_solved(solved, options.out)
 
 
-def _command(options: Solve) -> str:
+def _command(options: SolveCommand) -> str:
     """The command line that says the same, without what only concerns the output."""
     words = ["logtrick", "solve", options.mdp]
     for field in fields(options):

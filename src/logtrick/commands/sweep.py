@@ -15,7 +15,7 @@ _RANGE = re.compile(r"(log:)?([^,]+?)\.\.([^,]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
+class SweepCommand:
     """Train combinations of settings with the same seeds, and compare them.
 
     Settings that are numbers (learning_rate, gamma, clip_eps …) vary within one compiled program,
@@ -27,33 +27,35 @@ class Sweep:
     env: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ENV]")] = ""
     """The environment; `logtrick envs` lists what there is."""
     algo: str = "ppo"
-    """Its preset for the environment is what all points share."""
+    """The algorithm. All points share its preset for the environment."""
     set: tyro.conf.UseAppendAction[list[str]] = field(default_factory=list)
-    """A setting and its values: gamma=.98,.99; with --optuna also a range: gamma=.9..0.999,
-    learning_rate=log:1e-4..1e-2, epochs=2..10. One value is one for all. hidden=64x64,128x128."""
+    """A setting and its values, such as gamma=.98,.99 or hidden=64x64,128x128. With --optuna also
+    a range: gamma=.9..0.999, learning_rate=log:1e-4..1e-2, epochs=2..10. A single value holds for
+    all points."""
     optuna: int | None = None
     """Let Optuna choose this many points instead of training every combination."""
     steps: int | None = None
-    """Transitions to learn from, for each point and seed; the preset's where not given."""
+    """Transitions to learn from, for each point and seed; the preset's number if not given."""
     seed: int = 0
-    """Of the first run of every point."""
+    """The seed of the first run of every point."""
     seeds: int = 4
-    """Runs of every point."""
+    """Runs of every point, each with its own seed."""
     out: str = "runs/"
     """The folder in which the sweep's folder is made."""
     resume: str | None = None
-    """Go on with this sweep's folder instead."""
+    """Continue the sweep in this folder, with its settings."""
     workers: Literal["sync", "async"] = "sync"
-    """As for train."""
+    """Where host environments run: all in this process (sync), or each in its own (async)."""
     env_timeout: float | None = None
-    """As for train."""
+    """Seconds that a host environment may take to reset or to step before it counts as hung; 60
+    if not given."""
     at_once: int | None = None
-    """Points that are trained side by side; as suits the device where not given: 1 on a CPU."""
+    """Points that are trained side by side; if not given, 1 on a CPU and 64 on an accelerator."""
     json: bool = False
     """Print the results as JSON."""
 
 
-def run(options: Sweep) -> None:
+def run(options: SweepCommand) -> None:
     """Train, and print the table."""
     from logtrick.algorithms.presets import preset
     from logtrick.commands.output import print_json, sweep_table
@@ -62,11 +64,15 @@ def run(options: Sweep) -> None:
 
     progress = ProgressBar()
     if options.resume is not None:
-        if dataclasses.replace(options, resume=None, json=False) != Sweep():
-            raise ConfigError("--resume goes on with a sweep as it was told; give nothing else.")
+        if dataclasses.replace(options, resume=None, json=False) != SweepCommand():
+            raise ConfigError(
+                "--resume continues a sweep with its own settings, so no other option can be given."
+            )
         found = resume_sweep(options.resume, progress=progress)
     elif not options.env:
-        raise ConfigError("Which environment? For example: logtrick sweep CartPole-v1 --set …")
+        raise ConfigError(
+            "No environment was given. For example: logtrick sweep CartPole-v1 --set …"
+        )
     else:
         chosen = preset(options.env, options.algo)
         values = read_values(options.set, type(chosen.algorithm))
@@ -106,7 +112,7 @@ def read_values(texts: list[str], algorithm: type[Any]) -> dict[str, Any]:
         if not equals or not given:
             raise ConfigError(f"--set {text}: write NAME=VALUE,VALUE such as gamma=.98,.99")
         if name in values:
-            raise ConfigError(f"--set {name} is given twice; write its values in one list.")
+            raise ConfigError(f"--set {name} is given twice; write all its values in one list.")
         check_names(algorithm, [name])
         values[name] = _read(given, annotations[name])
     return values

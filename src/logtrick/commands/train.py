@@ -14,7 +14,7 @@ EVALUATIONS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train:
+class TrainCommand:
     """Train a policy on an environment, and keep everything in a run folder.
 
     Example: logtrick train CartPole-v1 --seeds 4
@@ -23,36 +23,37 @@ class Train:
     env: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ENV]")] = ""
     """The environment: an id (`logtrick envs`) or a preset's short name (`logtrick presets`)."""
     algo: str = "ppo"
-    """ppo, trpo, npg, a2c, impala, reinforce; rloo, grpo, dr_grpo, dapo, gspo, cispo,
-    reinforce_plus_plus. The flags below are its settings, preset for the environment."""
+    """The algorithm: ppo, trpo, npg, a2c, impala, reinforce, rloo, grpo, dr_grpo, dapo, gspo,
+    cispo or reinforce_plus_plus. The algorithm options are its settings for this environment."""
     steps: int | None = None
-    """Transitions to learn from, for each seed; the preset's number where not given."""
+    """Transitions to learn from, for each seed; the preset's number if not given."""
     seed: int = 0
-    """Of the first run."""
+    """The seed of the first run; the others count up from it."""
     seeds: int = 1
     """How many runs to train side by side."""
     out: str = "runs/"
     """The folder in which the run folder is made."""
     resume: str | None = None
-    """Go on with this run folder instead; it knows its environment and settings."""
+    """Continue the run in this folder, with its environment and settings."""
     workers: Literal["sync", "async"] = "sync"
-    """Where a host environment's rows run: in this process, or each in one of its own."""
+    """Where host environments run: all in this process (sync), or each in its own (async)."""
     env_timeout: float | None = None
-    """Seconds that such a row may take to reset or step before it counts as hung; 60 where not
-    given. With --resume too."""
+    """Seconds that a host environment may take to reset or to step before it counts as hung; 60
+    if not given. It can be given with --resume, too."""
     eval_every: int | None = None
-    """Steps between two evaluations, for each seed: fresh episodes that training does not learn
-    from. The policies that did best are kept. None: no evaluations, but 20 with --stop-at."""
+    """Steps between two evaluations, for each seed. An evaluation plays fresh episodes, from which
+    training does not learn; the best policies are kept. If this is not given, there are no
+    evaluations, or 20 with --stop-at."""
     eval_episodes: int = 10
-    """Episodes of an evaluation, for each seed."""
+    """Episodes in each evaluation, for each seed."""
     eval_greedy: bool = True
-    """Evaluate the most probable actions instead of sampled ones."""
+    """Take the most probable actions in evaluations, not sampled ones."""
     eval_max_steps: int | None = None
-    """Where an episode of an evaluation is cut; needed where the environment has no time limit."""
+    """Most steps of an episode in an evaluation; needed if the environment has no time limit."""
     stop_at: float | None = None
-    """Stop once every seed's evaluation reaches this mean return."""
+    """Stop training when every seed's evaluation reaches this mean return."""
     tensorboard: bool = False
-    """Write the metrics for TensorBoard too: tensorboard --logdir runs."""
+    """Also write the metrics for TensorBoard: tensorboard --logdir runs."""
     checkpoint_seconds: float = 30.0
     """Seconds between two checkpoints."""
     json: bool = False
@@ -60,7 +61,7 @@ class Train:
     algorithm: tyro.conf.OmitArgPrefixes[Algorithm] = field(default_factory=PPO)
 
 
-def run(options: Train) -> None:
+def run(options: TrainCommand) -> None:
     """Train, show progress, print the summary."""
     from logtrick.commands.output import print_json, run_table
     from logtrick.envs.spec import TIMEOUT
@@ -78,7 +79,7 @@ def run(options: Train) -> None:
             progress=progress,
         )
     elif not options.env:
-        raise ConfigError("Which environment? For example: logtrick train CartPole-v1")
+        raise ConfigError("No environment was given. For example: logtrick train CartPole-v1")
     else:
         result = train(
             options.env,
@@ -95,22 +96,22 @@ def run(options: Train) -> None:
             progress=progress,
         )
     if options.json:
-        print_json(run_summary(result))
+        print_json(run_summary(result.record))
     else:
         run_table(result)
 
 
-def _evaluation(options: Train) -> Any:
+def _evaluation(options: TrainCommand) -> Any:
     """The evaluations that were asked for; None where none were."""
     from logtrick.runs.config import Evaluation
 
     if options.eval_every is None and options.stop_at is None:
         of_evaluations = ("eval_episodes", "eval_greedy", "eval_max_steps")
         for name in of_evaluations:
-            if getattr(options, name) != getattr(Train(), name):
+            if getattr(options, name) != getattr(TrainCommand(), name):
                 flag = "--" + name.replace("_", "-")
                 raise ConfigError(
-                    f"{flag} is of evaluations, and none were asked for: add --eval-every 10000."
+                    f"{flag} has no effect without evaluations; add --eval-every 10000."
                 )
         return None
     every = options.eval_every
@@ -120,15 +121,15 @@ def _evaluation(options: Train) -> Any:
     return Evaluation(every, episodes, greedy, options.stop_at, options.eval_max_steps)
 
 
-def _refuse_settings(options: Train) -> None:
-    """A resumed run goes on as it was told; anything else would be another run."""
+def _refuse_settings(options: TrainCommand) -> None:
+    """Refuse other settings for a resumed run, with which it would be another run."""
     free = ("resume", "checkpoint_seconds", "env_timeout", "json", "algorithm")
     given = [f.name for f in fields(options) if f.name not in free]
-    changed = [name for name in given if getattr(options, name) != getattr(Train(), name)]
+    changed = [name for name in given if getattr(options, name) != getattr(TrainCommand(), name)]
     if changed or options.algorithm != PPO():
         flags = ("--" + name.replace("_", "-") for name in changed)
         what = ", ".join(flags) or "an algorithm's settings"
         raise ConfigError(
-            f"--resume goes on with a run as it was told, so {what.replace('--env', 'ENV')} cannot "
-            "be given; start a new run to change it."
+            f"--resume continues a run with its own settings, so {what.replace('--env', 'ENV')} "
+            "cannot be given; start a new run to change it."
         )

@@ -7,7 +7,7 @@ import tyro
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class ReportCommand:
     """Write a run's learning_curve.png and report.html, and print its summary.
 
     Example: logtrick report runs/CartPole-v1-ppo-20260101-120000
@@ -18,12 +18,12 @@ class Report:
     video: bool = False
     """Play an episode with the first seed's policy, and put its GIF into the report."""
     max_steps: int | None = None
-    """Where that episode is cut; needed where the environment has no time limit that is known."""
+    """Most steps of that episode; needed if the environment has no known time limit."""
     json: bool = False
     """Print the summary as JSON."""
 
 
-def run(options: Report) -> None:
+def run(options: ReportCommand) -> None:
     """Write and print."""
     from logtrick.commands.output import print_json, run_table
     from logtrick.runs.run import load
@@ -32,6 +32,6 @@ def run(options: Report) -> None:
     result = load(options.run)
     result.report(video=options.video, max_steps=options.max_steps)
     if options.json:
-        print_json(run_summary(result))
+        print_json(run_summary(result.record))
     else:
         run_table(result)

@@ -1,7 +1,13 @@
-"""The ten-minute introduction: pages in which every formula moves, each one HTML file.
+"""The ten-minute introduction: interactive pages on the policy gradient, each one HTML file.
 
-A page carries its MDPs and reference numbers of this library. Its script computes the same numbers
-again, says by how much they differ, and goes on computing them as the reader moves things.
+Each page carries a small MDP, and the numbers that this library computes for it. A script in the
+page computes the same numbers again, shows how far they differ from the library's, and recomputes
+them whenever the reader changes something.
+
+`pages` lists the pages with their data, `references` computes the library's numbers, and `worlds`
+and `garden` make the MDPs. `documents` fills the HTML templates in `assets`, and `writing` writes
+the files. `lines`, `symbols`, `bridge`, `cards` and `exercises` hold the texts; `budget` counts how
+long the path takes to read; `figures` and `sheets` write single figures and printable sheets.
 """
 
 from logtrick.lessons.figures import Figure, figure, figure_names

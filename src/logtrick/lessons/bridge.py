@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from logtrick.lessons.mathml import mathml
 from logtrick.reports.html import Html, element
+from logtrick.reports.plain import markdown_table
 
 
-class Row(NamedTuple):
-    """One quantity; an empty cell where a source has no symbol for it."""
+class Notation(NamedTuple):
+    """How each source writes one quantity; empty where a source has no symbol for it."""
 
     meaning: str
     code: str
@@ -25,56 +26,56 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row(
+    Notation(
         "state, action", "state, action", "s_t, a_t", "S_t, A_t", "s_t, a_t", "s_t, a_t",
         "s_t, a_t",
     ),
-    Row("reward after the action", "reward", "r_t", "R_{t+1}", "r_t", "r_t", "r_t"),
-    Row("discount factor", "gamma", "γ", "γ", "γ", "γ", "γ", "gamma"),
-    Row("start distribution", "start", "ρ(s)", "h(s)", "", "ρ_0(s)", "ρ_0(s)"),
-    Row(
+    Notation("reward after the action", "reward", "r_t", "R_{t+1}", "r_t", "r_t", "r_t"),
+    Notation("discount factor", "gamma", "γ", "γ", "γ", "γ", "γ", "gamma"),
+    Notation("start distribution", "start", "ρ(s)", "h(s)", "", "ρ_0(s)", "ρ_0(s)"),
+    Notation(
         "transitions", "transitions", "P(s'|s,a)", "p(s',r|s,a)", "P(s'|s,a)", "P(s_{t+1}|s_t,a_t)",
         "P(s_{t+1}|s_t,a_t)",
     ),
-    Row(
+    Notation(
         "policy (home, up)", "policy", "π_θ(a|s)", "π(a|s,θ)", "π_θ(s,a)", "π_θ(a_t|s_t)",
         "π_θ(a_t|s_t)", "policy",
     ),
-    Row(
+    Notation(
         "return from t", "reward_to_go", "Σ_{k≥t} γ^{k−t} r_k", "G_t", "G_t", "Σ_l γ^l r_{t+l}",
         "R(τ)",
     ),
-    Row(
+    Notation(
         "state value (home)", "state_values", "V_π(s)", "v_π(s)", "V^π(s)", "V^{π,γ}(s_t)",
         "V^π(s)", "value",
     ),
-    Row(
+    Notation(
         "action value (home, up)", "action_values", "Q_π(s,a)", "q_π(s,a)", "Q^π(s,a)",
         "Q^{π,γ}(s_t,a_t)", "Q^π(s,a)", "q",
     ),
-    Row(
+    Notation(
         "advantage (home, up)", "advantages", "A_π(s,a)", "", "A^π(s,a)", "A^{π,γ}(s_t,a_t)",
         "A^π(s,a)", "advantage",
     ),
-    Row("TD residual", "td_error", "δ_t", "δ_t", "δ_t", "δ_t^V", "δ_t^V"),
-    Row("discounted visits (home)", "visitation", "η_γ(s)", "η(s)", "", "", "", "visits"),
-    Row(
+    Notation("TD residual", "td_error", "δ_t", "δ_t", "δ_t", "δ_t^V", "δ_t^V"),
+    Notation("discounted visits (home)", "visitation", "η_γ(s)", "η(s)", "", "", "", "visits"),
+    Notation(
         "share of time (home)", "stationary_distribution", "d_π(s)", "μ(s)", "d^π(s)", "", "",
         "time",
     ),
-    Row("objective", "objective", "J(θ)", "J(θ)", "V(θ)", "", "J(π_θ)", "objective"),
-    Row("average reward", 'objective(kind="average")', "r̄", "r(π)", "", "", "", "gain"),
-    Row("how good the action was", "psi", "ψ_t", "G_t−b(S_t)", "Â_t", "Ψ_t", "Φ_t"),
-    Row(
+    Notation("objective", "objective", "J(θ)", "J(θ)", "V(θ)", "", "J(π_θ)", "objective"),
+    Notation("average reward", 'objective(kind="average")', "r̄", "r(π)", "", "", "", "gain"),
+    Notation("how good the action was", "psi", "ψ_t", "G_t−b(S_t)", "Â_t", "Ψ_t", "Φ_t"),
+    Notation(
         "score (up, by θ_up)", "score_function", "∇log π_θ(a|s)", "∇ln π(a|s,θ)",
         "∇_θ log π_θ(s,a)", "∇_θ log π_θ(a_t|s_t)", "∇_θ log π_θ(a_t|s_t)", "score",
     ),
-    Row("trace parameter", "lambda_", "λ", "λ", "λ", "λ", "λ"),
+    Notation("trace parameter", "lambda_", "λ", "λ", "λ", "λ", "λ"),
 )  # fmt: skip
 SOURCES = ("these pages", "Sutton & Barto", "CS234 (2019)", "GAE paper", "Spinning Up")
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Notation) -> tuple[str, ...]:
     return row[2:7]
 
 
@@ -93,7 +94,7 @@ def table(*, live: bool = True) -> Html:
     )
 
 
-def _row(row: Row, live: bool) -> Html:
+def _row(row: Notation, live: bool) -> Html:
     cells = [
         element("td", _formula(notation), data_label=source, role="cell", **_empty(notation))
         for source, notation in zip(SOURCES, _cells(row), strict=True)
@@ -118,12 +119,11 @@ def markdown() -> str:
         | state, action | `state, action` | s_t, a_t | S_t, A_t | s_t, a_t | s_t, a_t | s_t, a_t |
     """
     titles = ("quantity", "in code", "here", *SOURCES[1:])
-    lines = [f"| {' | '.join(titles)} |", f"|{' --- |' * len(titles)}"]
+    rows = []
     for row in ROWS:
         meaning = row.meaning.partition(" (")[0]
-        cells = (cell.replace("|", "\\|") if cell else "—" for cell in _cells(row))
-        lines.append(f"| {meaning} | `{row.code}` | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append((meaning, f"`{row.code}`", *(cell or "—" for cell in _cells(row))))
+    return markdown_table(titles, rows)
 
 
 def _typeset(words: str) -> Html:

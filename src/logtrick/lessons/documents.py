@@ -109,11 +109,11 @@ def _stilled(markup: str, stills: Mapping[str, Any]) -> str:
             f'viewBox="{box}"{tall}>{inside}</svg>'
         )
 
-    def told(found: re.Match[str]) -> str:
+    def number(found: re.Match[str]) -> str:
         words = stills.get("words", {}).get(found["name"], "")
         return f"{found[1]}{escape(words)}{found[4]}"
 
-    return _LIVE.sub(told, _PICTURE.sub(drawn, markup))
+    return _LIVE.sub(number, _PICTURE.sub(drawn, markup))
 
 
 def _filled(

@@ -57,7 +57,7 @@ AUDIT: dict[str, Sequence[str]] = {
 }
 
 
-class Line(NamedTuple):
+class SplitLine(NamedTuple):
     """One of D1 … D7 under a reading: a sum of terms, some of which can be deleted, and why."""
 
     before: str
@@ -66,97 +66,99 @@ class Line(NamedTuple):
     why: str
 
 
-READINGS: dict[str, Sequence[Line]] = {
+READINGS: dict[str, Sequence[SplitLine]] = {
     "start": (
-        Line("∇ Σ_s ρ V =", ("Σ_s V ∇ρ", "Σ_s ρ ∇V"), "The product rule. ρ has no θ in it."),
-        Line("", ("Σ_s ρ ∇V",), "So its term is 0, and the weight may be pulled out."),
-        Line(
+        SplitLine("∇ Σ_s ρ V =", ("Σ_s V ∇ρ", "Σ_s ρ ∇V"), "The product rule. ρ has no θ in it."),
+        SplitLine("", ("Σ_s ρ ∇V",), "So its term is 0, and the weight may be pulled out."),
+        SplitLine(
             "Σ_s ρ ∇ Σ_a π Q =",
             ("Σ_s ρ Σ_a Q ∇π", "Σ_s ρ Σ_a π ∇Q"),
             "V = Σ π Q, and the product rule again.",
         ),
-        Line(
+        SplitLine(
             "Σ_s η Σ_a Q ∇π =",
             ("Σ_s ρ Σ_a Q ∇π", "Σ_s (η−ρ) Σ_a Q ∇π"),
             "∇Q contains the next ∇V, that one the next: unrolled, ρ turns into the visits η.",
         ),
-        Line(
+        SplitLine(
             "Σ_s η Σ_a π Q ∇log π =",
             ("Σ_s η Σ_a π R ∇log π", "γ Σ_s η Σ_a π P V ∇log π"),
             "The log trick, ∇π = π ∇log π. Q is the reward now and the value later.",
         ),
-        Line(
+        SplitLine(
             "𝔼_{s∼η/Ση}[Q ∇log π] =",
             ("𝔼[A ∇log π]", "𝔼[V ∇log π]"),
             "Sums become samples, per visit. V is a baseline: its term is 0.",
         ),
-        Line(
+        SplitLine(
             "𝔼[Σ_t γ^t Q ∇log π] =",
             ('𝔼[Q ∇log π] " at " t=0', "𝔼[Σ_{t≥1} γ^t Q ∇log π]"),
             "Along a walk. The discount that was inside η is now γᵗ.",
         ),
     ),
     "stationary": (
-        Line(
+        SplitLine(
             "∇ Σ_s d V =",
             ("Σ_s V ∇d", "Σ_s d ∇V"),
             "The product rule. d does depend on θ.",
         ),
-        Line("", ("Σ_s d ∇V",), "“The weight can be pulled out”: the first term was dropped."),
-        Line(
+        SplitLine("", ("Σ_s d ∇V",), "“The weight can be pulled out”: the first term was dropped."),
+        SplitLine(
             "Σ_s d ∇ Σ_a π Q =",
             ("Σ_s d Σ_a Q ∇π", "Σ_s d Σ_a π ∇Q"),
             "V = Σ π Q, and the product rule again.",
         ),
-        Line(
+        SplitLine(
             "Σ_s d Σ_a Q ∇π =",
             ("Σ_s d Σ_a R ∇π", "γ Σ_s d Σ_a P V ∇π"),
             "Q is frozen. What goes is γ times line D3: that rescales, and does not turn (I3).",
         ),
-        Line(
+        SplitLine(
             "Σ_s d Σ_a π Q ∇log π =",
             ("Σ_s d Σ_a π R ∇log π", "γ Σ_s d Σ_a π P V ∇log π"),
             "The log trick, ∇π = π ∇log π.",
         ),
-        Line(
+        SplitLine(
             "𝔼_{s∼d}[Q ∇log π] =",
             ("𝔼[A ∇log π]", "𝔼[V ∇log π]"),
             "Sums become samples. V is a baseline: its term is 0.",
         ),
-        Line(
+        SplitLine(
             "𝔼[Σ_t γ^t Q ∇log π] =",
             ('𝔼[Q ∇log π] " at " t=0', "𝔼[Σ_{t≥1} γ^t Q ∇log π]"),
             "Along a walk from d. Every step looks like the first, so it is 1/(1−γ) times D6.",
         ),
     ),
     "average": (
-        Line(
+        SplitLine(
             "∇ Σ_s d u =",
             ("Σ_s u ∇d", "Σ_s d ∇u"),
             "Here u = r + P h − h stands for V. It is r̄ in every state, a constant.",
         ),
-        Line("", ("Σ_s d ∇u",), "A constant times Σ ∇d is 0, so conservation is all it takes."),
-        Line(
+        SplitLine(
+            "", ("Σ_s d ∇u",), "A constant times Σ ∇d is 0, so conservation is all it takes."
+        ),
+        SplitLine(
             "Σ_s d ∇ (Σ_a π (R+P h) − h) =",
             ("Σ_s d Σ_a (R+P h) ∇π", "Σ_s d (P ∇h − ∇h)"),
             "Written out. The second term is 0 because a step leaves d as it is.",
         ),
-        Line(
+        SplitLine(
             "Σ_s d Σ_a Q̃ ∇π =",
             ("Σ_s d Σ_a R ∇π", "Σ_s d Σ_a P h ∇π"),
             "Q̃ = R − r̄ + P h. Taking off r̄ changes nothing: Σ ∇π = 0.",
         ),
-        Line(
+        SplitLine(
             "Σ_s d Σ_a π Q̃ ∇log π =",
             ("Σ_s d Σ_a π R ∇log π", "Σ_s d Σ_a π P h ∇log π"),
             "The log trick, ∇π = π ∇log π.",
         ),
-        Line(
+        SplitLine(
             "𝔼_{s∼d}[Q̃ ∇log π] =",
             ("𝔼[(Q̃−h) ∇log π]", "𝔼[h ∇log π]"),
             "Sums become samples. h is a baseline: its term is 0.",
         ),
-        Line("𝔼[Q̃ ∇log π] =", ("𝔼[Q̃ ∇log π]",), "Along a walk, per step."),
+        SplitLine("𝔼[Q̃ ∇log π] =", ("𝔼[Q̃ ∇log π]",), "Along a walk, per step."),
     ),
 }
 
@@ -205,13 +207,13 @@ def terms() -> Html:
     return Html("".join(_reading(name, lines) for name, lines in READINGS.items()))
 
 
-def _reading(name: str, lines: Sequence[Line]) -> Html:
+def _reading(name: str, lines: Sequence[SplitLine]) -> Html:
     items = (_line(f"{name}-D{i}", line) for i, line in enumerate(lines, 1))
     hidden = {} if name == "stationary" else {"hidden": ""}
     return element("ol", *items, class_="lines", data_reading=name, **hidden)
 
 
-def _line(name: str, line: Line) -> Html:
+def _line(name: str, line: SplitLine) -> Html:
     parts: list[Html] = [_formula(line.before)] if line.before else []
     for i, term in enumerate(line.terms):
         if i:

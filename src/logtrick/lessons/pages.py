@@ -39,7 +39,7 @@ class Page:
 
     @property
     def file(self) -> str:
-        """Its file name."""
+        """The name of the file in which the page is written."""
         return f"{self.name}.html"
 
 
@@ -129,10 +129,10 @@ def _value(where: World) -> Data:
 
 
 def _policy(where: World) -> Data:
-    going_on = {"continuing": where.plain(continuing=True)} if where.restarts else {}
+    continuing = {"continuing": where.plain(continuing=True)} if where.restarts else {}
     return {
         "world": where.plain(),
-        **going_on,
+        **continuing,
         **_knobs(where),
         "references": references.of_policies(where),
         "cards": deck(2),

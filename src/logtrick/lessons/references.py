@@ -95,17 +95,20 @@ def of_policies(where: World) -> References:
 
 
 def of_policy(where: World, table: Float[np.ndarray, "S A"], gamma: float) -> dict[str, Any]:
-    """Values, visits, time and objectives of one policy; the long run is that of what goes on."""
+    """Values, visits, time and objectives of one policy.
+
+    Time and average reward are those of the MDP that restarts where an episode ends.
+    """
     mdp, continuing = where.mdp.replace(gamma=gamma), where.continuing.replace(gamma=gamma)
     found, long_run = exact.evaluate(mdp, table), exact.evaluate(continuing, table, "average")
-    going_on = exact.state_values(continuing, table)
+    continuing_values = exact.state_values(continuing, table)
     return {
         "values": found.values.tolist(),
         "visits": found.visitation.tolist(),
         "time": long_run.visitation.tolist(),
         "objective": found.objective,
         "gain": long_run.objective,
-        "weighted": float(long_run.visitation @ going_on),
+        "weighted": float(long_run.visitation @ continuing_values),
     }
 
 

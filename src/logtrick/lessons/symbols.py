@@ -7,7 +7,7 @@ from logtrick.reports.html import Html, element
 
 
 class Symbol(NamedTuple):
-    """One symbol."""
+    """A symbol of the seven lines: its meaning, and the page that explains it."""
 
     sign: str
     """As it stands in a formula."""

@@ -1,6 +1,9 @@
-"""Drawing and summing up, for rooms that have numbers to show: this room knows no run and no MDP.
+"""Drawings, pages, tables and statistics, for rooms that have numbers to show.
 
-`statistics` computes means, intervals and interquartile means over seeds, with their bootstrap;
-`plots` draws curves and grids with Matplotlib, which it loads when it draws; `html` writes a page
-as one file that needs no network, with every text from outside escaped.
+This room knows no run and no MDP: it gets arrays, numbers and texts.
+
+`statistics` computes means, standard deviations and interquartile means over seeds, with bootstrap
+intervals. `plots` draws learning curves with Matplotlib, which it imports when it draws. `html`
+writes a page as one file that needs no network, and escapes every text from outside. `plain` writes
+Markdown tables and turns results into what JSON can hold: null for NaN and infinity.
 """

@@ -1,4 +1,4 @@
-"""The run folder: what a run was told, what it measured, and the policies that came of it.
+"""Run folders: the settings of each run, what it measured, and the policies that it trained.
 
     config.json          everything needed to run it again, versions and device included
     metrics.jsonl        one line for each update and seed; no wall-clock, so that it is bit-exact
@@ -8,11 +8,13 @@
     policy.safetensors   the latest policies and value functions, all seeds; policy.json says how
     best_policy.safetensors   the same, as they were at each seed's best evaluation
     README.md            a model card, once training has ended
-    learning_curve.png   report.html
+    learning_curve.png   the return against steps; report.html shows it with everything else
 
 All of it is data: loading a run executes nothing that it contains.
 
-`config` and `folder` say what a folder holds, `logs`, `tree_files` and `checkpoints` how, `run`
-reads it; `summaries`, `presentation`, `model_card` and `exporting` are made of it, `sweeps` are
-folders of runs. What writes runs is `logtrick.runs.training`.
+`config` and `folder` define what a folder holds; `logs`, `trees`, `tree_files` and `checkpoints`
+write and verify its files. `record` reads a folder once, and `summaries`, `presentation` (the
+report) and `model_card` are made of that record. `run` is the object that `lt.train` returns;
+`exporting` writes its policy for other programs, and `sweeps` reads folders of many runs. The
+modules that train are in `logtrick.runs.training`.
 """

@@ -17,7 +17,7 @@ class Restored(NamedTuple):
     tree: Any
     metadata: dict[str, Any]
     rejected: tuple[str, ...]
-    """One sentence for each newer checkpoint that did not verify; the user should be told."""
+    """One sentence for each newer checkpoint that did not verify; tell the user."""
 
 
 class CheckpointFolder:
@@ -42,7 +42,7 @@ class CheckpointFolder:
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The folder in which the checkpoints are."""
         return self._folder.path
 
     def save(self, step: int, tree: Any, metadata: Mapping[str, Any]) -> Path:

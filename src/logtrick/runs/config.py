@@ -1,4 +1,4 @@
-"""What a run was told: `config.json`, everything needed to run it again."""
+"""The configuration of a run: `config.json`, everything needed to run it again."""
 
 import dataclasses
 import json
@@ -30,14 +30,17 @@ _KINDS: dict[str, Any] = {
     "policy": str | None,
 }
 """What the other entries of the file are; spaces, algorithm and sizes have checks of their own."""
+_KEYS = {"provenance": "made_by"}
+"""Fields that have another name in the file."""
 _CONFIG_LIMIT = 2**24
 CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Episodes played while a run is trained, which training never learns from.
+    """Evaluations during training (of an MDP: `exact.policy_evaluation.Evaluation`).
 
+    Their episodes are played while a run is trained, which never learns from them.
     Training with and without it is the same, bit for bit: the episodes have environments and
     random numbers of their own, and running moments stay as they are.
 
@@ -78,7 +81,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run was told."""
+    """The configuration of a run."""
 
     env: str
     """The environment's id, prefix included."""
@@ -96,7 +99,7 @@ class RunConfig:
     """How many runs were trained side by side."""
     workers: Workers
     """Where the rows of a host environment ran."""
-    made_by: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     """Versions, machine and device."""
     env_settings: Mapping[str, Any] | None = None
     """The constants of a device environment, which its id does not tell."""
@@ -110,6 +113,7 @@ class RunConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `config.json`."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values = {_KEYS.get(name, name): value for name, value in values.items()}
         return {
             "format": FORMAT,
             **values,
@@ -117,7 +121,7 @@ class RunConfig:
             "action_space": space_to_dict(self.action_space),
             "algorithm": self.algorithm.to_dict(),
             "env_settings": self.env_settings and dict(self.env_settings),
-            "made_by": dict(self.made_by),
+            "made_by": dict(self.provenance),
             "evaluation": self.evaluation and dataclasses.asdict(self.evaluation),
         }
 
@@ -140,13 +144,15 @@ class RunConfig:
         for name, kind in _KINDS.items():
             if not isinstance(fields.get(name), kind):
                 raise RunError(f"{name} is {fields.get(name)!r:.40}")
+        for name, key in _KEYS.items():
+            fields[name] = fields.pop(key)
         check_sizes(fields["steps"], fields["seed"], fields["seeds"])
         fields["timeout"] = check_timeout(fields.get("timeout", TIMEOUT))
         return cls(**fields)
 
 
 def policy_name(policy: Any) -> str:
-    """What a run remembers of a user's own policy.
+    """The name under which `config.json` keeps a user's own policy.
 
     Example:
         >>> policy_name(policy_name)

@@ -1,11 +1,9 @@
 """What is in a run folder, by name, and how new folders and policies are written."""
 
-import datetime
 import itertools
-import math
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,9 +34,15 @@ def model_template(config: RunConfig, policy: Any = None) -> Any:
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct((config.seeds, *x.shape), x.dtype), model)
 
 
-def write_policy(folder: SafePath, config: RunConfig, params: Any) -> None:
-    """Write the models' arrays (a host snapshot works too) and what they are."""
-    write_arrays_atomic(folder / POLICY, params, {})
+def write_policy(folder: SafePath, config: RunConfig, models: Any) -> None:
+    """Write the models of all seeds, and a description of them.
+
+    Args:
+        folder: the run folder.
+        config: of the run.
+        models: arrays [seeds, …], or their `Snapshot`.
+    """
+    write_arrays_atomic(folder / POLICY, models, {})
     description = {
         "format": FORMAT,
         "contains": "ActorCritic models of all seeds, stacked; load them with logtrick.load",
@@ -50,19 +54,6 @@ def write_policy(folder: SafePath, config: RunConfig, params: Any) -> None:
     write_json_atomic(folder / DESCRIPTION, description)
 
 
-def is_timing(row: Mapping[str, Any]) -> bool:
-    """Whether a row of `timings.jsonl` is one of seconds, or tells of a resumption."""
-    seconds = [value for name, value in row.items() if name.endswith("seconds")]
-    if "resumed" not in row:
-        return all(isinstance(value, int | float) and 0 <= value < math.inf for value in seconds)
-    try:
-        datetime.datetime.fromisoformat(row["resumed"])
-    except (TypeError, ValueError):
-        return False
-    counts = (row.get("update"), row.get("steps"))
-    return all(type(n) is int for n in counts) and isinstance(row.get("made_by"), Mapping)
-
-
 def shown(path: PathLike) -> str:
     """A path as one would type it here: relative where it lies in the working directory."""
     try:
@@ -71,10 +62,17 @@ def shown(path: PathLike) -> str:
         return str(path)
 
 
-def going_on(path: PathLike, config: RunConfig | None = None, *, what: str = "train") -> str:
-    """What goes on with a run (or a sweep): a command to be pasted.
+def resume_command(path: PathLike, config: RunConfig | None = None, *, what: str = "train") -> str:
+    """The command that resumes a run or a sweep, ready to be pasted.
 
-    With the configuration: Python, where only that can make the environment or the policy.
+    Args:
+        path: the folder.
+        config: of the run. Where only Python can make its environment or policy, the command is
+            Python, too.
+        what: "train" or "sweep".
+
+    Returns:
+        A line for the shell, or for Python.
     """
     given = {} if config is None else given_in_python(config)
     if not given:
@@ -95,8 +93,8 @@ def new_folder(parent: Path, name: str) -> SafePath:
     """Make a folder of this name, numbered if it is taken, in a parent that is made if need be."""
     if (parent / CONFIG).exists():
         raise RunError(
-            f"{parent} is itself a run; --out names the folder in which new runs are made. To go "
-            f"on with it: {going_on(parent)}"
+            f"{parent} is itself a run; --out names the folder in which new runs are made. To "
+            f"resume it: {resume_command(parent)}"
         )
     for number in itertools.count(1):
         path = parent / (name if number == 1 else f"{name}-{number}")

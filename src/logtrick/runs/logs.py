@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from logtrick.errors import RunError
+from logtrick.reports.plain import json_ready
 from logtrick.support.files import one_line_cause, to_json
 from logtrick.support.safe_paths import Place, file_of
 
@@ -52,7 +53,7 @@ class AppendLog:
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows at the end: all of them, or on an error (a full disk) none."""
-        data = b"".join(to_json(_without_nan(row)) for row in rows)
+        data = b"".join(to_json(json_ready(row)) for row in rows)
         with one_line_cause(f"Could not append to {self._path}"):
             view = memoryview(data)
             try:
@@ -111,19 +112,6 @@ def _whole_lines(descriptor: int) -> int:
             return begin + newline + 1
         end = begin
     return 0
-
-
-def _without_nan(value: Any) -> Any:
-    """The same value with null in the place of every number that is not finite."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return value
 
 
 def read_jsonl(

@@ -5,19 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from logtrick.reports.plain import markdown_table
 from logtrick.runs.config import RunConfig, given_in_python
 from logtrick.runs.latest import FINAL_EPISODES
-from logtrick.runs.run import Run
-from logtrick.runs.summaries import best_evaluations, run_summary
+from logtrick.runs.record import RunRecord
+from logtrick.runs.summaries import run_summary
 from logtrick.support.files import write_bytes_atomic
 from logtrick.support.spaces import in_words
 
 CARD = "README.md"
 
 
-def write_model_card(run: Run) -> Path:
+def write_model_card(record: RunRecord) -> Path:
     """Write what the policy is, how it was trained and what it scored; the file's path."""
-    config, summary = run.config, run_summary(run)
+    config, summary = record.config, run_summary(record)
     given = given_in_python(config)
     name = type(config.algorithm).__name__
     actions = in_words(config.action_space)
@@ -27,13 +28,13 @@ def write_model_card(run: Run) -> Path:
 
 - **What it is.** {config.seeds} {_plural("policy", "policies", config.seeds)} with \
 {_plural("its value function", "their value functions", config.seeds)}, one for each training \
-seed ({_seeds(run)}): {in_words(config.observation_space)} → {actions}.
+seed ({_seeds(record)}): {in_words(config.observation_space)} → {actions}.
 - **Which gradient was ascended.** {_sentence(config.algorithm.estimates)}
 - **Not for.** Anything but {config.env}; nothing else was tried.
 
 ## Scores
 
-{_scores(run, summary)}
+{_scores(record, summary)}
 
 ## Training
 
@@ -55,9 +56,9 @@ Without logtrick: `run.export("exported")` writes a function that JAX alone load
 
 ## Made with
 
-{_table(config.made_by)}
+{_table(config.provenance)}
 """
-    path = run.folder / CARD
+    path = record.folder / CARD
     write_bytes_atomic(path, text.encode("utf-8", "replace"))
     return path.path
 
@@ -68,9 +69,9 @@ def _state(summary: Mapping[str, Any]) -> str:
     return "Trained by logtrick." if summary["finished"] else "Trained by logtrick, not to the end."
 
 
-def _scores(run: Run, summary: Mapping[str, Any]) -> str:
+def _scores(record: RunRecord, summary: Mapping[str, Any]) -> str:
     """The scores, with how they were measured."""
-    score, evaluation, latest = summary["score"], run.config.evaluation, run.last_episodes
+    score, evaluation, latest = summary["score"], record.config.evaluation, record.last_episodes
     lines = []
     if score is None:
         why = "; ".join(f"seed {x.seed}: {x.missing}" for x in latest if not x.is_score)
@@ -88,7 +89,7 @@ def _scores(run: Run, summary: Mapping[str, Any]) -> str:
             f"last episodes (at least {FINAL_EPISODES} where there were as many; sampled actions): "
             f"{'; '.join(f'seed {x.seed}: {x.measured}' for x in latest)}."
         )
-    if (best := best_evaluations(run)) and evaluation is not None:
+    if (best := record.best_evaluations) and evaluation is not None:
         actions = "the most probable" if evaluation.greedy else "sampled"
         values = ", ".join(f"{row['return']:.2f} at step {row['steps']:,}" for row in best)
         lines.append(
@@ -103,8 +104,8 @@ def _load(config: RunConfig) -> str:
     return '"."' if config.policy is None else '".", policy=…'
 
 
-def _seeds(run: Run) -> str:
-    first, last = run.config.seed, run.config.seed + run.config.seeds - 1
+def _seeds(record: RunRecord) -> str:
+    first, last = record.config.seed, record.config.seed + record.config.seeds - 1
     return str(first) if first == last else f"{first}–{last}"
 
 
@@ -118,5 +119,4 @@ def _sentence(text: str) -> str:
 
 
 def _table(values: Mapping[str, Any]) -> str:
-    rows = [f"| `{name}` | {value} |" for name, value in values.items()]
-    return "\n".join(["| name | value |", "| --- | --- |", *rows])
+    return markdown_table(("name", "value"), [(f"`{name}`", v) for name, v in values.items()])

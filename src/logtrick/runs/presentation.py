@@ -16,10 +16,10 @@ from logtrick.reports import plots
 from logtrick.reports.html import Html, Section, element
 from logtrick.reports.statistics import Summary
 from logtrick.runs.config import RunConfig, given_in_python
-from logtrick.runs.folder import CURVE, REPORT, going_on, shown
+from logtrick.runs.folder import CURVE, REPORT, resume_command, shown
 from logtrick.runs.latest import FINAL_EPISODES, Latest, no_score, together
-from logtrick.runs.run import Run
-from logtrick.runs.summaries import Series, best_evaluations, run_summary, series, solved_at
+from logtrick.runs.record import RunRecord
+from logtrick.runs.summaries import Series, run_summary, series, solved_at
 from logtrick.runs.tree_files import changed
 from logtrick.support.spaces import in_words
 
@@ -44,39 +44,42 @@ DIAGNOSTICS = {
 """Metrics that are drawn, in this order, if a run has them: title and what they mean."""
 
 
-def write_run_report(run: Run, *, film: "Film | None" = None) -> Path:
-    """Write a run's `learning_curve.png` and `report.html`; the report's path.
+def write_run_report(record: RunRecord, *, film: "Film | None" = None) -> Path:
+    """Write a run's `learning_curve.png` and `report.html`.
 
     Args:
-        run: the run.
+        record: of the run.
         film: an episode to be shown in the report.
+
+    Returns:
+        The report's path.
     """
-    rows, summary = run.metrics, run_summary(run)
+    summary = run_summary(record)
     title = f"{summary['env']} · {summary['algorithm'].upper()}"
-    latest = run.last_episodes
+    latest = record.last_episodes
     until = min((x.last_step for x in latest if x.is_old), default=math.inf)
-    returns = series(rows, "episode_return", until=until)
+    returns = series(record.metrics, "episode_return", until=until)
     threshold = solved_at(summary["env"])
     seeds = summary["seeds"]
     subtitle = "One seed" if seeds == 1 else f"{_MIDDLE} of {seeds} seeds; thin lines: single seeds"
     png = plots.learning_curve(*returns, title=title, subtitle=subtitle, threshold=threshold)
-    plots.save_png(png, run.folder / CURVE)
+    plots.save_png(png, record.folder / CURVE)
     state = "finished" if summary["finished"] else "unfinished"
     sections = [
         Section("", [report.tiles(_headline(summary, latest))]),
         Section("Learning curve", [_learning_curve(returns, threshold, latest)]),
-        *_evaluations(run),
-        *_episode(run, film),
-        Section("Which gradient this run ascended", [report.paragraph(_estimand(run))]),
-        Section("While it learned", [report.gallery(_diagnostics(run, rows, until))]),
+        *_evaluations(record),
+        *_episode(record, film),
+        Section("Which gradient this run ascended", [report.paragraph(_estimand(record))]),
+        Section("While it learned", [report.gallery(_diagnostics(record, until))]),
         Section("Seeds", _seeds(latest)),
-        Section("Settings", [report.facts(_settings(run))]),
-        Section("Made with", [report.facts(_readable(run.config.made_by))]),
-        *_resumptions(run),
-        Section("Run it again", _again(run)),
+        Section("Settings", [report.facts(_settings(record))]),
+        Section("Made with", [report.facts(_readable(record.config.provenance))]),
+        *_resumptions(record),
+        Section("Run it again", _again(record)),
     ]
-    path = run.folder / REPORT
-    report.write_report(path, title, sections, subtitle=f"{run.path.name}, {state}")
+    path = record.folder / REPORT
+    report.write_report(path, title, sections, subtitle=f"{record.path.name}, {state}")
     return path.path
 
 
@@ -149,9 +152,9 @@ def _curve_figure(returns: Series, threshold: float | None, caption: str, label:
     return report.figure(draw((8.8, 4.2)), words, label=label, narrow=draw((3.7, 3.1)))
 
 
-def _evaluations(run: Run) -> list[Section]:
+def _evaluations(record: RunRecord) -> list[Section]:
     """The curve of the evaluations, where there were any."""
-    rows, config = run.evaluations, run.config.evaluation
+    rows, config = record.evaluations, record.config.evaluation
     if not rows or config is None:
         return []
     rows = [row | {"episodes": config.episodes} for row in rows]
@@ -164,28 +167,30 @@ def _evaluations(run: Run) -> list[Section]:
     )
     best = {
         f"seed {row['seed']}": f"{row['return']:.2f} at step {row['steps']:,}"
-        for row in best_evaluations(run)
+        for row in record.best_evaluations
     }
     words = "The best evaluation of each seed; `best_policy.safetensors` holds these policies."
     return [Section("Evaluations", [drawn, report.paragraph(words), report.facts(best)])]
 
 
-def _episode(run: Run, film: "Film | None") -> list[Section]:
+def _episode(record: RunRecord, film: "Film | None") -> list[Section]:
     if film is None:
         return []
     words = (
-        f"One episode of seed {run.config.seed}, return {film.episode_return:.1f}: one episode, "
+        f"One episode of seed {record.config.seed}, return {film.episode_return:.1f}: one episode, "
         "not a score."
     )
     return [Section("An episode", [report.animation(film.gif(), words)])]
 
 
-def _diagnostics(run: Run, rows: Sequence[Mapping[str, Any]], until: float | int) -> list[Html]:
+def _diagnostics(record: RunRecord, until: float | int) -> list[Html]:
     figures = []
     for name, (title, meaning) in DIAGNOSTICS.items():
-        found = series(rows, name, until=until if name.startswith("episode_") else math.inf)
+        found = series(
+            record.metrics, name, until=until if name.startswith("episode_") else math.inf
+        )
         of_critic = name in ("explained_variance", "value_loss")
-        meant = run.config.algorithm.has_critic or not of_critic
+        meant = record.config.algorithm.has_critic or not of_critic
         if meant and np.isfinite(found.values).any():
             caption = element("span", element("b", title), meaning)
             svg = plots.to_svg(plots.panel(*found))
@@ -210,13 +215,13 @@ def _of_seed(latest: Latest) -> str:
     return latest.missing or f"{latest.episode_return:.2f}"
 
 
-def _estimand(run: Run) -> str:
-    sentence = run.config.algorithm.estimates.strip()
+def _estimand(record: RunRecord) -> str:
+    sentence = record.config.algorithm.estimates.strip()
     return f"{sentence[:1].upper()}{sentence[1:]}"
 
 
-def _settings(run: Run) -> dict[str, Any]:
-    config = run.config
+def _settings(record: RunRecord) -> dict[str, Any]:
+    config = record.config
     plain = {
         "environment": config.env,
         "where it runs": "on the device" if config.kind == "device" else "on the host",
@@ -230,20 +235,20 @@ def _settings(run: Run) -> dict[str, Any]:
     return plain | {"algorithm": config.algorithm.name} | dataclasses.asdict(config.algorithm)
 
 
-def _readable(made_by: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.replace("_", " "): value for name, value in made_by.items()}
+def _readable(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", " "): value for name, value in provenance.items()}
 
 
-def _resumptions(run: Run) -> list[Section]:
+def _resumptions(record: RunRecord) -> list[Section]:
     """When the run went on after an interruption, if it ever did."""
-    made_by, history = run.config.made_by, {}
-    for row in run.resumptions:
+    before, history = record.config.provenance, {}
+    for row in record.resumptions:
         at = f"after update {row['update']:,}, {row['steps']:,} steps per seed"
         time = datetime.datetime.fromisoformat(row["resumed"])
         history[f"{time:%Y-%m-%d %H:%M %Z}"] = (
-            f"{at}; {changed(made_by, row['made_by']) or 'as before'}"
+            f"{at}; {changed(before, row['made_by']) or 'as before'}"
         )
-        made_by = row["made_by"]
+        before = row["made_by"]
     if not history:
         return []
     words = (
@@ -254,15 +259,15 @@ def _resumptions(run: Run) -> list[Section]:
     return [Section("Resumed", [report.paragraph(words), report.facts(history)])]
 
 
-def _again(run: Run) -> list[Html]:
-    given = given_in_python(run.config)
+def _again(record: RunRecord) -> list[Html]:
+    given = given_in_python(record.config)
     return [
         report.paragraph(
             "The same run from the start; bit for bit with the versions and the device above:"
         ),
-        report.code(_program(run.config, given)),
+        report.code(_program(record.config, given)),
         report.paragraph("Its policies on fresh episodes, and its interrupted training:"),
-        report.code(_afterwards(run, given)),
+        report.code(_afterwards(record, given)),
     ]
 
 
@@ -293,11 +298,11 @@ def _program(config: RunConfig, given: Mapping[str, str]) -> str:
     return f"import logtrick as lt\n\n{made}lt.train({separator.join(arguments)})"
 
 
-def _afterwards(run: Run, given: Mapping[str, str]) -> str:
+def _afterwards(record: RunRecord, given: Mapping[str, str]) -> str:
     """How the run is evaluated and resumed."""
-    path = shown(run.path)
+    path = shown(record.path)
     if not given:
-        return f"logtrick eval {shlex.quote(path)}\n{going_on(run.path, run.config)}"
+        return f"logtrick eval {shlex.quote(path)}\n{resume_command(record.path, record.config)}"
     loaded = f"{path!r}, policy=policy" if "policy" in given else repr(path)
     env = "env=env" if "env" in given else ""
-    return f"lt.load({loaded}).evaluate({env})\n{going_on(run.path, run.config)}"
+    return f"lt.load({loaded}).evaluate({env})\n{resume_command(record.path, record.config)}"

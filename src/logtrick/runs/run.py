@@ -6,23 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import check_timeout
 from logtrick.errors import CheckpointError, ConfigError, RunError
-from logtrick.runs.config import Evaluation, RunConfig, env_settings, read_config
-from logtrick.runs.folder import (
-    BEST,
-    EVALUATIONS,
-    METRICS,
-    POLICY,
-    TIMINGS,
-    going_on,
-    is_timing,
-    model_template,
-)
-from logtrick.runs.latest import Latest, LatestEpisodes
-from logtrick.runs.logs import read_jsonl
+from logtrick.runs.config import env_settings, read_config
+from logtrick.runs.folder import BEST, POLICY, model_template, resume_command
+from logtrick.runs.latest import Latest
+from logtrick.runs.record import RunRecord
 from logtrick.runs.tree_files import read_arrays
 from logtrick.support.files import PathLike
 from logtrick.support.safe_paths import Place, folder_of
@@ -37,19 +29,18 @@ Which = Literal["latest", "best"]
 class Scores:
     """Undiscounted returns of evaluation episodes."""
 
-    returns: np.ndarray
-    """float64[seeds, episodes]"""
-    lengths: np.ndarray
-    """int64[seeds, episodes]"""
+    returns: Float[np.ndarray, "seeds episodes"]
+    lengths: Int[np.ndarray, "seeds episodes"]
+    """Steps."""
 
     @property
     def mean(self) -> float:
-        """Over all episodes of all seeds."""
+        """The mean return over all episodes of all seeds."""
         return float(self.returns.mean())
 
     @property
     def std(self) -> float:
-        """Of single episodes."""
+        """The standard deviation of the returns of single episodes."""
         return float(self.returns.std())
 
 
@@ -102,17 +93,17 @@ class Run:
             stacked, _ = read_arrays(self.folder / name, model_template(self.config, self._policy))
         except CheckpointError as error:
             raise CheckpointError(
-                f"{error} `{going_on(self.path, self.config)}` writes it again, from the latest "
-                "checkpoint that is whole."
+                f"{error} `{resume_command(self.path, self.config)}` writes it again, from the "
+                "latest checkpoint that is whole."
             ) from error
         return tuple(jax.tree.map(lambda x, s=s: x[s], stacked) for s in range(self.config.seeds))
 
     def check_policy(self) -> None:
-        """Refuse to go on without the user's own policy: files name no code."""
+        """Raise if the run needs the user's own policy and has none: files name no code."""
         if self.config.policy is not None and self._policy is None:
             raise RunError(
                 f"{self.path} was trained with a policy of your own ({self.config.policy}), which "
-                "only Python can make: pass it again, lt.load(path, policy=…), or to go on "
+                "only Python can make: pass it again, lt.load(path, policy=…), or to resume "
                 "lt.resume(path, policy=…)."
             )
 
@@ -133,54 +124,49 @@ class Run:
         return self.policies[0]
 
     @property
+    def record(self) -> RunRecord:
+        """What the folder holds now: rows and scores, each log parsed at most once."""
+        return RunRecord(self.folder, self.config)
+
+    @property
     def metrics(self) -> list[dict[str, Any]]:
         """One row for each update and seed."""
-        return self._rows(METRICS, "episodes")
+        return self.record.metrics
 
     @property
     def timings(self) -> list[dict[str, Any]]:
         """Wall-clock of each stretch of training, and the moments at which it was resumed."""
-        return read_jsonl(self.folder / TIMINGS, is_timing)
-
-    @property
-    def resumptions(self) -> list[dict[str, Any]]:
-        """When the run went on after an interruption, from which update, and made by what."""
-        return [row for row in self.timings if "resumed" in row]
+        return self.record.timings
 
     @property
     def evaluations(self) -> list[dict[str, Any]]:
         """One row for each evaluation and seed; none where the run is trained without them."""
-        return self._rows(EVALUATIONS) if (self.folder / EVALUATIONS).exists() else []
+        return self.record.evaluations
 
-    def _rows(self, name: str, *counts: str) -> list[dict[str, Any]]:
-        """The rows of a log, each of one of the run's seeds, with its steps and other counts."""
-        seeds = range(self.config.seed, self.config.seed + self.config.seeds)
-
-        def is_row(row: dict[str, Any]) -> bool:
-            whole = all(type(row.get(count)) is int for count in ("seed", "steps", *counts))
-            return whole and row["seed"] in seeds
-
-        return read_jsonl(self.folder / name, is_row)
+    @property
+    def resumptions(self) -> list[dict[str, Any]]:
+        """When training was resumed, from which update, and under which versions."""
+        return self.record.resumptions
 
     @property
     def stopped_early(self) -> bool:
         """Whether the last evaluation came up to the score at which training was to stop."""
-        return has_reached(self.evaluations[-self.config.seeds :], self.config.evaluation)
+        return self.record.stopped_early
 
     @property
-    def final_returns(self) -> np.ndarray:
-        """float64[seeds]: each seed's mean training return over its last episodes.
+    def final_returns(self) -> Float[np.ndarray, " seeds"]:
+        """Each seed's mean training return over its last episodes.
 
         The last whole updates in which at least 100 episodes ended (fewer where the whole run had
         fewer). NaN where none ended, or none for so long that the mean is no score of the policy
         as it is: `last_episodes` says how many they are, and since when.
         """
-        return final_returns(self.metrics, self.config)
+        return self.record.final_returns
 
     @property
     def last_episodes(self) -> tuple[Latest, ...]:
         """Each seed's last episodes: their mean return, how many they are, and how old."""
-        return LatestEpisodes(self.config, self.metrics).of_seeds()
+        return self.record.last_episodes
 
     def evaluate(
         self,
@@ -207,6 +193,9 @@ class Run:
             env: the environment, where it has no id by which it is found again.
             timeout: seconds that a row of a host environment may take to answer; None: as in
                 training.
+
+        Returns:
+            The returns and lengths [seeds, episodes].
         """
         from logtrick.rollouts.evaluation import evaluate
 
@@ -294,17 +283,22 @@ class Run:
         return spec
 
     def report(self, *, video: bool = False, max_steps: int | None = None) -> Path:
-        """Write `learning_curve.png` and `report.html`; the report's path.
+        """Write `learning_curve.png` and `report.html`.
 
         Args:
             video: play an episode and put its GIF into the report.
             max_steps: where that episode is cut.
+
+        Returns:
+            The report's path.
         """
         from logtrick.runs.presentation import write_run_report
 
         if max_steps is not None and not video:
-            raise ConfigError("max_steps is of the episode that is filmed: ask for video too.")
-        return write_run_report(self, film=self.film(max_steps=max_steps) if video else None)
+            raise ConfigError(
+                "max_steps has no effect without video=True, because it limits the filmed episode."
+            )
+        return write_run_report(self.record, film=self.film(max_steps=max_steps) if video else None)
 
 
 def load(path: PathLike, *, policy: Any = None) -> Run:
@@ -314,20 +308,10 @@ def load(path: PathLike, *, policy: Any = None) -> Run:
         path: the folder, `runs/CartPole-v1-ppo-…`.
         policy: the policy that the run was trained with, where that was your own.
 
+    Returns:
+        The run: its policies, metrics and scores.
+
     Raises:
         RunError: it is not a run folder, or a file in it is damaged.
     """
     return Run(path, policy=policy)
-
-
-def has_reached(last: list[dict[str, Any]], evaluation: Evaluation | None) -> bool:
-    """Whether the last evaluation, a row for each seed, came up to the score to stop at."""
-    if evaluation is None or evaluation.stop_at is None or not last:
-        return False
-    returns = np.array([row["return"] for row in last], np.float64)  # null is NaN
-    return bool(np.all(returns >= evaluation.stop_at))
-
-
-def final_returns(rows: list[dict[str, Any]], config: RunConfig) -> np.ndarray:
-    """See `Run.final_returns`."""
-    return np.array([latest.score for latest in LatestEpisodes(config, rows).of_seeds()])

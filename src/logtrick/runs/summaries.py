@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from logtrick.reports.statistics import Curve, curve, summarise
-from logtrick.runs.run import Run
+from logtrick.runs.record import RunRecord
 
 POINTS = 200
 """Points of a curve, at most: more than an eye can tell apart."""
@@ -67,23 +67,22 @@ def series(
     return Series(edges[1:], table, over)
 
 
-def run_summary(run: Run) -> dict[str, Any]:
-    """What a run came to, as plain data."""
-    config, rows, timings = run.config, run.metrics, run.timings
-    steps = {row["seed"]: row["steps"] for row in rows}
-    compiling = sum((row.get("compile_seconds", 0.0) for row in timings), 0.0)
-    training = sum((row.get("seconds", 0.0) for row in timings), 0.0)
-    latest, best = run.last_episodes, best_evaluations(run)
-    final = np.array([x.score for x in latest])
+def run_summary(record: RunRecord) -> dict[str, Any]:
+    """The scores and times of a run as plain data, as `logtrick train --json` prints them."""
+    config, latest, best = record.config, record.last_episodes, record.best_evaluations
+    steps = {row["seed"]: row["steps"] for row in record.metrics}
+    compiling = sum((row.get("compile_seconds", 0.0) for row in record.timings), 0.0)
+    training = sum((row.get("seconds", 0.0) for row in record.timings), 0.0)
+    final = record.final_returns
     done = min(steps.values()) if len(steps) == config.seeds else 0
     return {
-        "run": str(run.path),
+        "run": str(record.path),
         "env": config.env,
         "algorithm": config.algorithm.name,
         "steps": config.steps,
         "steps_done": done,
-        "finished": done >= config.steps or run.stopped_early,
-        "stopped_early": run.stopped_early,
+        "finished": done >= config.steps or record.stopped_early,
+        "stopped_early": record.stopped_early,
         "seeds": config.seeds,
         "final_returns": final.tolist(),
         "last_episodes": [x._asdict() for x in latest],
@@ -92,26 +91,12 @@ def run_summary(run: Run) -> dict[str, Any]:
         "score": summarise(final)._asdict() if np.isfinite(final).all() else None,
         "resumed": [
             {"time": row["resumed"], "update": row["update"], "steps": row["steps"]}
-            for row in run.resumptions
+            for row in record.resumptions
         ],
         "seconds": training,
         "compile_seconds": compiling,
         "steps_per_second": sum(steps.values()) / training if training else None,
     }
-
-
-def best_evaluations(run: Run) -> list[dict[str, Any]]:
-    """Each seed's best evaluation, a row of `evaluations.jsonl`: of equal ones the first.
-
-    A seed without any is left out.
-    """
-    best: dict[int, dict[str, Any]] = {}
-    for row in run.evaluations:
-        if row["return"] is None:
-            continue
-        if row["seed"] not in best or row["return"] > best[row["seed"]]["return"]:
-            best[row["seed"]] = row
-    return [best[seed] for seed in sorted(best)]
 
 
 def solved_at(env: str) -> float | None:

@@ -1,6 +1,6 @@
 """A sweep's folder, opened for reading: its points, their scores, the best one.
 
-sweep.json           what the sweep was told
+sweep.json           the settings of the sweep
 point-000/ …         a run folder each, like those of `train`
 results.json         a row for each point, the best first; results.md: the same as a table
 study.jsonl          the search's journal, where Optuna chose the points
@@ -8,17 +8,19 @@ study.jsonl          the search's journal, where Optuna chose the points
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import RunError
+from logtrick.reports.plain import json_ready, markdown_table
 from logtrick.reports.statistics import summarise
 from logtrick.runs.config import CONFIG, RunConfig
 from logtrick.runs.folder import SWEEP as SWEEP
 from logtrick.runs.latest import no_score
+from logtrick.runs.record import RunRecord
 from logtrick.runs.run import Run
 from logtrick.support.files import write_bytes_atomic, write_json_atomic
 from logtrick.support.safe_paths import Place, folder_of
@@ -46,7 +48,7 @@ class Sweep:
         self.path = self.folder.path
         if not (self.folder / SWEEP).exists():
             raise RunError(f"{self.path} holds no {SWEEP}, so it is no sweep.")
-        self.told: dict[str, Any] = json.loads((self.folder / SWEEP).read(_LIMIT))
+        self.settings: dict[str, Any] = json.loads((self.folder / SWEEP).read(_LIMIT))
 
     def __repr__(self) -> str:
         return f"Sweep({str(self.path)!r})"
@@ -66,8 +68,8 @@ class Sweep:
         diverged, or has ended no episode, or none for long, has no score and stands last;
         `no_score` says why.
         """
-        names = list(self.told["values"])
-        rows = [_row(run, names) for run in self.runs]
+        names = list(self.settings["values"])
+        rows = [_row(run.record, names) for run in self.runs]
         return sorted(rows, key=lambda row: -math.inf if row["iqm"] is None else row["iqm"])[::-1]
 
     @property
@@ -82,27 +84,29 @@ class Sweep:
         """The environment of the sweep, checked where a point is there to check it against."""
         if made := self.runs:
             return made[0].env_spec(env)
-        base = RunConfig.from_dict(self.told["base"])
+        base = RunConfig.from_dict(self.settings["base"])
         return resolve(env or base.env, timeout=base.timeout)
 
     def write_results(self) -> None:
         """Write `results.json` and `results.md`."""
         rows = self.results
         write_json_atomic(self.folder / RESULTS, rows)
-        write_bytes_atomic(self.folder / TABLE, _markdown(rows).encode())
+        head = list(rows[0]) if rows else []
+        table = markdown_table(head, [[_cell(row[name]) for name in head] for row in rows])
+        write_bytes_atomic(self.folder / TABLE, (table + "\n").encode())
 
 
-def _row(run: Run, names: Sequence[str]) -> dict[str, Any]:
-    latest = run.last_episodes
-    final, steps = np.array([x.score for x in latest]), {x.seed: x.steps for x in latest}
-    cut_short = run.config.seeds - sum(done >= run.config.steps for done in steps.values())
+def _row(record: RunRecord, names: Sequence[str]) -> dict[str, Any]:
+    latest = record.last_episodes
+    final = record.final_returns
+    cut_short = record.config.seeds - sum(x.steps >= record.config.steps for x in latest)
     scored = not cut_short and bool(np.isfinite(final).all())
     missing = dict.fromkeys(("mean", "std", "iqm", "low", "high", "n"))
     score = summarise(final)._asdict() if scored else missing
     return {
-        "point": run.path.name,
-        **{name: getattr(run.config.algorithm, name) for name in names},
-        **{k: None if v is None or not math.isfinite(v) else v for k, v in score.items()},
+        "point": record.path.name,
+        **{name: getattr(record.config.algorithm, name) for name in names},
+        **json_ready(score),
         "episodes": min(x.episodes for x in latest),
         "since_step": min(x.since_step for x in latest),
         "no_score": no_score(latest) or None,
@@ -110,10 +114,5 @@ def _row(run: Run, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    def cell(value: Any) -> str:
-        return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-    names = list(rows[0]) if rows else []
-    lines = [names, ["---"] * len(names), *([cell(row[name]) for name in names] for row in rows)]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -28,7 +28,7 @@ ARRAYS, MANIFEST = "arrays.safetensors", "manifest.json"
 _MANIFEST_LIMIT = 4 * 2**20
 
 
-def made_by() -> dict[str, Any]:
+def provenance() -> dict[str, Any]:
     """Versions, device kind and device count: equal facts resume bit for bit, others may not."""
     import jax
     import jax.numpy as jnp
@@ -52,7 +52,7 @@ def made_by() -> dict[str, Any]:
 
 
 def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What of `made_by` differs, in words.
+    """What differs between two results of `provenance`, in words.
 
     Example:
         >>> changed({"jax": "0.10.2", "python": "3.11"}, {"jax": "0.11.0", "python": "3.11"})
@@ -68,7 +68,7 @@ def save_tree(folder: Place, tree: Any, metadata: Mapping[str, Any]) -> None:
         folder: A folder without these two files; it is made if it is not there. Whether the whole
             folder appears at once is the caller's concern: see `CheckpointFolder`.
         tree: What `trees.NamedTree` takes, or a `Snapshot` of it.
-        metadata: Anything that JSON can say. `made_by()` is added under "made_by".
+        metadata: Anything that JSON can say. `provenance()` is added under "made_by".
 
     Raises:
         CheckpointError: A leaf or the metadata cannot be stored.
@@ -170,10 +170,9 @@ def _sha256(data: bytes | bytearray) -> str:
 
 def _manifest(taken: Snapshot, metadata: Mapping[str, Any], file: dict[str, Any] | None) -> bytes:
     arrays = {
-        name: {**taken.specs[name]._asdict(), "sha256": _sha256(array.tobytes())}
-        for name, array in taken.arrays.items()
+        name: {**taken.specs[name]._asdict(), "sha256": taken.sums[name]} for name in taken.arrays
     }
-    metadata = {**metadata, "made_by": made_by()}
+    metadata = {**metadata, "made_by": provenance()}
     body = {"format": FORMAT, "metadata": metadata, "file": file, "arrays": arrays}
     data = to_json({**body, "sha256": _sha256(to_json(body))}, indent=1)
     if len(data) > _MANIFEST_LIMIT:

@@ -5,6 +5,7 @@ together again from a template of the same structure. Functions among the leaves
 belong to the structure: they are not taken out, and come back from the template.
 """
 
+import hashlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class ArraySpec(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Size in bytes."""
+        """The size of the array in bytes."""
         import ml_dtypes  # noqa: F401 (names bfloat16 to NumPy)
 
         return np.dtype(self.dtype).itemsize * int(np.prod(self.shape, dtype=object))
@@ -55,10 +56,29 @@ class ArraySpec(NamedTuple):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Arrays on the host, by path. It shares no memory with the tree that it was taken of."""
+    """Arrays on the host, by path. It shares no memory with the tree that it was taken of.
+
+    A leaf that stands at several places of the tree is copied and hashed once.
+    """
 
     arrays: dict[str, np.ndarray]
     specs: dict[str, ArraySpec]
+    sums: dict[str, str]
+    """The SHA-256 of each array's bytes, in hexadecimal."""
+
+    def part(self, name: str) -> "Snapshot":
+        """The snapshot of one branch: `part("a")` of `{"a": x, "b": y}` is that of x.
+
+        Args:
+            name: of a key of the tree, below which there are further names.
+        """
+        prefix = f"{name}/"
+
+        def below(values: Mapping[str, Any]) -> dict[str, Any]:
+            found = values.items()
+            return {k.removeprefix(prefix): v for k, v in found if k.startswith(prefix)}
+
+        return Snapshot(below(self.arrays), below(self.specs), below(self.sums))
 
 
 class NamedTree:
@@ -98,24 +118,30 @@ class NamedTree:
             self.specs[name] = _spec(name, leaf)
 
     def snapshot(self) -> Snapshot:
-        """Copy every array to the host.
+        """Copy every array to the host, and hash it.
 
         Training may go on meanwhile, and donate its buffers.
         """
         import jax
 
+        places = {n: leaf for n, leaf in zip(self._names, self._leaves, strict=True) if n}
+        first = {id(leaf): name for name, leaf in reversed(places.items())}
         raw = {
-            name: jax.random.key_data(leaf) if self.specs[name].key_impl else leaf
-            for name, leaf in zip(self._names, self._leaves, strict=True)
-            if name is not None
+            name: jax.random.key_data(places[name]) if self.specs[name].key_impl else places[name]
+            for name in first.values()
         }
         # device_get starts all transfers before it waits for the first.
-        host = jax.device_get(raw)
-        arrays = {
+        host = {
             name: np.array(array, np.dtype(self.specs[name].dtype), order="C", copy=True)
-            for name, array in host.items()
+            for name, array in jax.device_get(raw).items()
         }
-        return Snapshot(arrays, self.specs)
+        sums = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in host.items()}
+        at = {name: first[id(leaf)] for name, leaf in places.items()}
+        return Snapshot(
+            {name: host[place] for name, place in at.items()},
+            self.specs,
+            {name: sums[place] for name, place in at.items()},
+        )
 
     def rebuild(self, arrays: Mapping[str, np.ndarray]) -> Any:
         """The tree with these arrays (which fit `specs`), each as the kind of leaf it was."""

@@ -4,7 +4,6 @@ import numpy as np
 
 import logtrick as lt
 from hand_made_runs import made
-from logtrick.runs.summaries import best_evaluations
 from logtrick.runs.training.recording import Recorder
 
 
@@ -28,5 +27,6 @@ def test_the_best_policy_is_the_first_of_those_that_tie(tmp_path):
         np.testing.assert_array_equal(recorder.best_returns, [5.0, 8.0])
         evaluate(recorder, 4, [6.0, 8.0], mark=4)
         np.testing.assert_array_equal(recorder.best["mark"], [[4.0] * 3, [2.0] * 3])
-    # What is told of them is told of these policies.
-    assert [(row["seed"], row["steps"]) for row in best_evaluations(run)] == [(3, 400), (4, 200)]
+    # The best evaluations are those of these policies.
+    best = run.record.best_evaluations
+    assert [(row["seed"], row["steps"]) for row in best] == [(3, 400), (4, 200)]

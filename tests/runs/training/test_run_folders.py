@@ -11,7 +11,7 @@ import pytest
 
 import logtrick as lt
 from logtrick import errors
-from logtrick.commands.enjoy import Enjoy
+from logtrick.commands.enjoy import EnjoyCommand
 from logtrick.commands.enjoy import run as enjoy
 from logtrick.runs.folder import lock_run
 from logtrick.runs.training.interruption import Interrupted
@@ -266,7 +266,7 @@ def test_a_film_is_written_where_it_was_asked_for(home, monkeypatch):
     try:
         run = lt.train("gym:Wandering-v0", SMALL, steps=128, out="runs", progress=False)
         os.chdir(home)
-        enjoy(Enjoy(run=str(run.path.relative_to(home)), out="film.gif"))
+        enjoy(EnjoyCommand(run=str(run.path.relative_to(home)), out="film.gif"))
         assert (home / "film.gif").exists()
     finally:
         gymnasium.registry.pop("Wandering-v0")

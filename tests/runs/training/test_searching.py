@@ -11,7 +11,7 @@ from logtrick import errors
 from logtrick.runs.sweeps import Sweep
 from logtrick.runs.training.interruption import Interrupted
 from logtrick.runs.training.journal import Journal
-from logtrick.runs.training.sweeping import Points
+from logtrick.runs.training.points import Points
 from logtrick.support.safe_paths import SafePath
 from small_runs import SMALL, Watcher, digest, interrupt_at
 

@@ -15,8 +15,8 @@ from logtrick.algorithms.loop import Loop
 from logtrick.commands.sweep import read_values
 from logtrick.envs import resolve
 from logtrick.runs.training.interruption import Interrupted
+from logtrick.runs.training.points import Points
 from logtrick.runs.training.side_by_side import SideBySide, shape
-from logtrick.runs.training.sweeping import Points
 from small_runs import SMALL, Watcher, digest, interrupt_at
 
 VALUES = {"learning_rate": [1e-3, 1e-2], "gamma": [0.9, 0.99]}
@@ -95,7 +95,7 @@ def test_interrupted_and_resumed_is_not_interrupted(swept, tmp_path):
     with pytest.raises(Interrupted) as caught:
         sweep(tmp_path, progress=interrupt_at(2), checkpoint_seconds=0.0)
     (path,) = tmp_path.iterdir()
-    assert str(caught.value) == f"Interrupted; to go on: logtrick sweep --resume {path}"
+    assert str(caught.value) == f"Interrupted; to resume: logtrick sweep --resume {path}"
     # A kill between the points' checkpoints: one is behind the others.
     checkpoints = sorted((path / "point-002" / "checkpoints").glob("step-*"))
     assert len(checkpoints) > 1
@@ -147,7 +147,7 @@ def test_other_shapes_are_trained_in_turn(tmp_path):
         ({"gamma": []}, "no values"),
         ({"gamma": 0.9}, "gamma=0.9: a sweep takes a list"),
         ({"memory": "gru"}, "memory='gru': a sweep takes a list"),
-        ({"gamma": lt.Range(0.9, 0.99)}, r"only a search \(--optuna N, lt.search\) a range"),
+        ({"gamma": lt.Range(0.9, 0.99)}, r"only a search \(--optuna N, lt.search\) takes a range"),
         ({}, "Nothing varies.*logtrick train ENV --seeds N"),
         ({"minibatches": [3]}, "do not divide"),
     ],

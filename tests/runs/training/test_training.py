@@ -118,7 +118,7 @@ def test_a_run_remembers_that_it_was_resumed(tmp_path):
     run = lt.resume(lt.resume(path, progress=False).path, progress=False)  # the last has no work
     first, second = run.resumptions
     assert (first["update"], first["steps"]) == (before["update"], before["steps"])
-    assert first["made_by"] == run.config.made_by
+    assert first["made_by"] == run.config.provenance
     assert first["update"] < second["update"] < run.metrics[-1]["update"]
     assert first["resumed"] <= second["resumed"]
 

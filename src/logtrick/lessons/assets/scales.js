@@ -43,8 +43,8 @@ function drawScales(of, net) {
   const half = Math.min(width * 0.27, 210);
   const [x0, y0] = [width / 2, 62];
   const gross = sum(of.map(Math.abs)) || 1;
-  const lean = Math.max(-1, Math.min(1, (2.2 * net) / gross)) * 0.2;
-  const end = (side) => [x0 + side * half * Math.cos(lean), y0 + side * half * Math.sin(lean)];
+  const tilt = Math.max(-1, Math.min(1, (2.2 * net) / gross)) * 0.2;
+  const end = (side) => [x0 + side * half * Math.cos(tilt), y0 + side * half * Math.sin(tilt)];
   const parts = [
     svg("path", { d: `M${x0} ${y0}V${height - 16}M${x0 - 60} ${height - 16}H${x0 + 60}`, class: "stand" }),
     svg("path", { d: `M${end(-1)}L${end(1)}`, class: "beam" }),
@@ -58,7 +58,7 @@ function drawScales(of, net) {
     parts.push(svg("text", { x, y: y + 196, class: "tick middle strong" }, `${side < 0 ? "less" : "more"}: ${format(total)}`));
   }
   chart.replaceChildren(...parts);
-  chart.dataset.lean = String(lean);
+  chart.dataset.tilt = String(tilt);
 }
 
 /** A pan and its blocks in rows, as large as they weigh. */

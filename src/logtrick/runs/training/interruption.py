@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks a process to finish what it is at, a second one ends it."""
+"""Ctrl-C and SIGTERM: the first asks a process to finish its work, a second one ends it."""
 
 import signal
 import threading
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from logtrick.runs.folder import going_on
+from logtrick.runs.folder import resume_command
 from logtrick.runs.run import Run
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was asked to stop; it has finished what it was at and saved a checkpoint."""
+    """Training was asked to stop; it has finished its updates and saved a checkpoint."""
 
     def __init__(self, run: Run, command: str | None = None) -> None:
-        command = command or going_on(run.path, run.config)
-        super().__init__(f"Interrupted; to go on: {command}")
+        command = command or resume_command(run.path, run.config)
+        super().__init__(f"Interrupted; to resume: {command}")
         self.run = run
 
 

@@ -99,7 +99,7 @@ class ProgressBar(Observer):
         self.console.print(f"[dim]compiled in {seconds:.1f} s[/]")
 
     def visit(self, rows: Sequence[Rows], steps: int, seconds: float) -> None:
-        """Move the bar."""
+        """Move the bar, and write speed and return beside it."""
         for latest, of_run in zip(self.latest, rows, strict=True):
             latest.add(of_run)
         value, of = together([x for latest in self.latest for x in latest.of_seeds()])

@@ -18,6 +18,7 @@ from logtrick.runs.run import Run
 from logtrick.runs.training.progress import Rows
 from logtrick.runs.training.tensorboard import TENSORBOARD, EventFiles
 from logtrick.runs.tree_files import FromMetadata, write_arrays_atomic
+from logtrick.runs.trees import NamedTree
 from logtrick.support.safe_paths import Place, folder_of
 
 
@@ -136,7 +137,14 @@ class Recorder:
         model: Callable[[Any], Any],
         host: Mapping[str, np.ndarray] | None,
     ) -> None:
-        """Save the state, and the policies in it; the logs up to here belong to it."""
+        """Save the state, and the policies in it; the logs up to here belong to it.
+
+        Args:
+            updates: how many were made.
+            state: the training state of this run's seeds.
+            model: puts the models together from their arrays.
+            host: the state of host environments, by name; None where there are none to save.
+        """
         tree = {"state": state}
         metadata: dict[str, Any] = {}
         for name, log in self.logs.items():
@@ -147,10 +155,15 @@ class Recorder:
         if host is not None:
             tree["host"] = dict(host)
             metadata["host"] = {k: [str(v.dtype), *v.shape] for k, v in host.items()}
-        self.checkpoints.save(updates, tree, metadata)
-        run_folder.write_policy(self.folder, self.config, model(state.params))
+        everything = {"checkpoint": tree, "policy": model(state.params)}
         if self.best is not None:
-            write_arrays_atomic(self.folder / run_folder.BEST, model(self.best), {})
+            everything["best"] = model(self.best)
+        # Taken of everything at once: the models' arrays are part of the state, too.
+        taken = NamedTree(everything).snapshot()
+        self.checkpoints.save(updates, taken.part("checkpoint"), metadata)
+        run_folder.write_policy(self.folder, self.config, taken.part("policy"))
+        if self.best is not None:
+            write_arrays_atomic(self.folder / run_folder.BEST, taken.part("best"), {})
 
     def _begin_scalars(self) -> None:
         """Write TensorBoard's files, if there is a folder for them, anew from the logs."""

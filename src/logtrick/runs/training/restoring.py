@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 from logtrick.runs.checkpoints import Restored
 from logtrick.runs.training.recording import Recorder
-from logtrick.runs.tree_files import changed, made_by
+from logtrick.runs.tree_files import changed, provenance
 
 Note = Callable[[str], None]
-"""Tells the user something."""
+"""Shows the user a message."""
 
 
 def save(recorders: Sequence[Recorder], updates: int, state: Any, loop: Any) -> None:
@@ -45,7 +45,7 @@ def restore(recorders: Sequence[Recorder], state: Any, loop: Any, note: Note) ->
     """
     found = _common_checkpoints(recorders, state)
     for recorder, restored in zip(recorders, found, strict=True):
-        _tell(restored, note)
+        _note_differences(restored, note)
         recorder.cut_back(restored)
     if loop.host is not None:
         if "host" in found[0].tree:
@@ -53,7 +53,7 @@ def restore(recorders: Sequence[Recorder], state: Any, loop: Any, note: Note) ->
         else:
             note(
                 "These environments cannot replay an episode from a seed, so fresh episodes were "
-                "started: the run goes on, but not bit for bit."
+                "started: the run continues, but not bit for bit."
             )
             # Beyond all that can have been played, so that none comes a second time.
             loop.host.start_over((found[0].step + 1) * (loop.program.num_steps + 1))
@@ -74,7 +74,7 @@ def resumption(updates: int, steps: int) -> dict[str, Any]:
         steps: learned from before, by the slowest seed.
     """
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"resumed": now, "update": updates, "steps": steps, "made_by": made_by()}
+    return {"resumed": now, "update": updates, "steps": steps, "made_by": provenance()}
 
 
 def _common_checkpoints(recorders: Sequence[Recorder], state: Any) -> list[Restored]:
@@ -88,14 +88,14 @@ def _common_checkpoints(recorders: Sequence[Recorder], state: Any) -> list[Resto
         at_most = min(steps)
 
 
-def _tell(restored: Restored, note: Note) -> None:
-    """What of a checkpoint is not as it was."""
+def _note_differences(restored: Restored, note: Note) -> None:
+    """Say what differs from when the checkpoint was saved, and which ones were damaged."""
     for reason in restored.rejected:
         note(f"A checkpoint was passed over: {reason}")
-    if differences := changed(restored.metadata["made_by"], made_by()):
+    if differences := changed(restored.metadata["made_by"], provenance()):
         note(
-            f"This run was saved under other conditions ({differences}). It goes on from the same "
-            "state, but what follows need not be what would have followed there."
+            f"This run was saved under other conditions ({differences}). It continues from the "
+            "same state, but its numbers may differ from those of an uninterrupted run."
         )
 
 

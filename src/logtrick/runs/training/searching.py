@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -17,16 +17,14 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.algorithms.presets import env_id
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spec import TIMEOUT, Workers
 from logtrick.errors import ConfigError
 from logtrick.mdp.checks import checked_whole
 from logtrick.runs.config import RunConfig
 from logtrick.runs.folder import absolute
 from logtrick.runs.sweeps import Sweep
 from logtrick.runs.training.journal import Journal
-from logtrick.runs.training.progress import Observer
-from logtrick.runs.training.start import configure, observer
-from logtrick.runs.training.sweeping import (
+from logtrick.runs.training.options import RunArguments, RunOptions, with_run_options
+from logtrick.runs.training.points import (
     Points,
     check_at_once,
     check_varying,
@@ -36,8 +34,10 @@ from logtrick.runs.training.sweeping import (
     new_sweep,
     points,
 )
+from logtrick.runs.training.progress import Observer
+from logtrick.runs.training.start import configure, observer
 from logtrick.support import extras
-from logtrick.support.files import PathLike, lock_folder
+from logtrick.support.files import lock_folder
 from logtrick.support.safe_paths import SafePath
 
 STUDY = "study.jsonl"
@@ -60,27 +60,23 @@ class Range:
 
     def __post_init__(self) -> None:
         if not self.low < self.high or (self.log and self.low <= 0):
-            raise ConfigError(f"A range runs upwards, and above 0 where it is log: {self}.")
+            raise ConfigError(f"{self}: low must be below high, and above 0 if log is set.")
 
 
 @known_arguments
+@with_run_options(seeds=4)
 def search(
     env: Any,
     algorithm: Algorithm | None,
     values: Mapping[str, Any],
     trials: int,
     *,
-    steps: int | None = None,
-    seed: int = 0,
-    seeds: int = 4,
-    out: PathLike = "runs/",
-    workers: Workers = "sync",
-    timeout: float | int = TIMEOUT,
     at_once: int | None = None,
-    checkpoint_seconds: float = 30.0,
-    progress: bool | Observer | None = None,
+    **options: Unpack[RunArguments],
 ) -> Sweep:
     """Search for the settings with the highest interquartile mean of the final returns.
+
+    The seed of the first run is also the seed of the search.
 
     Args:
         env: as for `train`.
@@ -88,15 +84,11 @@ def search(
         values: for each setting that varies a `Range`, or a sequence of choices.
         trials: points to be trained. One whose settings exclude each other (minibatches that do
             not divide the batch, say) counts too, and is noted.
-        steps: as for `sweep`.
-        seed: of the first run of every point, and of the search.
-        seeds: runs of every point.
-        out: as for `sweep`.
-        workers: as for `train`.
-        timeout: as for `train`.
         at_once: as for `sweep`; so many trials are chosen together.
-        checkpoint_seconds: seconds between two checkpoints.
-        progress: as for `train`.
+        **options: see `RunOptions`.
+
+    Returns:
+        The sweep: its runs, results and best point.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -108,11 +100,10 @@ def search(
         name: choices if isinstance(choices, Range) else listed(name, choices)
         for name, choices in check_varying(values).items()
     }
-    out = absolute(out)
-    spec = resolve(env_id(env), timeout=timeout)
-    base = configure(
-        spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers, timeout=timeout
-    )
+    given = RunOptions(**options)
+    out = absolute(given.out)
+    spec = resolve(env_id(env), timeout=given.timeout)
+    base = configure(spec, algorithm, given)
     ends = [
         {name: pick(v) for name, v in values.items()}
         for pick in (
@@ -131,17 +122,19 @@ def search(
         at_once=check_at_once(at_once),
     )
     with lock_folder(folder):
-        go_on(Sweep(folder), spec, observer(progress), checkpoint_seconds)
+        continue_search(Sweep(folder), spec, observer(given.progress), given.checkpoint_seconds)
         return finished(folder)
 
 
-def go_on(sweep: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: float) -> None:
-    """Begin or go on with a search; its folder is locked by the caller."""
-    base, at_once = RunConfig.from_dict(sweep.told["base"]), sweep.told["at_once"]
+def continue_search(
+    sweep: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: float
+) -> None:
+    """Begin or continue a search; the caller has locked its folder."""
+    base, at_once = RunConfig.from_dict(sweep.settings["base"]), sweep.settings["at_once"]
     trainer = Points(spec, at_once, watcher, checkpoint_seconds)
     with Journal(sweep.folder / STUDY) as journal:
-        study = _Study(journal, sweep.path.name, sweep.told["space"], base.seed)
-        while begun := study.batch(at_once, sweep.told["trials"]):
+        study = _Study(journal, sweep.path.name, sweep.settings["space"], base.seed)
+        while begun := study.batch(at_once, sweep.settings["trials"]):
             paths: dict[int, SafePath] = {}
             for number in begun:
                 try:

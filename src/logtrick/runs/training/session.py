@@ -17,7 +17,8 @@ import numpy as np
 from logtrick.envs import EnvSpec
 from logtrick.errors import ConfigError, NonFiniteError
 from logtrick.runs.config import RunConfig
-from logtrick.runs.run import Run, has_reached
+from logtrick.runs.record import has_reached
+from logtrick.runs.run import Run
 from logtrick.runs.training.callbacks import Callback, Visit
 from logtrick.runs.training.interruption import Interrupted, stop_on_signal
 from logtrick.runs.training.progress import Observer, Rows
@@ -36,8 +37,8 @@ class Session:
     """One process's work on one run, or on several side by side.
 
     Args:
-        configs: what each run was told. Several differ in the numbers of their algorithms only,
-            and are on a device environment; they have no evaluations, and no callbacks.
+        configs: the configuration of each run. Several differ only in the numbers of their
+            algorithms, and are on a device environment, without evaluations or callbacks.
         spec: the environment.
         observer: watches.
         checkpoint_seconds: seconds between two checkpoints.
@@ -105,17 +106,17 @@ class Session:
 
     def _train(self, state: Any, interrupted: threading.Event) -> None:
         loop, limit = self.loop, 1
-        told, training, saved = 0.0, 0.0, time.perf_counter()
+        compiling, training, saved = 0.0, 0.0, time.perf_counter()
         evaluations = self._evaluate(state)  # one that a killed process owed
         while not self._is_over(state) and not self.stop.is_set() and not interrupted.is_set():
             begin, compiled = time.perf_counter(), loop.compile_seconds
             state, metrics = loop.advance(state, min(limit, self._updates_to_evaluation(state)))
             seconds = time.perf_counter() - begin - (loop.compile_seconds - compiled)
             training += seconds
-            if loop.compile_seconds > told:
-                self._time({"compile_seconds": loop.compile_seconds - told})
-                told = loop.compile_seconds
-                self.observer.compiled(told)
+            if loop.compile_seconds > compiling:
+                self._time({"compile_seconds": loop.compile_seconds - compiling})
+                compiling = loop.compile_seconds
+                self.observer.compiled(compiling)
             made = len(metrics["steps"])
             rows = self._record(metrics, seconds, training)
             limit = max(1, min(4 * limit, int(made * VISIT_SECONDS / max(seconds, 1e-9))))
@@ -162,7 +163,7 @@ class Session:
         self.observer.note(
             f"{self.recorders[place].path.name}, seed {self.config.seed + s}: update {update} "
             f"produced NaN or infinity; the first array that went bad is: {self.loop.arrays[array]}"
-            ". It stands still from here; the others go on."
+            ". This seed is not trained further; the others continue."
         )
 
     def _refuse_to_go_on(self, s: int, array: int) -> None:

@@ -1,4 +1,4 @@
-"""Training: `train` starts a run and `resume` goes on with one."""
+"""Training: `train` starts a run and `resume` continues one."""
 
 import dataclasses
 import datetime
@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from gymnasium import spaces
 
@@ -14,7 +14,7 @@ from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.algorithms.presets import env_id, preset
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
+from logtrick.envs.spec import check_timeout
 from logtrick.errors import ConfigError, LogtrickError
 from logtrick.policies.box_scale import unscaled, where_it_starts
 from logtrick.runs.config import (
@@ -26,52 +26,40 @@ from logtrick.runs.config import (
     policy_name,
 )
 from logtrick.runs.folder import absolute, lock_run, new_folder
+from logtrick.runs.record import RunRecord
 from logtrick.runs.run import Run
 from logtrick.runs.training.callbacks import Callback
+from logtrick.runs.training.options import RunArguments, RunOptions, with_run_options
 from logtrick.runs.training.progress import Observer, ProgressBar
 from logtrick.runs.training.session import Session
 from logtrick.runs.training.tensorboard import TENSORBOARD
-from logtrick.runs.tree_files import made_by
+from logtrick.runs.tree_files import provenance
 from logtrick.support import extras
 from logtrick.support.files import PathLike, write_json_atomic
 from logtrick.support.spaces import named_parts, space_to_dict
 
 
 @known_arguments
+@with_run_options()
 def train(
     env: Any,
     algorithm: Algorithm | None = None,
     *,
-    steps: int | None = None,
-    seed: int = 0,
-    seeds: int = 1,
-    out: PathLike = "runs/",
-    workers: Workers = "sync",
-    timeout: float | int = TIMEOUT,
     policy: Any = None,
     evaluation: Evaluation | None = None,
     callbacks: Sequence[Callback] = (),
     tensorboard: bool = False,
-    checkpoint_seconds: float = 30.0,
-    progress: bool | Observer | None = None,
     report: bool = True,
+    **options: Unpack[RunArguments],
 ) -> Run:
     """Ascend J: train a policy on an environment, for one or several seeds at once.
 
-    Which gradient is ascended is the algorithm's to say: see its `estimates`.
+    The algorithm's `estimates` says which gradient is ascended.
 
     Args:
         env: an id (`logtrick envs` lists them), a preset's short name (`logtrick presets`), a
             device environment, a Gymnasium environment class, factory or vector environment.
         algorithm: a configuration such as `lt.PPO()`; None takes the preset for this environment.
-        steps: transitions to learn from, for each seed, rounded up to whole updates; None takes
-            the preset's.
-        seed: of the first run; the s-th of `seeds` uses seed + s.
-        seeds: how many runs to train side by side.
-        out: the folder in which the run folder is made.
-        workers: "sync" or "async": where the rows of a host environment run.
-        timeout: seconds that such a row may take to be built, to reset or to step; after that it
-            counts as hung. A process that is stopped does not.
         policy: your own, in the place of the algorithm's: an Equinox module that is called on one
             observation and returns a distribution, or a function (observation_space,
             action_space, seed) that makes one. A module is where every seed starts.
@@ -81,9 +69,8 @@ def train(
             `callbacks.Visit`. What one raises ends training, after the state was saved.
         tensorboard: write the metrics for TensorBoard too, in the run folder's `tensorboard`; a
             resumed run goes on with them. Needs `pip install "logtrick[log]"`.
-        checkpoint_seconds: seconds between two checkpoints.
-        progress: show a progress bar; None: where standard error is a terminal. Or an `Observer`.
         report: write `report.html` and `learning_curve.png` at the end.
+        **options: see `RunOptions`.
 
     Returns:
         The run: its folder, policies, scores and report.
@@ -102,33 +89,23 @@ def train(
         ...     len(run.metrics), run.metrics[-1]["steps"]
         (2, 4096)
     """
-    out = absolute(out)
-    spec = resolve(env_id(env), timeout=timeout)
-    config = configure(
-        spec,
-        algorithm,
-        steps=steps,
-        seed=seed,
-        seeds=seeds,
-        workers=workers,
-        timeout=timeout,
-        evaluation=evaluation,
-        policy=policy,
-    )
-    watcher = observer(progress)
+    given = RunOptions(**options)
+    out = absolute(given.out)
+    spec = resolve(env_id(env), timeout=given.timeout)
+    config = configure(spec, algorithm, given, evaluation=evaluation, policy=policy)
+    watcher = observer(given.progress)
     if policy is None:
         _say_where_it_starts(config, watcher)
     if tensorboard:
         extras.load("tensorboardX", "log")  # before anything is made
-    with Session([config], spec, watcher, checkpoint_seconds, callbacks, policy) as session:
+    with Session([config], spec, watcher, given.checkpoint_seconds, callbacks, policy) as session:
         folder = new_folder(out, folder_name(config))
         with lock_run(folder):
             write_json_atomic(folder / CONFIG, config.to_dict())
             if tensorboard:
                 (folder / TENSORBOARD).make_folder()
-            (run,) = finish(session.run([folder]))
-            if report:
-                _write_report(run, watcher)
+            (run,) = session.run([folder])
+            finish(run, watcher, report=report)
     return run
 
 
@@ -144,20 +121,23 @@ def resume(
     progress: bool | Observer | None = None,
     report: bool = True,
 ) -> Run:
-    """Go on with an interrupted run, to the same bits as if it had not been interrupted.
+    """Continue an interrupted run, to the same bits as if it had not been interrupted.
 
-    Bit for bit with the same versions and device; otherwise the run goes on from the same state
-    and a note says that what follows is another sample of the same experiment.
+    The bits are the same with the same versions and device. Otherwise the run continues from the
+    same state, and a note says that the rest is another sample of the same experiment.
 
     Args:
         path: the run folder.
         env: the environment, where it has no id by which it is found again.
         policy: your own, where the run was started with one.
-        timeout: as for `train`; None: as the run was told. It changes no number.
+        timeout: as for `train`; None: as in the run's configuration. It changes no number.
         callbacks: as for `train`.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
         report: as for `train`.
+
+    Returns:
+        The run.
 
     Raises:
         RunError: no run folder, a second writer, damaged files.
@@ -173,9 +153,8 @@ def resume(
         lock_run(run.folder),
         Session([config], spec, watcher, checkpoint_seconds, callbacks, policy) as session,
     ):
-        (run,) = finish(session.run([run.folder]))
-        if report:
-            _write_report(run, watcher)
+        (run,) = session.run([run.folder])
+        finish(run, watcher, report=report)
     return run
 
 
@@ -188,48 +167,48 @@ def _say_where_it_starts(config: RunConfig, watcher: Observer) -> None:
             watcher.note(f"{config.env}, actions{name}: {where_it_starts(space)}")
 
 
-def finish(trained: list[Run]) -> list[Run]:
-    """Write the model cards of runs whose training has ended."""
+def finish(run: Run, watcher: Observer, *, report: bool) -> None:
+    """Write the model card of a run whose training has ended, and its report if one is wanted."""
     from logtrick.runs.model_card import write_model_card
 
-    for run in trained:
-        write_model_card(run)
-    return trained
+    record = run.record
+    write_model_card(record)
+    if report:
+        _write_report(record, watcher)
 
 
-def _write_report(run: Run, watcher: Observer) -> None:
-    """Write the report and the curve; what goes wrong there does not lose a finished run."""
+def _write_report(record: RunRecord, watcher: Observer) -> None:
+    """Write the report and the curve; an error here is noted, so that no finished run is lost."""
+    from logtrick.runs.presentation import write_run_report
+
     try:
-        run.report()
+        write_run_report(record)
     except (LogtrickError, OSError) as error:
         watcher.note(
             f"The run is finished and saved, but its report could not be written: {error} "
-            f"`logtrick report {shlex.quote(str(run.path))}` tries again."
+            f"`logtrick report {shlex.quote(str(record.path))}` tries again."
         )
 
 
 def configure(
     spec: EnvSpec,
     algorithm: Algorithm | None,
+    options: RunOptions,
     *,
-    steps: int | None,
-    seed: int,
-    seeds: int,
-    workers: Workers,
-    timeout: float | int = TIMEOUT,
     evaluation: Evaluation | None = None,
     policy: Any = None,
 ) -> RunConfig:
-    """What a run is told, checked: the arguments are those of `train`."""
+    """The checked configuration of a new run; the arguments are those of `train`."""
     if not isinstance(algorithm, Algorithm | None):
         raise ConfigError(f"algorithm={algorithm!r}; give settings, such as lt.PPO().")
     if not isinstance(evaluation, Evaluation | None):
         raise ConfigError(f"evaluation={evaluation!r}; give an lt.Evaluation(every=…).")
+    steps, workers = options.steps, options.workers
     if algorithm is None or steps is None:
         chosen = preset(spec.id, "ppo" if algorithm is None else algorithm.name)
         algorithm = chosen.algorithm if algorithm is None else algorithm
         steps = chosen.steps if steps is None else steps
-    steps, seed, seeds = check_sizes(steps, seed, seeds)
+    steps, seed, seeds = check_sizes(steps, options.seed, options.seeds)
     if workers not in ("sync", "async"):
         raise ConfigError(f"workers={workers!r}; it must be 'sync' or 'async'.")
     config = RunConfig(
@@ -244,8 +223,8 @@ def configure(
         seed=seed,
         seeds=seeds,
         workers=workers,
-        timeout=check_timeout(timeout),
-        made_by=made_by(),
+        timeout=check_timeout(options.timeout),
+        provenance=provenance(),
         policy=None if policy is None else policy_name(policy),
         evaluation=evaluation,
     )

@@ -1,56 +1,42 @@
-"""Sweeps: one training for each combination of settings, each in a run folder of its own.
+"""Sweeps: one training for each combination of settings, each in a run folder of its own."""
 
-Points that differ in numbers only (learning rate, γ, clipping …) share one compiled program. On an
-accelerator it trains them side by side. On a CPU they take turns in it, which is faster there and
-gives each point the very bits of a training alone.
-"""
-
-import dataclasses
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.elsewhere import known_arguments
-from logtrick.algorithms.field_checks import check_names, plain
 from logtrick.algorithms.presets import env_id
 from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.spec import TIMEOUT, Workers
-from logtrick.errors import ConfigError, NonFiniteError
-from logtrick.mdp.checks import checked_whole
-from logtrick.runs.config import CONFIG, RunConfig
-from logtrick.runs.folder import absolute, going_on, new_folder
-from logtrick.runs.run import Run
-from logtrick.runs.sweeps import POINT, SWEEP, Sweep
-from logtrick.runs.training.interruption import Interrupted
+from logtrick.runs.config import RunConfig
+from logtrick.runs.folder import absolute
+from logtrick.runs.sweeps import Sweep
+from logtrick.runs.training import searching
+from logtrick.runs.training.options import RunArguments, RunOptions, with_run_options
+from logtrick.runs.training.points import (
+    Points,
+    check_at_once,
+    check_varying,
+    finished,
+    grid,
+    listed,
+    make_point,
+    new_sweep,
+    points,
+)
 from logtrick.runs.training.progress import Observer
-from logtrick.runs.training.session import Session
-from logtrick.runs.training.side_by_side import shape
-from logtrick.runs.training.start import configure, finish, folder_name, observer
-from logtrick.support.files import PathLike, lock_folder, one_line_cause, write_json_atomic
-from logtrick.support.safe_paths import SafePath
-
-ON_ACCELERATORS = 64
-"""Points that an accelerator trains side by side, at most, if nobody says otherwise."""
+from logtrick.runs.training.start import configure, observer
+from logtrick.support.files import PathLike, lock_folder
 
 
 @known_arguments
+@with_run_options(seeds=4)
 def sweep(
     env: Any,
     algorithm: Algorithm | None = None,
     values: Mapping[str, Any] | None = None,
     *,
-    steps: int | None = None,
-    seed: int = 0,
-    seeds: int = 4,
-    out: PathLike = "runs/",
-    workers: Workers = "sync",
-    timeout: float | int = TIMEOUT,
     at_once: int | None = None,
-    checkpoint_seconds: float = 30.0,
-    progress: bool | Observer | None = None,
+    **options: Unpack[RunArguments],
 ) -> Sweep:
     """Train every combination of some settings, with the same seeds.
 
@@ -63,21 +49,17 @@ def sweep(
         algorithm: what is the same in all points; None: the preset for the environment.
         values: the settings that vary, fields of the algorithm, with a list (or array) of the
             values of each.
-        steps: transitions to learn from, for each point and seed; None takes the preset's.
-        seed: of the first run of every point.
-        seeds: runs of every point.
-        out: the folder in which the sweep's folder is made.
-        workers: as for `train`.
-        timeout: as for `train`.
         at_once: points to be trained side by side on a device environment, if they differ in
             numbers only; None: 64 on an accelerator, 1 on a CPU.
-        checkpoint_seconds: seconds between two checkpoints.
-        progress: as for `train`.
+        **options: see `RunOptions`.
+
+    Returns:
+        The sweep: its runs, results and best point.
 
     Raises:
         ConfigError: no setting varies; a field that the algorithm does not have, or a value that
             it cannot have.
-        Interrupted: Ctrl-C; `resume_sweep` goes on.
+        Interrupted: Ctrl-C; `resume_sweep` continues.
 
     Example:
         >>> import tempfile, logtrick as lt
@@ -88,15 +70,14 @@ def sweep(
         [2, 2]
     """
     values = {name: listed(name, choices) for name, choices in check_varying(values).items()}
-    out = absolute(out)
-    spec = resolve(env_id(env), timeout=timeout)
-    base = configure(
-        spec, algorithm, steps=steps, seed=seed, seeds=seeds, workers=workers, timeout=timeout
-    )
+    given = RunOptions(**options)
+    out = absolute(given.out)
+    spec = resolve(env_id(env), timeout=given.timeout)
+    base = configure(spec, algorithm, given)
     points(base, grid(values))  # refused before anything is made
     folder = new_sweep(out, base, values, at_once=check_at_once(at_once))
     with lock_folder(folder):
-        _train_grid(Sweep(folder), spec, observer(progress), checkpoint_seconds)
+        _train_grid(Sweep(folder), spec, observer(given.progress), given.checkpoint_seconds)
         return finished(folder)
 
 
@@ -108,161 +89,29 @@ def resume_sweep(
     checkpoint_seconds: float = 30.0,
     progress: bool | Observer | None = None,
 ) -> Sweep:
-    """Go on with an interrupted sweep.
+    """Continue an interrupted sweep.
 
     Args:
         path: the sweep's folder.
         env: the environment, where it has no id by which it is found again.
         checkpoint_seconds: seconds between two checkpoints.
         progress: as for `train`.
+
+    Returns:
+        The sweep: its runs, results and best point.
     """
     found = Sweep(path)
     spec = found.env_spec(env)
     with lock_folder(found.folder):
-        if "trials" in found.told:
-            from logtrick.runs.training.searching import go_on
-
-            go_on(found, spec, observer(progress), checkpoint_seconds)
+        if "trials" in found.settings:
+            searching.continue_search(found, spec, observer(progress), checkpoint_seconds)
         else:
             _train_grid(found, spec, observer(progress), checkpoint_seconds)
         return finished(found.folder)
 
 
-def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """Every combination of the values.
-
-    Example:
-        >>> grid({"gamma": [0.9, 0.99], "epochs": [4]})
-        [{'gamma': 0.9, 'epochs': 4}, {'gamma': 0.99, 'epochs': 4}]
-    """
-    return [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
-
-
-def listed(name: str, choices: Any) -> list[Any]:
-    """The values of one setting."""
-    if isinstance(choices, str) or not isinstance(choices, Iterable):
-        raise ConfigError(
-            f"{name}={choices!r}: a sweep takes a list of values, and only a search "
-            "(--optuna N, lt.search) a range."
-        )
-    values: list[Any] = plain(list(choices))
-    if not values:
-        raise ConfigError(f"{name} has no values to vary.")
-    return values
-
-
-def check_varying(values: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The settings that vary; there must be one."""
-    if not values:
-        raise ConfigError(
-            "Nothing varies. Give a setting its values, as in --set gamma=.98,.99 or values="
-            '{"gamma": [0.98, 0.99]}. Seeds alone are a training: logtrick train ENV --seeds N.'
-        )
-    return values
-
-
-def points(base: RunConfig, settings: Sequence[Mapping[str, Any]]) -> list[RunConfig]:
-    """The configuration of each point; what its algorithm cannot be is an error."""
-    for point in settings:
-        check_names(type(base.algorithm), point)
-    changed = [
-        dataclasses.replace(base.algorithm, **{k: _from_json(v) for k, v in point.items()})
-        for point in settings
-    ]
-    return [dataclasses.replace(base, algorithm=algorithm) for algorithm in changed]
-
-
-def _from_json(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def new_sweep(out: Path, base: RunConfig, values: Mapping[str, Any], **more: Any) -> SafePath:
-    """Make a sweep's folder, with what it was told in it."""
-    folder = new_folder(out, f"sweep-{folder_name(base)}")
-    told = {"base": base.to_dict(), "values": {k: list(v) for k, v in values.items()}, **more}
-    write_json_atomic(folder / SWEEP, told)
-    return folder
-
-
-def make_point(sweep: SafePath, number: int, config: RunConfig) -> SafePath:
-    """The run folder of a point, made where it is not there yet."""
-    folder = sweep / f"{POINT}{number:03d}"
-    with one_line_cause(f"Could not make {folder}"):
-        folder.make_folder()
-    with lock_folder(folder):
-        if not (folder / CONFIG).exists():
-            write_json_atomic(folder / CONFIG, config.to_dict())
-    return folder
-
-
-class Points:
-    """Trains points of a sweep to their ends; what one compiled serves the next of its shape.
-
-    The sweep's folder is locked by the caller; the folder of each point is locked here, while it is
-    trained. A point that diverges stops at its last checkpoint, which is noted; the others go on.
-
-    Args:
-        spec: the environment.
-        at_once: points that are trained side by side, at most.
-        watcher: watches.
-        checkpoint_seconds: seconds between two checkpoints.
-    """
-
-    def __init__(
-        self, spec: EnvSpec, at_once: int, watcher: Observer, checkpoint_seconds: float
-    ) -> None:
-        self.spec, self.watcher, self.checkpoint_seconds = spec, watcher, checkpoint_seconds
-        self.at_once = 1 if spec.kind == "host" else at_once
-        self._compiled: dict[Any, Any] = {}
-
-    def train(self, paths: Sequence[SafePath]) -> None:
-        """Train these run folders; those of one shape come together."""
-        groups: dict[Any, list[SafePath]] = {}
-        for path in paths:
-            groups.setdefault(shape(Run(path).config.algorithm), []).append(path)
-        for kind, group in groups.items():
-            for begin in range(0, len(group), self.at_once):
-                self._train_at_once(kind, group[begin : begin + self.at_once])
-
-    def _train_at_once(self, kind: Any, paths: Sequence[SafePath]) -> None:
-        configs = [Run(path).config for path in paths]
-        key = kind, len(paths)
-        with (
-            ExitStack() as locks,
-            Session(configs, self.spec, self.watcher, self.checkpoint_seconds) as session,
-        ):
-            for path in paths:
-                locks.enter_context(lock_folder(path))
-            if key in self._compiled:
-                session.loop.adopt(self._compiled[key])
-            try:
-                finish(session.run(paths))
-            except Interrupted as stopped:
-                command = going_on(paths[0].path.parent, configs[0], what="sweep")
-                raise Interrupted(stopped.run, command) from None
-            except NonFiniteError as error:  # of one point: side by side they stand still instead
-                self.watcher.note(f"{paths[0].name}: {error} The other points go on.")
-        self._compiled[key] = session.loop
-
-
-def check_at_once(at_once: int | None) -> int:
-    """How many points are trained side by side; None: as suits the device."""
-    if at_once is None:
-        import jax
-
-        return 1 if jax.default_backend() == "cpu" else ON_ACCELERATORS
-    return checked_whole("at_once", at_once, 1)
-
-
 def _train_grid(found: Sweep, spec: EnvSpec, watcher: Observer, checkpoint_seconds: float) -> None:
-    base = RunConfig.from_dict(found.told["base"])
-    configs = points(base, grid(found.told["values"]))
+    base = RunConfig.from_dict(found.settings["base"])
+    configs = points(base, grid(found.settings["values"]))
     made = [make_point(found.folder, number, config) for number, config in enumerate(configs)]
-    Points(spec, found.told["at_once"], watcher, checkpoint_seconds).train(made)
-
-
-def finished(folder: SafePath) -> Sweep:
-    """The sweep, with its results written."""
-    found = Sweep(folder)
-    found.write_results()
-    return found
+    Points(spec, found.settings["at_once"], watcher, checkpoint_seconds).train(made)
