@@ -68,7 +68,7 @@ class Recurrent(eqx.Module):
         zeros = jnp.zeros(self.cell.hidden_size, self.cell.weight_hh.dtype)
         return zeros if isinstance(self.cell, eqx.nn.GRUCell) else (zeros, zeros)
 
-    def __call__(self, obs: Observation, carry: Carry) -> tuple[Float[Array, " width"], Any]:
+    def __call__(self, obs: Observation, carry: Any) -> tuple[Float[Array, " width"], Any]:
         """(h_t, the next memory)."""
         carry = self.cell(self.below(obs), carry)
         return (carry[0] if isinstance(carry, tuple) else carry), carry
