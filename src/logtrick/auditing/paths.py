@@ -60,7 +60,7 @@ class Paths:
         return self.valid.sum(axis=-1).astype(np.float64)
 
     def taken(self, of_pairs: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, "*batch T"]:
-        """The numbers of the pairs (s_t, a_t); 0 where no step is, since log 0 is not finite."""
+        """The numbers of the pairs (s_t, a_t); 0 where there is no step."""
         return np.where(self.valid, of_pairs[self.pairs], 0.0)
 
     def chances(self, probabilities: Float64[np.ndarray, " P"]) -> Float64[np.ndarray, "*batch"]:

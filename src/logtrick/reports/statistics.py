@@ -62,6 +62,8 @@ def interquartile_mean(x: ArrayLike, *, axis: int | None = None) -> Any:
     scores = scores.ravel() if axis is None else np.moveaxis(scores, axis, -1)
     n = scores.shape[-1]
     cut = n // 4
+    # scipy.stats.trim_mean(scores, 0.25, axis=-1) gives the same bits, but importing scipy.stats
+    # takes 0.9 s of CPU time, at the end of every training run, which needs nothing else of it.
     # Partition instead of sorting: only the two borders of the middle half must stand in place.
     middle = np.partition(scores, sorted({cut, n - cut - 1}), axis=-1)[..., cut : n - cut]
     mean = middle.mean(axis=-1)
