@@ -158,7 +158,7 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
     ("arguments", "message"),
     [
         (["train", "CartPole-v7"], "CartPole-v1"),
-        (["train"], "Which environment"),
+        (["train"], "No environment was given"),
         (["train", "hoper"], "Did you mean"),
         (["train", "breakout"], "gymnax:Breakout-MinAtar or atari:breakout"),
         (["train", "CartPole-v1", "--algo", "pppo"], "Did you mean ppo?"),
@@ -178,7 +178,7 @@ def test_words_of_the_user_are_printed_as_they_are(capfd, folder):
             ["sweep", "CartPole-v1", "--set", "gama=.9"],
             "no setting 'gama'. Did you mean gamma",
         ),
-        (["sweep"], "Which environment"),
+        (["sweep"], "No environment was given"),
         (["sweep", "CartPole-v1"], "Nothing varies. Give a setting its values, as in --set gamma"),
         (["sweep", "CartPole-v1", "--set", "gamma=.9..1"], "takes a list of values"),
         (["sweep", "CartPole-v1", "--set", "gamma=.9", "--steps", "0"], "steps=0"),

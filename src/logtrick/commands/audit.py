@@ -63,7 +63,7 @@ class AuditCommand:
 
 
 def run(options: AuditCommand) -> None:
-    """Measure, write and print."""
+    """Run the audit, then write and print the result."""
     from logtrick.errors import ConfigError
 
     suffixes = (".md",) if options.all else (".json", *FIGURES)

@@ -30,7 +30,7 @@ class DeriveCommand:
 
 
 def run(options: DeriveCommand) -> None:
-    """Derive and print."""
+    """Evaluate the derivation and print it."""
     from dataclasses import asdict
 
     from logtrick.commands.inputs import read_mdp

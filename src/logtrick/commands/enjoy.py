@@ -33,7 +33,7 @@ class EnjoyCommand:
 
 
 def run(options: EnjoyCommand) -> None:
-    """Play, and show or write."""
+    """Play an episode, and show it or write it."""
     from logtrick.runs.folder import shown as as_typed
     from logtrick.runs.run import load
     from logtrick.support.programs import use_compilation_cache

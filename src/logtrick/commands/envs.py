@@ -20,7 +20,7 @@ class EnvsCommand:
 
 
 def run(options: EnvsCommand) -> None:
-    """List and print."""
+    """Print the environments."""
     from logtrick.commands.output import envs_table, print_json
     from logtrick.envs import list_envs
 

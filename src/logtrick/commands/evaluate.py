@@ -32,7 +32,7 @@ class EvalCommand:
 
 
 def run(options: EvalCommand) -> None:
-    """Evaluate and print."""
+    """Play the episodes and print their returns."""
     from logtrick.commands.output import evaluation_table, print_json
     from logtrick.runs.run import load
     from logtrick.support.programs import use_compilation_cache

@@ -22,7 +22,7 @@ class ExportCommand:
 
 
 def run(options: ExportCommand) -> None:
-    """Write, and say where."""
+    """Write the policy, and print where it is."""
     from logtrick.runs.folder import shown
     from logtrick.runs.run import load
     from logtrick.support.terminal import console, say

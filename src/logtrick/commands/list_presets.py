@@ -20,7 +20,7 @@ class PresetsCommand:
 
 
 def run(options: PresetsCommand) -> None:
-    """List and print."""
+    """Print the presets."""
     from logtrick.algorithms.presets import listed, reached, short_names
     from logtrick.commands.output import presets_table, print_json
 

@@ -1,4 +1,4 @@
-"""What the commands print."""
+"""Tables and JSON that the commands print."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -172,7 +172,7 @@ def derivation_tables(name: str, source: str, found: Derivation) -> None:
 
 
 def _interval(score: dict[str, Any]) -> str:
-    """Of several seeds."""
+    """The interquartile mean of several seeds with its interval, in words."""
     return (
         f"IQM {score['iqm']:.1f}, 95 % bootstrap interval [{score['low']:.1f}, {score['high']:.1f}]"
     )

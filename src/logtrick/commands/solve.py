@@ -45,7 +45,7 @@ class SolveCommand:
 
 
 def run(options: SolveCommand) -> None:
-    """Solve, write and print."""
+    """Solve the MDP, then write and print the result."""
     from logtrick.commands import solving
     from logtrick.commands.inputs import read_mdp
     from logtrick.commands.output import print_json

@@ -30,15 +30,15 @@ class Slope:
     error: float | None
     """At most so far from the truth; None where the parameters' own derivatives are not bounded."""
     parameters: str
-    """What it is the gradient by."""
+    """The parameters by which J is differentiated, in words."""
 
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """One policy on one MDP."""
+    """One policy on one MDP, with all numbers about it."""
 
     name: str
-    """The MDP's."""
+    """The name of the MDP."""
     mdp: FiniteMDP
     source: str
     """Where the policy is from: "optimal", "uniform", a file or a run."""
@@ -122,7 +122,7 @@ def solve(
         horizon: H ≥ 1, to stop after so many steps; None for ever.
         minimise: the optimal policy is the one with the least values.
         tol: the optimal values, or those of the policy, err by tol · max(1, size of the values) at
-            most; 1e-8 for an optimum where not given, and no limit for a policy.
+            most; 1e-8 for an optimum if not given, and no limit for a policy.
         progress: called now and then while an optimal policy is searched.
 
     Raises:

@@ -56,7 +56,7 @@ class SweepCommand:
 
 
 def run(options: SweepCommand) -> None:
-    """Train, and print the table."""
+    """Train the points and print their scores."""
     from logtrick.algorithms.presets import preset
     from logtrick.commands.output import print_json, sweep_table
     from logtrick.runs.training.progress import ProgressBar

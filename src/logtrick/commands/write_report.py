@@ -24,7 +24,7 @@ class ReportCommand:
 
 
 def run(options: ReportCommand) -> None:
-    """Write and print."""
+    """Write the report and print the summary."""
     from logtrick.commands.output import print_json, run_table
     from logtrick.runs.run import load
     from logtrick.runs.summaries import run_summary

@@ -18,7 +18,7 @@ _RELATION = re.compile(r"[=←→]|Σ.")
 
 @dataclass(frozen=True)
 class Cost:
-    """Of the path as a whole."""
+    """How many words a reader of the path reads, and how many controls are touched."""
 
     words: int
     touches: int

@@ -10,16 +10,16 @@ from logtrick.lessons.mathml import displayed, mathml
 
 @dataclass(frozen=True)
 class Card:
-    """What is on the two sides."""
+    """A card to learn with: a formula in front, its meaning on the back."""
 
     name: str
     page: int
     """The page that introduces it, 1 … 6."""
     front: str
-    """In the notation of `mathml`."""
+    """The formula, in the notation of `mathml`."""
     meaning: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
-    """Of a formula: notation -> what it is called."""
+    """The parts of the formula: notation -> name."""
 
 
 CARDS = (

@@ -78,12 +78,12 @@ def single_figure(content: Content, figure: str) -> str:
 
 
 def figures_of(name: str) -> list[str]:
-    """The figures of a template."""
+    """The names of the figures in a template."""
     return re.findall(r'data-figure="([\w-]+)"', _read(f"templates/{name}.html"))
 
 
 def body(content: Content) -> str:
-    """The inside of `<main>`."""
+    """The HTML inside of `<main>`, with everything filled in."""
     template = _read(f"templates/{content.name}.html")
     for name in ("recall",):
         template = template.replace(f"<!--{name}-->", _read(f"templates/{name}.html"))

@@ -23,12 +23,12 @@ class Exercise(NamedTuple):
     title: str
     question: str
     control: str
-    """What the answer is given with."""
+    """The HTML control with which the reader answers."""
     solution: str
 
 
 def exercises() -> list[Exercise]:
-    """All of them, in order."""
+    """All exercises, in the order in which they are shown."""
     text = (files("logtrick.lessons") / "templates/exercises.html").read_text(encoding="utf-8")
     return [Exercise(*found) for found in _EXERCISE.findall(text)]
 

@@ -164,7 +164,7 @@ READINGS: dict[str, Sequence[SplitLine]] = {
 
 
 def seven() -> Html:
-    """The seven lines alone."""
+    """The seven lines without reasons and numbers."""
     return element(
         "ol", *(element("li", Html(displayed(line.formula))) for line in PRINTED), class_="seven"
     )

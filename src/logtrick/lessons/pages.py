@@ -27,7 +27,7 @@ class Page:
     name: str
     title: str
     short: str
-    """In the navigation."""
+    """The title in the navigation."""
     data: Callable[[World], Data]
     fragments: Callable[[World], dict[str, Html]] = field(default=lambda _: {})
     step: int | None = None
@@ -45,7 +45,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Book:
-    """All pages, set in one world."""
+    """All pages of the lessons, set in one world: the garden or another MDP."""
 
     world: World
     _contents: dict[str, Content] = field(default_factory=dict, repr=False, compare=False)
@@ -62,7 +62,7 @@ class Book:
         return page.title if self.world.is_garden else page.elsewhere or page.title
 
     def content(self, page: Page) -> Content:
-        """What a page is filled with."""
+        """The data and texts with which a page is filled."""
         if page.name not in self._contents:
             self._contents[page.name] = self._content(page)
         return self._contents[page.name]
@@ -80,7 +80,7 @@ class Book:
 
     @cached_property
     def cost(self) -> budget.Cost:
-        """Words and touches of the path."""
+        """How many words and touches the path has."""
         texts = [body(self.content(page)) for page in PAGES if page.step is not None]
         return budget.cost(texts)
 

@@ -258,7 +258,7 @@ def _angle(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def small_worlds() -> dict[str, FiniteMDP]:
-    """The MDPs of the questions."""
+    """The small MDPs of the page with questions, by name."""
     return {
         "fixture": problems.gamma_t_fixture(),
         "corridor": problems.corridor(),
@@ -369,7 +369,7 @@ def of_notation() -> References:
 
 
 def of_wandering(gamma: float) -> dict[str, float]:
-    """At home, for the action up."""
+    """The numbers of the wandering policy at home, for the action up."""
     found = exact.evaluate(garden(gamma=gamma), _wandering())
     long_run = exact.evaluate(garden(gamma=gamma), _wandering(), "average")
     numbers = {

@@ -10,7 +10,7 @@ class Symbol(NamedTuple):
     """A symbol of the seven lines: its meaning, and the page that explains it."""
 
     sign: str
-    """As it stands in a formula."""
+    """The symbol as it stands in a formula."""
     name: str
     meaning: str
     page: str

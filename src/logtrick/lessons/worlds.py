@@ -26,18 +26,18 @@ class World:
     mdp: FiniteMDP
     """As it was given: its episodes may end."""
     continuing: FiniteMDP
-    """The same where they do not end; else every end leads back to a start."""
+    """The MDP for averages: the same if no episode ends, else each end leads back to a start."""
     is_garden: bool
     """Whether the words about snail, salad and poison fit."""
 
     @property
     def restarts(self) -> bool:
-        """Whether the two differ."""
+        """Whether episodes end, so that `continuing` differs from `mdp`."""
         return self.mdp is not self.continuing
 
     @cached_property
     def allowed(self) -> Bool[np.ndarray, "S A"]:
-        """Which actions a state has."""
+        """Which actions each state has, [S, A]."""
         found = np.zeros((self.mdp.num_states, self.mdp.num_actions), np.bool_)
         found[self.mdp.pair_states, self.mdp.pair_actions] = True
         return found

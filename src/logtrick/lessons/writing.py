@@ -1,4 +1,4 @@
-"""The pages as files."""
+"""Functions that write the pages, figures and sheets as files."""
 
 from pathlib import Path
 

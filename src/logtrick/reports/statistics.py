@@ -13,7 +13,7 @@ _BLOCK = 2**22
 
 
 class Interval(NamedTuple):
-    """An interval of confidence."""
+    """A confidence interval: its lower and its upper end."""
 
     low: float
     high: float
@@ -26,13 +26,13 @@ class Summary(NamedTuple):
     std: float
     """Standard deviation over seeds (n - 1 in the denominator); NaN for one seed."""
     iqm: float
-    """Interquartile mean."""
+    """The interquartile mean over seeds."""
     low: float
     """Lower end of the 95 % interval of the interquartile mean; NaN for one seed."""
     high: float
-    """Upper end."""
+    """Upper end of the same interval; NaN for one seed."""
     n: int
-    """Seeds."""
+    """The number of seeds."""
 
 
 def interquartile_mean(x: ArrayLike, *, axis: int | None = None) -> Any:
@@ -165,7 +165,7 @@ class Curve(NamedTuple):
     low: np.ndarray
     """float64[U], lower end of its 95 % bootstrap interval; NaN for one seed."""
     high: np.ndarray
-    """float64[U]"""
+    """float64[U], upper end of the same interval; NaN for one seed."""
 
 
 def curve(returns: ArrayLike, *, level: float = 0.95, resamples: int = 1000) -> Curve:

@@ -94,7 +94,7 @@ class RunConfig:
     steps: int
     """Transitions to learn from, for each seed."""
     seed: int
-    """Of the first run; the others follow."""
+    """The seed of the first run; the others count up from it."""
     seeds: int
     """How many runs were trained side by side."""
     workers: Workers

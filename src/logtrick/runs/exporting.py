@@ -39,7 +39,7 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
 
     Args:
         policy: one observation -> a distribution, or with memory: see `memory`.
-        config: of the run, for its spaces.
+        config: the configuration of the run, for its spaces.
         path: a folder, made where it is not there.
 
     Returns:
@@ -67,7 +67,7 @@ def export_policy(policy: Any, config: RunConfig, path: PathLike) -> Path:
         return call(policy, obs, jax.tree.unflatten(structure, memory))
 
     def act(obs: Any, *given: Any) -> dict[str, Any]:
-        """For one row."""
+        """Act on one observation."""
         distribution, after = distribute(obs, *given or [[]])
         leaves = jax.tree_util.tree_leaves_with_path(distribution)
         parameters = {jax.tree_util.keystr(p, simple=True, separator="/"): x for p, x in leaves}

@@ -39,7 +39,7 @@ def write_policy(folder: SafePath, config: RunConfig, models: Any) -> None:
 
     Args:
         folder: the run folder.
-        config: of the run.
+        config: the configuration of the run.
         models: arrays [seeds, …], or their `Snapshot`.
     """
     write_arrays_atomic(folder / POLICY, models, {})
@@ -67,8 +67,8 @@ def resume_command(path: PathLike, config: RunConfig | None = None, *, what: str
 
     Args:
         path: the folder.
-        config: of the run. Where only Python can make its environment or policy, the command is
-            Python, too.
+        config: the configuration of the run. If only Python can make its environment or its
+            policy, the command is a line of Python.
         what: "train" or "sweep".
 
     Returns:

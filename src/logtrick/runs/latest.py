@@ -40,12 +40,12 @@ class Latest(NamedTuple):
 
     @property
     def is_score(self) -> bool:
-        """Whether there is a score."""
+        """Whether these episodes give a score."""
         return not math.isnan(self.score)
 
     @property
     def measured(self) -> str:
-        """Of what it is the mean.
+        """Which episodes the score is the mean of, in words.
 
         Example:
             >>> Latest(0, 7.5, 104, 2048, 4096, 4096, False).measured
@@ -76,8 +76,8 @@ class LatestEpisodes:
     """Follows `metrics.jsonl`, row by row.
 
     Args:
-        config: of the run.
-        rows: those that are there already.
+        config: the configuration of the run.
+        rows: the rows that the log holds already.
     """
 
     def __init__(self, config: RunConfig, rows: Iterable[Mapping[str, Any]] = ()) -> None:

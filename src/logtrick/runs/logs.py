@@ -87,7 +87,7 @@ class AppendLog:
             self._size = offset
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; every row has been written by then."""
         self._file.close()
 
     def __enter__(self) -> "AppendLog":

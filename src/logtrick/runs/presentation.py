@@ -48,7 +48,7 @@ def write_run_report(record: RunRecord, *, film: "Film | None" = None) -> Path:
     """Write a run's `learning_curve.png` and `report.html`.
 
     Args:
-        record: of the run.
+        record: what the run's folder holds.
         film: an episode to be shown in the report.
 
     Returns:
@@ -240,7 +240,7 @@ def _readable(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _resumptions(record: RunRecord) -> list[Section]:
-    """When the run went on after an interruption, if it ever did."""
+    """The times at which the run was resumed, if it ever was."""
     before, history = record.config.provenance, {}
     for row in record.resumptions:
         at = f"after update {row['update']:,}, {row['steps']:,} steps per seed"
@@ -272,7 +272,7 @@ def _again(record: RunRecord) -> list[Html]:
 
 
 def _program(config: RunConfig, given: Mapping[str, str]) -> str:
-    """What trains the run in Python."""
+    """The Python program that trains the same run again."""
     kind: Any = type(config.algorithm)
     default = kind()
     changed = ", ".join(
@@ -299,7 +299,7 @@ def _program(config: RunConfig, given: Mapping[str, str]) -> str:
 
 
 def _afterwards(record: RunRecord, given: Mapping[str, str]) -> str:
-    """How the run is evaluated and resumed."""
+    """The commands that evaluate the run and resume it."""
     path = shown(record.path)
     if not given:
         return f"logtrick eval {shlex.quote(path)}\n{resume_command(record.path, record.config)}"

@@ -31,7 +31,7 @@ class Scores:
 
     returns: Float[np.ndarray, "seeds episodes"]
     lengths: Int[np.ndarray, "seeds episodes"]
-    """Steps."""
+    """The steps of each episode."""
 
     @property
     def mean(self) -> float:
@@ -185,7 +185,7 @@ class Run:
 
         Args:
             episodes: for each policy.
-            seed: of the episodes.
+            seed: the seed of the episodes.
             greedy: take the most probable action instead of a sample.
             policy: "latest", or "best": that of each seed's best evaluation while it was trained.
             max_steps: where an episode is cut at the latest; needed where the environment has no
@@ -226,7 +226,7 @@ class Run:
         """Play one episode with the first seed's policy, recorded or shown: see `filming.film`.
 
         Args:
-            seed: of the episode.
+            seed: the seed of the episode.
             greedy: take the most probable action instead of a sample.
             policy: "latest" or "best".
             max_steps: where the episode is cut.

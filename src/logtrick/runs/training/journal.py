@@ -55,11 +55,11 @@ class Journal:
         self._write([{TOGETHER: entries}])
 
     def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
-        """The entries from this one on."""
+        """The entries from number `log_number_from` on."""
         return self._known[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Add entries, durably."""
+        """Add entries; they are on disk when this returns."""
         if self._together is None:
             self._write(logs)
         else:

@@ -43,7 +43,7 @@ def grid(values: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 
 def listed(name: str, choices: Any) -> list[Any]:
-    """The values of one setting."""
+    """The values of one setting as a list; an error if they are no list or empty."""
     if isinstance(choices, str) or not isinstance(choices, Iterable):
         raise ConfigError(
             f"{name}={choices!r}: a sweep needs a list of values; only a search (--optuna N, "
@@ -113,9 +113,9 @@ class Points:
     trained. A point that diverges stops at its last checkpoint, with a note; the others continue.
 
     Args:
-        spec: the environment.
+        spec: the environment that the points are trained on.
         at_once: points that are trained side by side, at most.
-        watcher: watches.
+        watcher: the observer that shows progress.
         checkpoint_seconds: seconds between two checkpoints.
     """
 

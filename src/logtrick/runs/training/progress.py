@@ -19,13 +19,13 @@ VISIBLE_AFTER = 0.5
 
 
 class Observer:
-    """Watches a run. This one is silent, but for what the user must know; subclass it."""
+    """Follows a run that is trained. This class prints only notes; subclasses show progress."""
 
     def begin(self, runs: Sequence[Run], updates_done: int, steps_done: int) -> None:
         """Training starts, or goes on: of one run, or of several side by side."""
 
     def compiled(self, seconds: float) -> None:
-        """The programs are compiled."""
+        """Compilation is over; it took this many seconds."""
 
     def visit(self, rows: Sequence[Rows], steps: int, seconds: float) -> None:
         """New metrics of each run; the steps learned from (the slowest seed's); the seconds run."""
@@ -34,7 +34,7 @@ class Observer:
         """An evaluation was played: a row for each seed."""
 
     def note(self, message: str) -> None:
-        """Something that the user should read."""
+        """Print a note that the user should read."""
         say(console(stderr=True), message, label="note", style="yellow")
 
     def end(self, runs: Sequence[Run]) -> None:
@@ -93,7 +93,7 @@ class ProgressBar(Observer):
             self.bar.start()
 
     def compiled(self, seconds: float) -> None:
-        """Say how long it took; training starts now."""
+        """Print how long compilation took; training starts now."""
         if self.bar is not None:
             self.bar.update(self.task, description="training ")
         self.console.print(f"[dim]compiled in {seconds:.1f} s[/]")
@@ -115,18 +115,18 @@ class ProgressBar(Observer):
             self.console.print(f"{percent:3d}%  {speed}  return {score}")
 
     def evaluated(self, rows: Rows) -> None:
-        """Say how the policies did."""
+        """Print the mean return of the evaluation."""
         mean = sum(row["return"] for row in rows) / len(rows)
         steps = min(row["steps"] for row in rows)
         where = f"{len(rows[0]['returns'])} episodes{' each' if len(rows) > 1 else ''}"
         self.console.print(f"[dim]evaluated at {steps:,}:[/] {mean:.1f} [dim]({where})[/]")
 
     def note(self, message: str) -> None:
-        """Tell the user, above the bar."""
+        """Print a note above the bar."""
         say(self.console, message, label="note", style="yellow")
 
     def end(self, runs: Sequence[Run]) -> None:
-        """Leave the bar as it is."""
+        """Stop the bar; it stays on the terminal."""
         if self.bar is not None:
             self.bar.stop()
 

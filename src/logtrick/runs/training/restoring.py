@@ -19,9 +19,9 @@ def save(recorders: Sequence[Recorder], updates: int, state: Any, loop: Any) -> 
     """Save each run's part of the state in its folder.
 
     Args:
-        recorders: of the runs.
+        recorders: the recorder of each run.
         updates: how many were made.
-        state: of all members, runs × seeds.
+        state: the training state of all members, runs × seeds.
         loop: the `Loop`, for its models and host environments.
     """
     host = loop.host
@@ -35,7 +35,7 @@ def restore(recorders: Sequence[Recorder], state: Any, loop: Any, note: Note) ->
     """Go back to the newest checkpoints, logs and host environments too.
 
     Args:
-        recorders: of the runs.
+        recorders: the recorder of each run.
         state: of the structure to be restored.
         loop: the `Loop`.
         note: called with what the user should know.

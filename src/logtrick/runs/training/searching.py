@@ -155,9 +155,9 @@ class _Study:
 
     Args:
         journal: what is known of it.
-        name: of a study that begins.
+        name: the name that a new study gets.
         space: the values of each setting, as JSON says them.
-        seed: of the search.
+        seed: the seed of the search.
     """
 
     def __init__(self, journal: Journal, name: str, space: Mapping[str, Any], seed: int) -> None:

@@ -39,10 +39,10 @@ class Session:
     Args:
         configs: the configuration of each run. Several differ only in the numbers of their
             algorithms, and are on a device environment, without evaluations or callbacks.
-        spec: the environment.
-        observer: watches.
+        spec: the environment that the runs are trained on.
+        observer: gets every visit, and shows progress.
         checkpoint_seconds: seconds between two checkpoints.
-        callbacks: what the user wants to be called.
+        callbacks: the user's functions, each called at every visit.
         policy: a user's own, where the run is trained with one.
 
     Raises:
@@ -281,7 +281,7 @@ def _slowest(state: Any) -> int:
 
 
 def _evaluator(config: RunConfig, spec: EnvSpec) -> Any:
-    """What plays the run's evaluations; None where it has none."""
+    """The `Evaluator` that plays the run's evaluations; None if it has none."""
     from logtrick.rollouts.evaluation import Evaluator
 
     if (evaluation := config.evaluation) is None:

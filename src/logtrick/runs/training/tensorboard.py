@@ -67,7 +67,7 @@ class EventFiles:
                 file.flush()
 
     def close(self) -> None:
-        """Write what is still in memory."""
+        """Write what is still in memory, and close the files."""
         for file in self._files.values():
             file.close()
 
