@@ -248,8 +248,10 @@ def test_the_objective_has_start_values_and_products_in_it():
             assert abs(Fraction(j) - truth) <= bound
     assert bound >= 2.0**-30
     assert bound >= 2.0**-20
-    j, bound = evaluation.objective_of(np.array([1.0]), Certified(np.array([1.0]), 0.0))
-    assert bound >= EPS  # the product
+    _, bound = evaluation.objective_of(np.array([0.5, 0.5]), values)
+    assert bound >= 2.0**-30  # the values' alone
+    _, bound = evaluation.objective_of(np.array([0.5, 0.5]), Certified(np.ones(2), 0.0))
+    assert bound >= 1.5 * EPS  # u each: the products, their sum, and the start's
     third = np.array([1 / 3, 1 / 3, 1 / 3])
     value = np.array([0.1, 0.7, 1.1])
     found, hidden = evaluation.mean(third, value)
@@ -305,8 +307,11 @@ def test_the_gain_and_bias_have_their_drift_in_them(monkeypatch):
     assert found.objective_error >= e / 8
     assert found.visitation_error >= e / 2
     assert np.abs(found.values - honest.values).max() <= found.error_bound
-    assert found.error_bound >= 4 * found.objective_error  # 2 (its own, and the level's) · 2 w
-    assert found.error_bound >= 4 * found.objective_error + found.visitation_error * 0.4
+    # h − h* at the anchor's level solves (I − P̃) e = drift − gain: each at most the gain's error,
+    # and the level that is taken off, d · h, errs by as much again, and by d's error times h
+    anchored = 4 * float(resolvent.weights.max()) * found.objective_error
+    left = found.error_bound - anchored * (1 - 1e-12)
+    assert left >= 0.9 * found.visitation_error * np.abs(found.values).max()
     assert found.action_values_error >= found.error_bound + found.objective_error
 
 
@@ -393,6 +398,9 @@ def test_the_mass_of_a_function_above_one_is_in_its_bounds():
     chain = MatrixFreeChain(more, table)
     assert chain.slack >= 8.9e-10
     assert chain.mass >= 1 + 8.9e-10
+    chain.slack = 1e-6
+    weights = chain.resolvent(0.95).weights
+    assert (weights - 0.95 * (1 + 1e-6) * chain.step(weights) >= 1).all()
     less = exact.MatrixFreeMDP(
         lambda v: free.expect(v) * (1 - 9e-10),
         free.rewards,
