@@ -1,4 +1,4 @@
-"""Faults of `logtrick.planning`: each term of each certificate, then the searches and the sweeps."""
+"""Faults of `logtrick.planning`: each term of each certificate, then searches and sweeps."""
 
 from itertools import chain
 
