@@ -19,10 +19,8 @@ import queue
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,17 +28,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import results
-from faults import AREAS, Fault, a_tenth, all_faults
+from faults import AREAS, Fault, a_tenth, all_faults, running
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTEST = ("-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", "slow or not slow")
 LIMIT = 900.0
 """Seconds of wall time after which tests that do not end are ended."""
 PROTOCOL = (
     "Each fault is planted by itself in a copy of the sources: a piece of text that occurs once in "
     "the file gives way to another. Then the tests that should notice it run until the first one "
-    "fails, which is named. All these tests pass without a fault. The seconds are of CPU, with the "
-    "start of Python and of JAX, so that a busy machine changes little."
+    "fails, which is named. All these tests pass without a fault. The seconds are of CPU, so that "
+    "a busy machine changes little; the imports of other packages, done once for all, are not in "
+    "them."
 )
 
 
@@ -82,34 +80,8 @@ class Copy:
 
     def first_failure(self, tests: Sequence[str]) -> tuple[str | None, float]:
         """(the first test that fails, seconds of CPU), with the sources as they now are."""
-        with tempfile.TemporaryFile("w+") as output:
-            process = subprocess.Popen(
-                [sys.executable, *PYTEST, *tests],
-                cwd=self.root,
-                env=self._environment(),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            timer = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
-            timer.start()
-            _, status, used = os.wait4(process.pid, 0)
-            timer.cancel()
-            process.returncode = os.waitstatus_to_exitcode(status)
-            output.seek(0)
-            said = output.read()
-        return _verdict(process.returncode, said), used.ru_utime + used.ru_stime
-
-    def _environment(self) -> dict[str, str]:
-        # JAX keeps what it compiles, under the program itself: a fault is another program.
-        cache = self.sources.parent.parent / "jax"
-        return {
-            "JAX_COMPILATION_CACHE_DIR": str(cache),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-            **os.environ,
-            "PYTHONPATH": str(self.sources),
-        }
+        ended = running.run(tests, self.sources, self.root, LIMIT)
+        return _verdict(ended.status, ended.said), ended.seconds
 
     @contextlib.contextmanager
     def _with_fault(self, fault: Fault) -> Iterator[None]:
@@ -180,6 +152,7 @@ def plant(faults: Sequence[Fault], jobs: int = 1, root: Path = ROOT) -> Iterator
     for fault in faults:
         planted(fault, root / "src")
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+        running.prepare(Path(folder, "jax"))
         first = Copy(Path(folder, "0"), root)
         failed, _ = first.first_failure(sorted({test for fault in faults for test in fault.tests}))
         if failed:

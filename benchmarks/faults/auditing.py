@@ -74,9 +74,13 @@ FAULTS = chain(
         {
             "trace sampled without its decay": ("decay * z[n] + w *", "z[n] + w *"),
             "window one step too long": ("if t >= window:", "if t > window:"),
-            "sampled horizon ignored": (
-                "while base >= 0 and t != horizon:",
-                "while base >= 0 and t != -2:",
+            "sampled horizon ignored (recursions)": (
+                "w = 1.0\n            t = 0\n            while base >= 0 and t != horizon:",
+                "w = 1.0\n            t = 0\n            while base >= 0 and t != -2:",
+            ),
+            "sampled horizon ignored (total return)": (
+                "1.0, 1.0\n            t = 0\n            while base >= 0 and t != horizon:",
+                "1.0, 1.0\n            t = 0\n            while base >= 0 and t != -2:",
             ),
             "every block has the same stream": (
                 "np.uint64(block) * np.uint64(4) * _MIX",

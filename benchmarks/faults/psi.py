@@ -4,10 +4,13 @@ from itertools import chain
 
 from faults import faults_in
 
+TRACES = ("tests/psi/test_traces.py", "tests/theory/test_trajectory_psi.py")
+GROUPS = ("tests/psi/test_groups.py", "tests/theory/test_group_rules.py")
+
 FAULTS = chain(
     faults_in(
         "logtrick.psi.advantages",
-        ("tests/psi/test_traces.py", "tests/theory/test_trajectory_psi.py"),
+        TRACES,
         {
             "γ dropped in the recursion's factor (GAE)": ("gamma * lambda_, cuts", "lambda_, cuts"),
             "λ ignored (GAE)": ("gamma * lambda_, cuts", "gamma, cuts"),
@@ -29,7 +32,7 @@ FAULTS = chain(
     ),
     faults_in(
         "logtrick.psi.returns",
-        ("tests/psi/test_traces.py", "tests/theory/test_trajectory_psi.py"),
+        TRACES,
         {
             "termination bootstraps": (
                 "return jnp.where(terminated, 0, next_values)",
@@ -71,7 +74,7 @@ FAULTS = chain(
     ),
     faults_in(
         "logtrick.psi.off_policy",
-        ("tests/psi/test_traces.py", "tests/theory/test_trajectory_psi.py"),
+        TRACES,
         {
             "V-trace takes the next episode's target": (
                 "jnp.where(cuts(terminated, truncated), 0, jnp.roll(errors, -1, axis=-1))",
@@ -91,7 +94,7 @@ FAULTS = chain(
     ),
     faults_in(
         "logtrick.psi.groups",
-        ("tests/psi/test_groups.py", "tests/theory/test_group_rules.py"),
+        GROUPS,
         {
             "leave-one-out baseline as the weight": (
                 "return _centred(returns) * (size / (size - 1))",
@@ -138,7 +141,7 @@ FAULTS = chain(
     ),
     faults_in(
         "logtrick.psi.weights",
-        ("tests/psi/test_groups.py", "tests/theory/test_group_rules.py"),
+        GROUPS,
         {
             "token mean over the sequence": (
                 "jnp.broadcast_to(1 / total",
@@ -235,9 +238,13 @@ FAULTS = chain(
         "logtrick.psi.registry",
         ("tests/psi/test_psi_registry.py", "tests/algorithms/test_trained_is_audited.py"),
         {
-            "closed form forgets λ": (
-                'Recursion("td_residual", ("gamma", "lambda_"))',
-                'Recursion("td_residual", ("gamma",))',
+            "closed form forgets λ (GAE)": (
+                'Recursion("td_residual", ("gamma", "lambda_")),\n    ),',
+                'Recursion("td_residual", ("gamma",)),\n    ),',
+            ),
+            "closed form forgets λ (V-trace)": (
+                'Recursion("td_residual", ("gamma", "lambda_")),\n        target',
+                'Recursion("td_residual", ("gamma",)),\n        target',
             ),
             "clip of another algorithm": ("epsilon_high=0.28", "epsilon_high=0.2"),
         },
