@@ -87,5 +87,5 @@ def a_tenth(faults: Sequence[Fault], commit: str) -> list[Fault]:
     def drawn(fault: Fault) -> str:
         return hashlib.sha256(f"{commit} {fault.name}".encode()).hexdigest()
 
-    chosen = sorted(faults, key=drawn)[: -(-len(faults) // 10)]
+    chosen = set(sorted(faults, key=drawn)[: -(-len(faults) // 10)])
     return [fault for fault in faults if fault in chosen]

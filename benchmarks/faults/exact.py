@@ -661,6 +661,16 @@ FAULTS = chain(
                 "visits = visits",
                 "tests/exact/test_slack.py::test_the_normalised_visits_meet_their_own_tolerance",
             ),
+            "rewards taken for exact in `state_values`": (
+                "values(chain.rewards, chain.reward_error)",
+                "values(chain.rewards)",
+                CANCELLING,
+            ),
+            "the start taken for exact in `visitation`": (
+                "visits(mdp.start, start_defect(mdp.start))",
+                "visits(mdp.start)",
+                f"{TERMS}::test_the_visits_have_what_the_start_lacks_in_them",
+            ),
             "a tolerance relative to small numbers too": (
                 "bound <= tol * max(1.0, size)",
                 "bound <= tol * size",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 IMPORTED = (
     "beartype", "equinox", "gymnasium.vector", "hypothesis", "jax.numpy", "numba", "optax",
-    "pytest", "rich.progress", "scipy.sparse.linalg", "scipy.stats",
+    "pytest", "rich.progress", "scipy.sparse.linalg", "scipy.stats", "tyro",
 )  # fmt: skip
 """What most tests import beside logtrick, which takes longer than many a test."""
 PYTEST = (
@@ -67,6 +67,7 @@ def _run(tests: Sequence[str], sources: Path, root: Path, said: Path, used: Path
     with said.open("w") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
+    sys.dont_write_bytecode = False  # whatever the shell says: the copy is read again and again
     os.chdir(root)
     os.environ["PYTHONPATH"] = str(sources)  # for the processes that tests start
     own = [str(root / "benchmarks"), str(root / "src"), ""]

@@ -297,6 +297,9 @@ def test_rewards_that_cancel_carry_the_rounding_of_what_they_were(size):
         assert found.action_values_error >= EPS * size
         steps = exact.evaluate(mdp, np.ones((2, 1)), horizon=1)
         assert steps.error_bound >= EPS * size
+        if size > 1e6:  # the default tolerance is beyond what can be known
+            with pytest.raises(ConvergenceError, match="the state values"):
+                exact.state_values(mdp, np.ones((2, 1)))
 
 
 def test_the_objective_has_start_values_and_products_in_it():
@@ -404,6 +407,9 @@ def test_the_visits_have_what_the_start_lacks_in_them(monkeypatch):
     monkeypatch.setattr(evaluation, "start_defect", lambda start: 2.0**-10)
     found = exact.evaluate(mdp, random_table(mdp, 0))
     assert found.visitation_error >= 2.0**-10 * found.visitation.sum()
+    monkeypatch.setattr("logtrick.exact.values.start_defect", lambda start: 2.0**-10)
+    with pytest.raises(ConvergenceError, match="the visits"):
+        exact.visitation(mdp, random_table(mdp, 0))
 
 
 def test_action_values_have_values_and_their_own_rounding_in_them(monkeypatch):
