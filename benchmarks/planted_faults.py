@@ -1,405 +1,219 @@
 """Plant one fault at a time in a copy of the sources and see which test catches it.
 
-    python benchmarks/planted_faults.py [NAME ...]
+    python benchmarks/planted_faults.py                    # all of them; or the names of some
+    python benchmarks/planted_faults.py --area exact       # those of one area
+    python benchmarks/planted_faults.py --tenth HASH       # a tenth, drawn by a commit's hash
+    python benchmarks/planted_faults.py --jobs 2           # two at a time
+    python benchmarks/planted_faults.py --write            # and the table in benchmarks/results
 
-Prints one line a fault: its name and the first test that failed. The exit status is 1 if a fault
-went unnoticed, or if its text is no longer in the sources.
+The faults are in `benchmarks/faults`. First their tests run without any fault: a test that fails
+then would seem to catch everything. A line for each fault says which test failed, and how many
+seconds of CPU it took to find out. The exit status is 1 if a fault went unnoticed; it is 2 if one
+cannot be planted, or if its tests are not there or fail without it.
 """
 
+import argparse
+import contextlib
 import os
+import queue
 import re
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
+
+import results
+from faults import AREAS, Fault, a_tenth, all_faults, running
 
 ROOT = Path(__file__).resolve().parent.parent
-
-RETURNS, ADVANTAGES, OFF_POLICY = "psi/returns.py", "psi/advantages.py", "psi/off_policy.py"
-GROUPS, WEIGHTS, ACTIONS = "psi/groups.py", "psi/weights.py", "psi/actions.py"
-MOMENTS, CLOSED_FORM = "auditing/moments.py", "auditing/closed_form.py"
-FLOW, SETTINGS = "auditing/flow.py", "auditing/settings.py"
-ENUMERATION, KERNELS, STREAMING = (
-    f"auditing/{name}.py" for name in ("enumeration", "kernels", "streaming")
+LIMIT = 900.0
+"""Seconds of wall time after which tests that do not end are ended."""
+PROTOCOL = (
+    "Each fault is planted by itself in a copy of the sources: a piece of text that occurs once in "
+    "the file gives way to another. Then the tests that should notice it run until the first one "
+    "fails, which is named. All these tests pass without a fault. The seconds are of CPU, so that "
+    "a busy machine changes little; the imports of other packages, done once for all, are not in "
+    "them."
 )
-VERDICT, CHECKS, REPORT = (f"auditing/{name}.py" for name in ("verdict", "checks", "report"))
-RATIOS, KL, ARRAYS = "psi/ratios.py", "psi/kl.py", "psi/arrays.py"
-DEVIATIONS, REGISTRY = "psi/deviations.py", "psi/registry.py"
-RULES, CRITIC = "auditing/rules.py", "auditing/critic.py"
-
-TRACES = ("tests/psi/test_traces.py", "tests/theory/test_trajectory_psi.py")
-TESTS = {
-    RETURNS: TRACES,
-    ADVANTAGES: TRACES,
-    OFF_POLICY: TRACES,
-    GROUPS: ("tests/psi/test_groups.py", "tests/theory/test_group_rules.py"),
-    WEIGHTS: ("tests/psi/test_groups.py", "tests/theory/test_group_rules.py"),
-    ACTIONS: ("tests/psi/test_actions.py",),
-    RATIOS: ("tests/psi/test_ratios.py",),
-    KL: ("tests/psi/test_kl.py",),
-    ARRAYS: ("tests/psi/test_arrays.py",),
-    DEVIATIONS: ("tests/psi/test_groups.py",),
-    REGISTRY: ("tests/psi/test_psi_registry.py", "tests/algorithms/test_trained_is_audited.py"),
-    RULES: ("tests/algorithms/test_trained_is_audited.py",),
-    CRITIC: ("tests/auditing/test_closed_form.py",),
-    MOMENTS: ("tests/auditing/test_closed_form.py",),
-    CLOSED_FORM: ("tests/auditing/test_closed_form.py",),
-    FLOW: ("tests/auditing/test_closed_form.py",),
-    SETTINGS: ("tests/auditing/test_closed_form.py",),
-    ENUMERATION: ("tests/auditing/test_claims.py",),
-    KERNELS: ("tests/auditing/test_sampling.py",),
-    STREAMING: ("tests/auditing/test_sampling.py",),
-    VERDICT: ("tests/auditing/test_audit.py",),
-    CHECKS: ("tests/auditing/test_audit_refusals.py",),
-    REPORT: ("tests/auditing/test_audit.py",),
-}
-"""The tests of each module; a fault that they miss has gone unnoticed."""
-
-FAULTS = {
-    "γ dropped in the recursion's factor (GAE)": (
-        ADVANTAGES,
-        "gamma * lambda_, cuts",
-        "lambda_, cuts",
-    ),
-    "λ ignored (GAE)": (ADVANTAGES, "gamma * lambda_, cuts", "gamma, cuts"),
-    "truncation is termination": (
-        ADVANTAGES,
-        "one_step_target(rewards, next_values, terminated, gamma) - values",
-        "one_step_target(rewards, next_values, terminated | truncated, gamma) - values",
-    ),
-    "termination bootstraps": (
-        RETURNS,
-        "return jnp.where(terminated, 0, next_values)",
-        "return next_values",
-    ),
-    "truncation does not cut the trace": (
-        RETURNS,
-        "return (terminated | truncated).at",
-        "return (terminated | terminated).at",
-    ),
-    "the last row is no cut": (
-        RETURNS,
-        "(terminated | truncated).at[..., -1].set(True)",
-        "(terminated | truncated)",
-    ),
-    "trace cut by a product, so NaN leaks": (
-        RETURNS,
-        "increment + jnp.where(is_cut, 0, factor * following)",
-        "increment + (1 - is_cut) * factor * following",
-    ),
-    "recursion runs forward": (RETURNS, "rows, reverse=True)", "rows)"),
-    "sign of the values": (
-        ADVANTAGES,
-        "terminated, gamma) - values",
-        "terminated, gamma) + values",
-    ),
-    "γ dropped in the TD residual": (
-        RETURNS,
-        "return rewards + gamma * bootstrap(next_values, terminated)",
-        "return rewards + bootstrap(next_values, terminated)",
-    ),
-    "reward of the next step": (
-        RETURNS,
-        "return rewards + gamma * bootstrap",
-        "return jnp.roll(rewards, -1, -1) + gamma * bootstrap",
-    ),
-    "n-step off by one": (ADVANTAGES, "fori_loop(1, min", "fori_loop(0, min"),
-    "n-step across episodes": (
-        ADVANTAGES,
-        "jnp.where(cut, one_step, rewards",
-        "jnp.where(False, one_step, rewards",
-    ),
-    "a scale of 1.01": (
-        ADVANTAGES,
-        "return recursion(residuals,",
-        "return 1.01 * recursion(residuals,",
-    ),
-    "baseline depends on the next state": (
-        RETURNS,
-        "return to_go - values",
-        "return to_go - jnp.roll(values, -1, -1)",
-    ),
-    "total return from t only": (RETURNS, "jnp.take_along_axis(to_go, start, axis=-1)", "to_go"),
-    "total return without γ^t": (
-        RETURNS,
-        "whole / discounts(gamma, step, whole.dtype)",
-        "whole",
-    ),
-    "steps counted over episodes": (RETURNS, "return t - lax.cummax", "return t - 0 * lax.cummax"),
-    "λ-return keeps (1−λ) at a cut": (
-        RETURNS,
-        "jnp.where(cut, following, (1 - lambda_) * following)",
-        "(1 - lambda_) * following",
-    ),
-    "V-trace takes the next episode's target": (
-        OFF_POLICY,
-        "jnp.where(cuts(terminated, truncated), 0, jnp.roll(errors, -1, axis=-1))",
-        "jnp.roll(errors, -1, axis=-1)",
-    ),
-    "V-trace c not clipped": (
-        OFF_POLICY,
-        "lambda_ * jnp.minimum(c_bar, ratios)\n",
-        "lambda_ * ratios\n",
-    ),
-    "V-trace ρ not clipped": (
-        OFF_POLICY,
-        "jnp.minimum(rho_bar, ratios) * residuals",
-        "ratios * residuals",
-    ),
-    "V-trace λ ignored": (OFF_POLICY, "decays = gamma * lambda_ *", "decays = gamma *"),
-    "Retrace corrects the first action": (OFF_POLICY, "jnp.roll(ratios, -1, axis=-1)", "ratios"),
-    "leave-one-out baseline as the weight": (
-        GROUPS,
-        "return _centred(returns) * (size / (size - 1))",
-        "return returns - _centred(returns) * (size / (size - 1))",
-    ),
-    "RLOO with the group mean": (
-        GROUPS,
-        "_centred(returns) * (size / (size - 1))",
-        "_centred(returns)",
-    ),
-    "std without ε": (
-        GROUPS,
-        "jnp.where(agree, 1, variance)) + epsilon / found.scale",
-        "jnp.where(agree, 1, variance))",
-    ),
-    "ddof ignored": (DEVIATIONS, "self.number - ddof", "self.number"),
-    "NaN taken for agreement": (
-        GROUPS,
-        "agree = variance == 0",
-        "agree = ~(variance > 0)",
-    ),
-    "NaN stays with its own sequence": (
-        GROUPS,
-        "finite = finite & jnp.all(jnp.isfinite(array), axis=-1, keepdims=True)",
-        "finite = finite & jnp.isfinite(array)",
-    ),
-    "infinity is a size like others": (
-        DEVIATIONS,
-        "jnp.where(jnp.isfinite(size), power, jnp.nan)",
-        "power",
-    ),
-    "squares overflow": (DEVIATIONS, "scale = _power_of_two(size)", "scale = size * 0 + 1"),
-    "mean taken with its rounding": (
-        DEVIATIONS,
-        "shift = jnp.where(jnp.isneginf(largest), 0, largest * unit)",
-        "shift = 0 * size",
-    ),
-    "padding counted when whitening": (
-        DEVIATIONS,
-        "count = jnp.sum(some, axis=axis, keepdims=True)",
-        "count = values.shape[axis]",
-    ),
-    "OPO without lengths": (
-        GROUPS,
-        "return _centred(returns, lengths)",
-        "return _centred(returns)",
-    ),
-    "token mean over the sequence": (
-        WEIGHTS,
-        "jnp.broadcast_to(1 / total",
-        "jnp.broadcast_to(1 / lengths",
-    ),
-    "1/length forgotten": (
-        WEIGHTS,
-        "1 / (lengths.shape[-1] * lengths)",
-        "lengths / lengths / lengths.shape[-1]",
-    ),
-    "0 · −∞ in a sum over actions": (
-        ACTIONS,
-        "jnp.where(missing, 0, action_values)",
-        "action_values",
-    ),
-    "ψ differentiated in the all-action sum": (
-        ACTIONS,
-        "lax.stop_gradient(action_values)",
-        "action_values",
-    ),
-    "optimal baseline without the scores": (
-        ACTIONS,
-        "weights = probabilities * squared_scores",
-        "weights = probabilities",
-    ),
-    "PPO's max for min": (RATIOS, "jnp.minimum(_times", "jnp.maximum(_times"),
-    "infinite ratio times ψ = 0": (
-        RATIOS,
-        "jnp.where((psi == 0) & jnp.isposinf(ratio), 0, ratio * psi)",
-        "ratio * psi",
-    ),
-    "infinite slope past the clip": (
-        RATIOS,
-        "jnp.where(overflows, jnp.inf, jnp.exp(jnp.where(overflows, 0, x)))",
-        "jnp.exp(x)",
-    ),
-    "ε the wrong way round": (
-        RATIOS,
-        "jnp.clip(ratio, 1 - low, 1 + high)",
-        "jnp.clip(ratio, 1 - high, 1 + low)",
-    ),
-    "dual clip on both signs": (
-        RATIOS,
-        "jnp.where(psi < 0, jnp.maximum(lower, bound * psi), lower)",
-        "jnp.maximum(lower, bound * psi)",
-    ),
-    "CISPO differentiates its ratio": (
-        RATIOS,
-        "lax.stop_gradient(near * psi) * log_probs",
-        "near * psi * log_probs",
-    ),
-    "old policy differentiated": (
-        RATIOS,
-        "return _exp(log_probs - lax.stop_gradient(old_log_probs))",
-        "return _exp(log_probs - old_log_probs)",
-    ),
-    "sequence ratio not divided by the length": (
-        RATIOS,
-        "jnp.maximum(jnp.sum(valid, axis=-1), 1)",
-        "1",
-    ),
-    "k3 the wrong way round": (KL, "jnp.expm1(-x) + x", "jnp.expm1(x) - x"),
-    "k2 without the half": (KL, "** 2 / 2", "** 2"),
-    "KL penalty differentiated": (
-        KL,
-        "lax.stop_gradient(log_probs - reference_log_probs)",
-        "(log_probs - reference_log_probs)",
-    ),
-    "float64 lost": (ARRAYS, "jax.enable_x64(True)", "jax.enable_x64(False)"),
-    "flags not checked": (
-        ARRAYS,
-        "wrong = ~np.isin(np.asarray(value), (0, 1))",
-        "wrong = np.zeros(value.shape, bool)",
-    ),
-    "covariance from expected rewards": (
-        MOMENTS,
-        "flow.expected(delta**2)",
-        "flow.expected(delta) ** 2",
-    ),
-    "reward and successor taken as independent": (
-        MOMENTS,
-        "(on_delta @ ahead.x)",
-        "(first[:, None] * (on @ ahead.x))",
-    ),
-    "ψψ not discounted twice": (MOMENTS, "c**2 * apply(on, psi_psi)", "c * apply(on, psi_psi)"),
-    "covariance without what lies ahead": (
-        MOMENTS,
-        "w * visits, psi_ahead",
-        "0 * visits, psi_ahead",
-    ),
-    "second moment taken for the covariance": (
-        MOMENTS,
-        "self._second_of_x(ahead) - np.outer(mean, mean)",
-        "self._second_of_x(ahead)",
-    ),
-    "horizon one step too long": (FLOW, "last = step == steps - 1", "last = step == steps"),
-    "convergence of the moments not checked": (
-        FLOW,
-        "if not np.all((total >= 1 - 1e-9) & (missed < 1e-3))",
-        "if False",
-    ),
-    "a nearly singular matrix taken for solved": (FLOW, " & (missed < 1e-3)", ""),
-    "total return without SSᵀ behind": (
-        MOMENTS,
-        "with_rr @ on_rr + with_r @ on_r",
-        "with_rr @ on_rr",
-    ),
-    "closed form ignores the weighting": (
-        SETTINGS,
-        'return self.gamma if self.weighting == "discounted" else 1.0',
-        "return self.gamma",
-    ),
-    "a group counted once for all its orders": (
-        ENUMERATION,
-        "orders *= (i + 1) / run",
-        "orders *= i + 1",
-    ),
-    "start states not weighted": (
-        ENUMERATION,
-        "chance = np.prod(starts[drawn], axis=1) * np.prod",
-        "chance = np.prod",
-    ),
-    "trace sampled without its decay": (KERNELS, "decay * z[n] + w *", "z[n] + w *"),
-    "window one step too long": (KERNELS, "if t >= window:", "if t > window:"),
-    "sampled horizon ignored": (
-        KERNELS,
-        "while base >= 0 and t != horizon:",
-        "while base >= 0 and t != -2:",
-    ),
-    "every block has the same stream": (
-        KERNELS,
-        "np.uint64(block) * np.uint64(4) * _MIX",
-        "np.uint64(0)",
-    ),
-    "alias tables without the alias": (
-        STREAMING,
-        "thresholds[i], items[2 * i + 1] = left[i], j",
-        "thresholds[i] = left[i]",
-    ),
-    "curl of half the Jacobian": (VERDICT, "np.linalg.norm(m + m.T)", "np.linalg.norm(m)"),
-    "one θ is enough": (VERDICT, "ELSEWHERE = 3", "ELSEWHERE = 0"),
-    "padding not tried": (CHECKS, "10 * rng.normal(size=shape)", "batches.reward"),
-    "order not tried": (CHECKS, "x[:, order]", "x"),
-    "bias against the total": (REPORT, "self.mean - self.gradient", "self.mean"),
-    "closed form bootstraps at an end": (CRITIC, "mdp.terminated, never", "never, never"),
-    "closed form forgets λ": (
-        REGISTRY,
-        'Recursion("td_residual", ("gamma", "lambda_"))',
-        'Recursion("td_residual", ("gamma",))',
-    ),
-    "a batch shares its prompt": (
-        RULES,
-        "return self.row.rule.scope is not Scope.BATCH",
-        "return True",
-    ),
-    "KL in the reward of the wrong policy": (
-        RULES,
-        "psi.penalised_rewards(rewards, old, before",
-        "psi.penalised_rewards(rewards, log_probs, before",
-    ),
-    "clip of another algorithm": (REGISTRY, "epsilon_high=0.28", "epsilon_high=0.2"),
-    "overflow returned": (
-        ARRAYS,
-        "wrong &= rows[..., None] if wrong.ndim > rows.ndim else rows",
-        "wrong &= False",
-    ),
-    "input changed in place": (ARRAYS, 'values["truncated"] = values["truncated"].copy()\n', ""),
-}
 
 
-def first_failure(path: str, old: str, new: str) -> str | None:
-    """The first test that fails with the fault in place; None if all pass."""
-    with tempfile.TemporaryDirectory() as folder:
-        sources = Path(folder, "src")
-        shutil.copytree(ROOT / "src", sources)
-        file = sources / "logtrick" / path
-        text = file.read_text()
-        if text.count(old) < 1:
-            raise SystemExit(f"{path} no longer holds {old!r}")
-        file.write_text(text.replace(old, new))
-        command = ["-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
-        done = subprocess.run(
-            [sys.executable, *command, *TESTS[path]],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(sources)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode == 0:
+class Unplanted(Exception):
+    """A fault that cannot be planted, or whose tests cannot be run."""
+
+
+class Caught(NamedTuple):
+    """What became of a fault."""
+
+    fault: Fault
+    test: str | None
+    """The first test that failed; None where all passed."""
+    seconds: float
+    """Of CPU."""
+
+
+class Copy:
+    """A copy of the sources, in which one fault at a time is planted.
+
+    Args:
+        folder: where; it is made.
+        root: the checkout, with `src` and `tests`.
+    """
+
+    def __init__(self, folder: Path, root: Path = ROOT) -> None:
+        self.root, self.sources, self._planted = root, folder / "src", 0
+        shutil.copytree(root / "src", self.sources)  # with what is compiled of them
+
+    def caught(self, fault: Fault) -> Caught:
+        """Run the fault's tests with the fault in its place.
+
+        Raises:
+            Unplanted: the text does not occur once, or the tests are not there.
+        """
+        with self._with_fault(fault):
+            test, seconds = self.first_failure(fault.tests)
+        return Caught(fault, test, seconds)
+
+    def first_failure(self, tests: Sequence[str]) -> tuple[str | None, float]:
+        """(the first test that fails, seconds of CPU), with the sources as they now are."""
+        ended = running.run(tests, self.sources, self.root, LIMIT)
+        return _verdict(ended.status, ended.said), ended.seconds
+
+    @contextlib.contextmanager
+    def _with_fault(self, fault: Fault) -> Iterator[None]:
+        """The fault in its file; afterwards the file, and what is compiled of it, as before.
+
+        Python, Numba and JAX know a file again by its size and the second of its last change, which
+        are therefore new for every fault and the old ones afterwards.
+        """
+        file = self.sources / fault.file
+        faulty, right, changed = planted(fault, self.sources), file.read_bytes(), file.stat()
+        self._planted += 1
+        compiled, aside = file.parent / "__pycache__", self.sources.parent / "aside"
+        names = [path.name for path in compiled.glob(f"{file.stem}.*")]
+        aside.mkdir()
+        for name in names:
+            (compiled / name).rename(aside / name)
+        try:
+            file.write_text(faulty)
+            os.utime(file, ns=(changed.st_atime_ns, changed.st_mtime_ns + self._planted * 10**9))
+            yield
+        finally:
+            file.write_bytes(right)
+            os.utime(file, ns=(changed.st_atime_ns, changed.st_mtime_ns))
+            for path in compiled.glob(f"{file.stem}.*"):
+                path.unlink()
+            for name in names:
+                (aside / name).rename(compiled / name)
+            aside.rmdir()
+
+
+def planted(fault: Fault, sources: Path) -> str:
+    """The text of the file with the fault in it.
+
+    Raises:
+        Unplanted: there is no such file, or the text does not occur exactly once in it.
+    """
+    file = sources / fault.file
+    if not file.exists():
+        raise Unplanted(f"{fault.name!r}: there is no {fault.file}")
+    text = file.read_text()
+    if (times := text.count(fault.text)) != 1:
+        raise Unplanted(f"{fault.name!r}: {fault.file} holds {fault.text!r} {times} times")
+    return text.replace(fault.text, fault.replacement)
+
+
+def _verdict(status: int, said: str) -> str | None:
+    """The first test that failed, or None, from pytest's status and what it printed."""
+    if status == 0:
         return None
-    found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
-    return found.group(1) if found else done.stdout[-200:]
+    if found := re.search(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", said, re.MULTILINE):
+        return found[1]
+    if status == -signal.SIGKILL:
+        return f"no end within {LIMIT:g} s"
+    raise Unplanted(f"pytest ended with status {status}:\n{said[-2000:]}")
+
+
+def plant(faults: Sequence[Fault], jobs: int = 1, root: Path = ROOT) -> Iterator[Caught]:
+    """What becomes of each fault, as it is known.
+
+    Args:
+        faults: those to plant.
+        jobs: how many at a time, each in a copy of its own.
+        root: the checkout.
+
+    Raises:
+        Unplanted: a fault cannot be planted, its tests are not there, or fail without it.
+    """
+    for fault in faults:
+        planted(fault, root / "src")
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+        running.prepare(Path(folder, "jax"))
+        first = Copy(Path(folder, "0"), root)
+        failed, _ = first.first_failure(sorted({test for fault in faults for test in fault.tests}))
+        if failed:
+            raise Unplanted(f"{failed} fails without any fault")
+        copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+        for copy in (first, *(Copy(Path(folder, str(k)), root) for k in range(1, jobs))):
+            copies.put(copy)
+
+        def decide(fault: Fault) -> Caught:
+            copy = copies.get()
+            try:
+                return copy.caught(fault)
+            finally:
+                copies.put(copy)
+
+        yield from pool.map(decide, faults)
 
 
 def main() -> int:
-    wanted = sys.argv[1:] or list(FAULTS)
-    unnoticed = 0
-    for name in wanted:
-        caught = first_failure(*FAULTS[name])
-        unnoticed += caught is None
-        print(f"{name:45}  {caught or 'NOT CAUGHT'}", flush=True)
-    print(f"{len(wanted) - unnoticed} of {len(wanted)} caught")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", help="of faults; all, if none is given")
+    parser.add_argument("--area", choices=AREAS, help="the faults of one area")
+    parser.add_argument("--tenth", metavar="HASH", help="a tenth of the faults, drawn by this hash")
+    parser.add_argument("--jobs", type=int, default=1, help="how many at a time")
+    parser.add_argument("--write", action="store_true", help="write the table of catches")
+    options = parser.parse_args()
+    faults = [fault for fault in all_faults() if options.area in (None, fault.area)]
+    if unknown := set(options.names) - {fault.name for fault in faults}:
+        parser.error(f"no fault is called {', '.join(sorted(unknown))}")
+    faults = [fault for fault in faults if not options.names or fault.name in options.names]
+    if options.tenth:
+        faults = a_tenth(faults, options.tenth)
+    begin, decided = time.perf_counter(), []
+    try:
+        for found in plant(faults, options.jobs):
+            decided.append(found)
+            said = found.test or "NOT CAUGHT"
+            print(f"{found.seconds:5.1f} s  {found.fault.name}: {said}", flush=True)
+    except Unplanted as error:
+        print(error, file=sys.stderr)
+        return 2
+    unnoticed = sum(found.test is None for found in decided)
+    seconds = time.perf_counter() - begin
+    print(f"{len(decided) - unnoticed} of {len(decided)} faults were caught, in {seconds:.0f} s")
+    if options.write:
+        _write(decided)
     return int(unnoticed > 0)
+
+
+def _write(decided: Sequence[Caught]) -> None:
+    rows = [
+        {
+            "area": found.fault.area,
+            "fault": found.fault.name,
+            "file": str(found.fault.file),
+            "caught by": found.test or "nothing",
+            "CPU s": round(found.seconds, 1),
+        }
+        for found in decided
+    ]
+    results.write("planted_faults", PROTOCOL, rows)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,15 @@ import pytest
 
 import logtrick as lt
 from learners import learn, loss
-from logtrick.algorithms import update
-from logtrick.algorithms.estimation import estimate, forward
+from logtrick.algorithms import loop as loops
+from logtrick.algorithms import program, update
+from logtrick.algorithms.estimation import Batch, estimate, forward
 from logtrick.algorithms.learning import adapted, scheduled
 from logtrick.algorithms.loop import Loop
 from logtrick.algorithms.natural_gradient import mean_kl
 from logtrick.algorithms.trust_region import policy_step
 from logtrick.envs import resolve
-from logtrick.policies import MLPPolicy, MLPValue
+from logtrick.policies import MLPPolicy, MLPValue, SoftmaxTable
 from logtrick.policies.actor_critic import ActorCritic
 from logtrick.rollouts.device import rollout
 
@@ -133,6 +134,18 @@ def test_the_coefficient_comes_back_however_long_it_fell_or_rose():
         assert max(way) > 0.5
 
 
+def test_the_divergence_is_that_of_the_whole_update():
+    """KL(π_old ‖ π) where the update began and where it ended, not a mean over its steps."""
+    settings = lt.PPO(**SMALL, surrogate="kl_penalty", target_kl=0.01, learning_rate=0.01)
+    model, batch = collected(settings)
+    state = optimiser_state(settings, model)
+    moved, _, parts = eqx.filter_jit(learn)(settings, model, state, batch, jax.random.key(0))
+    assert divergence(model, moved, batch) > 1e-4
+    assert float(parts["kl"]) == pytest.approx(divergence(model, moved, batch), rel=1e-5)
+    wrong_way = divergence(moved, model, batch)
+    assert abs(wrong_way / divergence(model, moved, batch) - 1) > 1e-3
+
+
 def test_a_larger_penalty_moves_less():
     moved = []
     for kl_coef in (0.0001, 100.0):
@@ -168,6 +181,66 @@ def test_trpo_stays_where_nothing_is_acceptable():
     assert float(parts["step_scale"]) == 0
     for a, b in zip(*map(jax.tree.leaves, (model, new)), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def of_tables(rng, rows=40):
+    """(a softmax in each of two states, a batch of rows with weights of their own)."""
+    logits = jnp.array(rng.normal(size=(2, 3)))
+    model = ActorCritic(SoftmaxTable(2, 3, logits=logits), None)
+    obs, action = rng.integers(2, size=rows), rng.integers(3, size=rows)
+    log_pi = np.asarray(jax.nn.log_softmax(logits, axis=-1))
+    zeros, ones = jnp.zeros(rows), jnp.ones(rows)
+    weight = jnp.array(0.5 ** rng.integers(6, size=rows))
+    estimates = jnp.array(rng.normal(size=rows))
+    return model, Batch(
+        jnp.array(obs), jnp.array(action), jnp.array(log_pi[obs, action]), estimates, weight,
+        zeros, zeros, ones,
+    )  # fmt: skip
+
+
+def test_the_natural_step_weights_its_rows():
+    """F and g by loops over the rows, each with its γ^t; x solves (F + damping) x = g."""
+    with jax.enable_x64(True):
+        model, batch = of_tables(np.random.default_rng(0))
+        settings = lt.NPG(max_kl=1e-3, cg_damping=0.1, cg_iterations=50)
+        moved, _ = policy_step(settings, model, batch)
+        found = np.asarray(moved.policy.logits - model.policy.logits)
+        pi = np.asarray(jax.nn.softmax(model.policy.logits, axis=-1))
+    gradient, fisher = np.zeros(6), np.zeros((6, 6))
+    weights = np.asarray(batch.weight) / np.asarray(batch.weight).sum()
+    for o, a, psi, w in zip(batch.obs, batch.action, batch.psi, weights, strict=True):
+        score = np.zeros((2, 3))
+        score[o] = np.eye(3)[a] - pi[o]
+        gradient += w * float(psi) * score.ravel()
+        block = np.zeros((2, 3, 2, 3))
+        block[o, :, o, :] = np.diag(pi[o]) - np.outer(pi[o], pi[o])
+        fisher += w * block.reshape(6, 6)
+    damped = fisher + 0.1 * np.eye(6)
+    x = np.linalg.solve(damped, gradient)
+    expected = np.sqrt(2 * 1e-3 / (x @ damped @ x)) * x
+    np.testing.assert_allclose(found.ravel(), expected, rtol=1e-5, atol=1e-8)
+
+
+def test_trpo_counts_the_entropy_and_refuses_what_does_not_improve():
+    """With ψ = 0 only the entropy rises, and the full step goes past its top and down again."""
+    with jax.enable_x64(True):
+        logits = jnp.log(jnp.array([[0.6, 0.4]]))
+        model = ActorCritic(SoftmaxTable(1, 2, logits=logits), None)
+        ones, zeros = jnp.ones(4), jnp.zeros(4)
+        batch = Batch(
+            jnp.zeros(4, int), jnp.array([0, 0, 1, 1]), jnp.log(jnp.array([0.6, 0.6, 0.4, 0.4])),
+            zeros, ones, zeros, zeros, ones,
+        )  # fmt: skip
+        settings = lt.TRPO(max_kl=1.0, cg_damping=1e-6, entropy_coef=1.0, line_search_shrink=0.8)
+        moved, parts = policy_step(settings, model, batch)
+        full, _ = policy_step(dataclasses.replace(settings, line_search_steps=1), model, batch)
+        pi = np.asarray(jax.nn.softmax(moved.policy.logits, axis=-1))[0]
+    assert np.array_equal(full.policy.logits, logits)  # the first length is refused
+    # From log 1.5 by scale · √(2 δ/π(1 − π)): less than twice as far as the top.
+    length = np.sqrt(2 / 0.24)
+    expected = next(0.8**k for k in range(10) if 0.8**k * length < 2 * np.log(1.5))
+    assert float(parts["step_scale"]) == pytest.approx(expected, rel=1e-6)
+    assert -(pi * np.log(pi)).sum() > -(0.6 * np.log(0.6) + 0.4 * np.log(0.4))
 
 
 def test_npg_takes_the_full_step_that_trpo_may_shorten():
@@ -215,6 +288,50 @@ def test_actors_get_the_parameters_when_they_are_due():
             lag.append(not all(jax.tree.leaves(same)))
         assert lag == [True, True, False, True, True, False]
         loop.close()
+
+
+def test_every_key_is_used_once(monkeypatch):
+    """What an update learns with is neither what it hands on, nor what the next one acts with."""
+
+    def learning(algorithm, model, opt_state, batch, key):
+        """Nothing is learned; the key is told."""
+        zero = jnp.zeros(())
+        told = jax.random.key_data(key)
+        return model, opt_state, {"loss": zero, "grad_norm": zero, "key": told}
+
+    monkeypatch.setattr(program, "learn", learning)
+    settings = lt.A2C(num_envs=2, num_steps=4, hidden=(4,))
+    loop = Loop(settings, ENV, seed=0, num_seeds=1, steps=1000)
+    state = jax.tree.map(lambda x: x[0], loop.initial())
+    policy = loop.program.model(state.params).policy
+    play = jax.vmap(lambda key: rollout(key, ENV.build(1), policy, 4)[1])
+    trajectory = play(jax.random.split(jax.random.key(1), 2))
+    total = jnp.uint32(1000)
+    improve = jax.jit(
+        lambda state: loop.program.improve(loop.settings, total, state, trajectory, None)
+    )
+    following, metrics = improve(state)
+    keys = [state.key, following.key, *jax.random.split(following.key)]
+    seen = [metrics["key"], *map(jax.random.key_data, keys)]
+    assert len({tuple(key.tolist()) for key in seen}) == 5
+
+
+def test_a_host_loop_acts_with_fresh_keys():
+    keys = jax.random.split(jax.random.key(0), 3)
+    going_on, acting = loops._split(keys)
+    seen = [tuple(jax.random.key_data(k).tolist()) for k in (*keys, *going_on, *acting)]
+    assert len(set(seen)) == 9
+
+
+def test_memories_are_those_before_the_rollout():
+    """With them the first gradient step finds π = π_old, in the middle of episodes, too."""
+    settings = lt.PPO(
+        num_envs=2, num_steps=8, hidden=(8,), memory="gru", memory_width=8, epochs=1, minibatches=1
+    )
+    loop = Loop(settings, ENV, seed=0, num_seeds=1, steps=10_000)
+    state, metrics = loop.advance(loop.initial(), 4)
+    assert np.asarray(state.rows.step).max() > 0
+    assert np.abs(metrics["approx_kl"]).max() < 1e-9
 
 
 def test_a_seed_that_has_learned_from_its_steps_stands_still_while_others_go_on():

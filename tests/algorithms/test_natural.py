@@ -122,3 +122,22 @@ def test_line_search_takes_the_first_that_will_do():
     none = line_search(lambda scale: scale < 0.5, shrink=0.8, steps=4)
     assert float(none.scale) == 0
     assert not none.accepted
+
+
+def test_the_mean_divergence_is_from_the_old_policy():
+    """Σ π_old log(π_old/π), weighted: ½ log(½/.9) + ½ log(½/.1), and not the other way round."""
+    old, new = (Categorical(jnp.log(jnp.array([p, p[::-1]]))) for p in ([0.5, 0.5], [0.9, 0.1]))
+    found = mean_kl(old, new, jnp.array([1.0, 3.0]))
+    assert float(found) == pytest.approx(-0.5 * np.log(4 * 0.9 * 0.1), rel=1e-12)
+
+
+def test_the_damping_is_added_to_fishers_diagonal():
+    step = natural_step(
+        jnp.array([6.0, 5.0]),
+        lambda u: jnp.array([1.0, 0.5]) * u,
+        max_kl=0.5,
+        damping=2.0,
+        iterations=5,
+    )
+    np.testing.assert_allclose(step.direction, [2, 2], rtol=1e-6)
+    assert float(step.size) == pytest.approx(1 / np.sqrt(4 * (3 + 2.5)), rel=1e-6)

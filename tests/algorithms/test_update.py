@@ -11,6 +11,7 @@ from learners import loss
 from logtrick.algorithms import estimation, update
 from logtrick.algorithms.configs import A2C, PPO, REINFORCE
 from logtrick.algorithms.estimation import Batch
+from logtrick.algorithms.metrics import episodes
 from logtrick.algorithms.update import optimizer, shuffles
 from logtrick.policies import MLPPolicy, SoftmaxTable, ValueTable
 from logtrick.policies.actor_critic import ActorCritic
@@ -386,3 +387,72 @@ def test_the_explained_share_of_targets_that_all_agree_is_unknown():
     expected = 1 - np.var((targets - values)[valid]) / np.var(targets[valid])
     got = estimation._explained(*map(jnp.array, (targets, values, valid)))
     np.testing.assert_allclose(got, expected, rtol=1e-12)
+
+
+def test_the_critics_loss_is_not_discounted():
+    """½ (V − target)² weighs every transition alike: Σ over its rows of V(o) − target, over N T."""
+    rng = np.random.default_rng(11)
+    model = make_model(rng)
+    algorithm = A2C(weighting="discounted", gamma=0.5, value_coef=0.7, hidden=())
+    batch, _ = estimate(algorithm, model, make_trajectory(rng, model))
+    assert np.ptp(batch.weight) > 0.5
+    found = np.asarray(gradient_of_loss(algorithm, model, batch).value.values)
+    expected = np.zeros(OBS)
+    values = np.asarray(model.value.values)
+    for obs, target in zip(np.asarray(batch.obs), np.asarray(batch.target), strict=True):
+        expected[obs] += 0.7 * (values[obs] - target) / (N * T)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_the_gradient_is_limited_before_it_is_preconditioned():
+    """Adam's first step is g/(|g| + ε) of the limited g, whose norm is then no longer the limit."""
+    gradient = jnp.full(4, 10.0)  # of norm 20, limited to ½: ¼ each
+    for name, expected in (("adam", 0.25 / (0.25 + 1e-3)), ("sgd", 0.25)):
+        opt = optimizer(PPO(optimizer=name, optimizer_eps=1e-3, max_grad_norm=0.5))
+        step, _ = opt.update(gradient, opt.init(gradient), gradient)
+        np.testing.assert_allclose(step, expected, rtol=1e-12)
+
+
+def test_the_approximate_kl_is_that_of_the_old_policy():
+    """r − 1 − log r with r = π/π_old, a mean over the actions of π_old (k3)."""
+    rng = np.random.default_rng(12)
+    model = make_model(rng)
+    algorithm = PPO(hidden=(), normalise="none")
+    batch, _ = estimate(algorithm, model, make_trajectory(rng, model))
+    log_ratio = rng.normal(size=batch.log_prob.shape)
+    batch = batch._replace(log_prob=batch.log_prob - log_ratio)
+    _, parts = eqx.filter_jit(loss)(algorithm, model, batch)
+    expected = np.mean(np.exp(log_ratio) - 1 - log_ratio)
+    assert float(parts["approx_kl"]) == pytest.approx(expected, rel=1e-12)
+
+
+def test_every_epoch_has_an_order_of_its_own():
+    """Two of 50! orders agree one time in 3e64."""
+    orders = np.asarray(shuffles(jax.random.key(0), 50, 4))
+    assert len({tuple(order) for order in orders.tolist()}) == 4
+
+
+def test_the_explained_share_of_known_targets():
+    """Half of each target is left: 1 − ¼ of its variance. The row that is padding is left out."""
+    targets = jnp.array([[0.0, 1.0, 2.0, 3.0, 1e6]])
+    valid = jnp.array([[True] * 4 + [False]])
+    share = estimation._explained(targets, 0.5 * targets, valid)
+    assert float(share) == pytest.approx(0.75, rel=1e-12)
+
+
+def test_what_ended_in_a_batch_is_counted_once():
+    """Ends and cuts count, padding does not, and each episode weighs the same."""
+    rng = np.random.default_rng(13)
+    ends, cuts, valid = np.zeros((3, N, T), bool)
+    ends[0, 1] = cuts[1, 3] = ends[2, 2] = cuts[2, 4] = True
+    valid[:] = True
+    valid[2, 3:] = False  # what follows an end is no transition
+    step = np.array([[0, 1, 0, 1, 2], [5, 6, 7, 8, 0], [0, 1, 2, 3, 4]])
+    trajectory = make_trajectory(
+        rng, make_model(rng), terminated=ends, truncated=cuts, valid=valid, step=step
+    )
+    told = np.arange(N * T, dtype=float).reshape(N, T)
+    found = episodes(trajectory._replace(episode_return=jnp.array(told)))
+    assert int(found["episodes"]) == 3
+    assert float(found["episode_return"]) == pytest.approx((1 + 8 + 12) / 3)
+    assert float(found["episode_length"]) == pytest.approx((2 + 9 + 3) / 3)

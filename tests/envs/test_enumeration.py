@@ -82,6 +82,34 @@ def test_a_clock_that_rewards_read_is_no_clock():
         enumerate_mdp(Fading(), gamma=1.0, max_states=300)
 
 
+def test_starts_that_share_a_state_add_up():
+    maze = Maze()
+    middle = maze.reset(None)
+    beside = maze.step(None, middle[0], jnp.int32(0))
+    starts = [(0.5, middle), (0.125, (beside.state, beside.obs)), (0.375, middle)]
+    mdp = enumerate_mdp(maze, gamma=1.0, starts=starts)
+    assert mdp.start[:2].tolist() == [0.875, 0.125]
+    assert mdp.observations[:2].tolist() == [[2, 2], [2, 3]]
+
+
+def test_minus_zero_is_zero():
+    """A walk between 0 and 1 that comes back to −0: two states, not three."""
+
+    @dataclass(frozen=True)
+    class Swing(Maze):
+        id: ClassVar[str] = "Swing"
+        observation_space = spaces.Box(-1, 1, (), np.float32)
+
+        def reset(self, key):
+            return jnp.zeros(()), jnp.zeros(())
+
+        def step(self, key, state, action):
+            place = -1.0 * (1.0 - state) * state + jnp.where(state == 0, 1.0, 0.0)
+            return Step(place, place, -jnp.ones(()), action == 3, jnp.zeros((), bool))
+
+    assert enumerate_mdp(Swing(), gamma=0.9).num_states == 2
+
+
 @pytest.mark.parametrize("name", ["frozen_lake", "sequences", "taxi"])
 def test_there_and_back_again(name):
     mdp = problems.make(name)

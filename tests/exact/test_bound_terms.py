@@ -7,11 +7,14 @@ rounding is seldom as bad as it may be.
 from dataclasses import replace
 from fractions import Fraction
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import sparse
 
 from logtrick import exact
+from logtrick.errors import ConvergenceError
 from logtrick.exact import finite_horizon as horizon
 from logtrick.exact import policy_evaluation as evaluation
 from logtrick.exact.chain import FiniteChain, policy_defect
@@ -157,6 +160,67 @@ def test_residuals_cover_underflow(make):
     assert 0 < abs(Fraction(float(missing[0])) - truth) <= Fraction(float(hidden[0]))
 
 
+def as_function(expect, size, terms=1):
+    """A matrix-free chain with one action."""
+    start = np.eye(1, size)[0]
+    mdp = exact.MatrixFreeMDP(expect, np.zeros((size, 1)), gamma=0.5, start=start, terms=terms)
+    return MatrixFreeChain(mdp, np.ones((size, 1)))
+
+
+@pytest.mark.parametrize("make", [dense, iterative, None], ids=["dense", "sparse", "function"])
+@pytest.mark.parametrize(
+    ("b", "x"),
+    [
+        ([1.0, 0.0], [2.0**-60, 0.0]),
+        ([2.0**-60, 0.0], [1.0, 0.0]),
+        ([0.0, 0.0], [2.0**-60, 1.0]),
+    ],
+    ids=["right-hand side", "solution", "product"],
+)
+def test_residuals_cover_the_rounding_of_their_differences(make, b, x):
+    """Of b − x + γ P x one is large: the others are lost beside it, wholly."""
+    matrix = sparse.csr_array(np.array([[0.0, 1.0], [0.0, 0.0]]))
+    if make is None:
+        swapped = as_function(lambda v: jnp.stack([v[1], 0 * v[0]])[:, None], 2)
+        found = swapped.resolvent(0.5)
+    else:
+        found = make(matrix, 0.5, 0.0)
+    missing, hidden = found.forward.residual(np.array(b), np.array(x))
+    truth = Fraction(b[0]) - Fraction(x[0]) + HALF * Fraction(x[1])
+    off = abs(Fraction(float(missing[0])) - truth)
+    assert off == Fraction(2) ** -60
+    assert off <= Fraction(float(hidden[0]))
+
+
+def test_residuals_of_a_function_cover_slack_and_sums():
+    """400 numbers that are added one after the other, in a row and in a column, are lost."""
+    row, x = absorbed(400)
+    size = len(row)
+
+    def in_a_row(v):
+        total, _ = jax.lax.scan(lambda c, p: (c + p[0] * p[1], None), 0.0, (jnp.asarray(row), v))
+        return jnp.zeros((size, 1)).at[0, 0].set(total)
+
+    def in_a_column(v):  # whose transpose adds from the last to the first
+        _, moved = jax.lax.scan(lambda c, p: (c, p * c), v[-1], jnp.asarray(row[::-1]))
+        return moved[:, None]
+
+    truth = sum(Fraction(p) * Fraction(v) for p, v in zip(row.tolist(), x.tolist(), strict=True))
+    for expect, terms, side, place, values in (
+        (in_a_row, size, "forward", 0, x),
+        (in_a_column, 1, "transposed", size - 1, x[::-1]),
+    ):
+        with jax.enable_x64(True):
+            chain = as_function(expect, size, terms)
+        missing, hidden = getattr(chain.resolvent(0.5), side).residual(np.zeros(size), values)
+        off = abs(Fraction(float(missing[place])) - (HALF * truth - Fraction(x[0])))
+        assert 90 * EPS < off <= Fraction(float(hidden[place]))
+    chain.slack = 1e-6
+    _, hidden = chain.resolvent(0.5).transposed.residual(np.zeros(size), x)
+    assert hidden[-1] >= 1e-6 * 0.5 * x[-1]
+    assert hidden.sum() >= 1e-6 * 0.5 * float(truth)
+
+
 def spread(row):
     """State 0 goes to each state by one number of `row`; the others go back to it."""
     table = [[[(float(p), s, 0.0, False) for s, p in enumerate(row)]]]
@@ -235,6 +299,9 @@ def test_rewards_that_cancel_carry_the_rounding_of_what_they_were(size):
         assert found.action_values_error >= EPS * size
         steps = exact.evaluate(mdp, np.ones((2, 1)), horizon=1)
         assert steps.error_bound >= EPS * size
+        if size > 1e6:  # the default tolerance is beyond what can be known
+            with pytest.raises(ConvergenceError, match="the state values"):
+                exact.state_values(mdp, np.ones((2, 1)))
 
 
 def test_the_objective_has_start_values_and_products_in_it():
@@ -250,8 +317,10 @@ def test_the_objective_has_start_values_and_products_in_it():
             assert abs(Fraction(j) - truth) <= bound
     assert bound >= 2.0**-30
     assert bound >= 2.0**-20
-    j, bound = evaluation.objective_of(np.array([1.0]), Certified(np.array([1.0]), 0.0))
-    assert bound >= EPS  # the product
+    _, bound = evaluation.objective_of(np.array([0.5, 0.5]), values)
+    assert bound >= 2.0**-30  # the values' alone
+    _, bound = evaluation.objective_of(np.array([0.5, 0.5]), Certified(np.ones(2), 0.0))
+    assert bound >= 1.5 * EPS  # u each: the products, their sum, and the start's
     third = np.array([1 / 3, 1 / 3, 1 / 3])
     value = np.array([0.1, 0.7, 1.1])
     found, hidden = evaluation.mean(third, value)
@@ -307,18 +376,79 @@ def test_the_gain_and_bias_have_their_drift_in_them(monkeypatch):
     assert found.objective_error >= e / 8
     assert found.visitation_error >= e / 2
     assert np.abs(found.values - honest.values).max() <= found.error_bound
-    assert found.error_bound >= 4 * found.objective_error  # 2 (its own, and the level's) · 2 w
-    assert found.error_bound >= 4 * found.objective_error + found.visitation_error * 0.4
+    # h − h* at the anchor's level solves (I − P̃) e = drift − gain: each at most the gain's error,
+    # and the level that is taken off, d · h, errs by as much again, and by d's error times h
+    anchored = 4 * float(resolvent.weights.max()) * found.objective_error
+    left = found.error_bound - anchored * (1 - 1e-12)
+    assert left >= 0.9 * found.visitation_error * np.abs(found.values).max()
     assert found.action_values_error >= found.error_bound + found.objective_error
 
 
-def test_action_values_have_values_and_their_own_rounding_in_them():
+def test_the_bias_has_the_rounding_of_its_level_in_it(monkeypatch):
+    """A chain of halves, of which all is exact but the level, and what is taken off by it."""
+    mdp, table = swap([1.0, 0.0]), np.ones((2, 1))
+    chain = FiniteChain(mdp, table)
+    monkeypatch.setattr(FiniteChain, "backup_error", lambda self, size: 0.0)
+    monkeypatch.setattr(evaluation, "shares", lambda v: Certified(v.array / v.array.sum(), 0.0))
+    monkeypatch.setattr(evaluation, "mean", lambda weights, values: (0.1, 0.0))
+    found = evaluation._average(mdp, chain, table)  # (0, −1) − 0.1
+    off = abs(Fraction(float(found.values[1])) - (-1 - Fraction(0.1)))
+    assert 0 < off <= Fraction(found.error_bound)
+    monkeypatch.setattr(evaluation, "mean", lambda weights, values: (0.1, 2.0**-10))
+    found = evaluation._average(mdp, chain, table)
+    assert found.error_bound >= 2.0**-10
+    monkeypatch.setattr(FiniteChain, "backup_error", lambda self, size: 2.0**-12)
+    found = evaluation._average(mdp, chain, table)
+    own = found.action_values_error - found.error_bound - found.objective_error
+    assert own >= 2.0**-12 * (1 - 1e-9)
+
+
+def test_the_visits_have_what_the_start_lacks_in_them(monkeypatch):
+    """A start that is 1 + δ times the one that was meant: so are all visits."""
+    mdp = random_mdp(0, gamma=0.9)
+    monkeypatch.setattr(evaluation, "start_defect", lambda start: 2.0**-10)
+    found = exact.evaluate(mdp, random_table(mdp, 0))
+    assert found.visitation_error >= 2.0**-10 * found.visitation.sum()
+    monkeypatch.setattr("logtrick.exact.values.start_defect", lambda start: 2.0**-10)
+    with pytest.raises(ConvergenceError, match="the visits"):
+        exact.visitation(mdp, random_table(mdp, 0))
+
+
+def test_action_values_have_values_and_their_own_rounding_in_them(monkeypatch):
     mdp = random_mdp(0, gamma=0.9)
     chain = FiniteChain(mdp, random_table(mdp, 0))
     values = Certified(np.full(mdp.num_states, 8.0), 2.0**-10)
     assert evaluation.action_values_error(chain, 0.9, values) >= 0.9 * 2.0**-10
     values = Certified(np.full(mdp.num_states, 2.0**30), 0.0)
     assert evaluation.action_values_error(chain, 0.9, values) >= 0.9 * EPS * 2.0**30
+    chain.slack = 0.25  # rows may sum to 1¼, and so may what they carry of an error
+    monkeypatch.setattr(FiniteChain, "backup_error", lambda self, size: 0.0)
+    values = Certified(np.full(mdp.num_states, 8.0), 2.0**-10)
+    assert evaluation.action_values_error(chain, 0.9, values) >= 0.9 * 1.25 * 2.0**-10
+
+
+def test_what_is_refused_is_judged_by_its_own_error():
+    """A tolerance that the neighbouring number meets, and this one does not."""
+    mdp = random_mdp(3, ends=False, gamma=0.9)
+    table = random_table(mdp, 3)
+    found = exact.evaluate(mdp, table, "average")
+    gain = found.objective_error / max(1.0, abs(found.objective))
+    bias = found.error_bound / max(1.0, np.abs(found.values).max())
+    assert 2 * gain < bias
+    with pytest.raises(ConvergenceError, match="the bias"):
+        exact.gain_and_bias(mdp, table, tol=(gain * bias) ** 0.5)
+    found = exact.evaluate(mdp, table)
+    size = max(1.0, np.abs(found.table_gradient).sum())
+    own, other = found.gradient_error / size, found.objective_error / size
+    assert 2 * other < own
+    with pytest.raises(ConvergenceError, match="the gradient"):
+        exact.policy_gradient(mdp, table, tol=(own * other) ** 0.5)
+    size = max(1.0, np.abs(found.values).max())
+    both = (found.error_bound + found.action_values_error) / size
+    assert found.action_values_error < 0.6 * size * both
+    with pytest.raises(ConvergenceError, match="action values"):
+        exact.advantages(mdp, table, tol=0.8 * both)
+    exact.advantages(mdp, table, tol=1.01 * both)
 
 
 @pytest.mark.parametrize("horizon_", [None, 2])
@@ -354,6 +484,72 @@ def test_the_gradient_has_visits_values_and_products_in_it(horizon_):
     assert nothing.gradient_error >= off
 
 
+def test_the_gradient_has_its_sum_over_steps_in_it():
+    """A visit to either state, and then 4,000 of which each is lost when it is added to it."""
+    steps = 4000
+    visits = np.full((steps + 1, 2), 0.99 * 2.0**-53)
+    visits[0] = 1.0
+    found = evaluation.Evaluation(
+        kind="total",
+        gamma=1.0,
+        probabilities=np.ones((2, 1)),
+        values=np.ones((steps + 1, 2)),
+        action_values=np.ones((steps, 2, 1)),
+        visitation=np.ones(2),
+        objective=1.0,
+        error_bound=0.0,
+        visitation_error=0.0,
+        objective_error=0.0,
+        action_values_error=0.0,
+        step_visitation=visits,
+    )
+    truth = sum(map(Fraction, visits[:-1, 0].tolist()))
+    off = sum(abs(Fraction(float(g)) - truth) for g in found.table_gradient.ravel())
+    assert 3800 * EPS < off <= Fraction(found.gradient_error)
+
+
+def test_visits_over_a_horizon_have_their_sums_in_them(monkeypatch):
+    """400 states that meet in one, and 4,000 steps: what is added last is lost, every time."""
+    monkeypatch.setattr(horizon, "start_defect", lambda start: 0.0)
+    size = 400
+    start = np.r_[1.0 - 2.0**-40, np.full(size, 0.99 * 2.0**-54)]
+    table = [[[(1.0, 0, 1.0, False)]]] * (size + 1)
+    mdp = FiniteMDP.from_outcomes(table, gamma=0.9)
+    object.__setattr__(mdp, "start", start)
+    chain = FiniteChain(mdp, np.ones((size + 1, 1)))
+    chain.slack = 0.0
+    visits, bound = horizon._forward(mdp, [chain], np.ones((size + 1, 1)), 1.0)
+    off = abs(Fraction(float(visits[1, 0])) - sum(map(Fraction, start.tolist())))
+    assert 90 * EPS < off <= Fraction(bound)
+    chain.slack = 2.0**-10
+    _, bound = horizon._forward(mdp, [chain], np.ones((size + 1, 1)), 0.5)
+    assert bound >= 2.0**-10 * 0.5 * start.sum()
+    monkeypatch.setattr(horizon, "EPS", 0.0)
+    chain.slack = 0.0
+    _, bound = horizon._forward(mdp, [chain], np.ones((size + 1, 1)), 0.5)
+    assert bound >= (size + 1) * TINY / 2  # a product that underflows, in each state
+    monkeypatch.undo()
+
+    monkeypatch.setattr(horizon, "start_defect", lambda start: 0.0)
+
+    class Late(FiniteChain):
+        """Which moves exactly, and hides nothing of it."""
+
+        arrivals, mass = -8, 0.0
+
+        def arrive(self, flow):
+            return np.full(2, 0.99 * 2.0**-53)
+
+    steps, mdp, table = 4000, swap([1.0, 0.0]), np.ones((2, 1))
+    object.__setattr__(mdp, "start", np.ones(2))
+    late = Late(mdp, table)
+    late.slack = 0.0
+    visits, bound = horizon._forward(mdp, [late] * steps, table, 1.0)
+    truth = sum(map(Fraction, visits[:-1, 0].tolist()))
+    off = sum(abs(Fraction(float(v)) - truth) for v in visits[:-1].sum(axis=0))
+    assert 3800 * EPS < off <= Fraction(bound)
+
+
 def test_a_horizon_carries_what_the_next_step_errs(monkeypatch):
     """E_t = γ m E_{t+1} + its own; and visits err by what they were moved from, added up."""
     mdp = swap([1.0, 0.0])
@@ -362,6 +558,10 @@ def test_a_horizon_carries_what_the_next_step_errs(monkeypatch):
     monkeypatch.setattr(FiniteChain, "backup_error", lambda self, size: 1.0)
     _, _, errors = horizon._backward(mdp, [chain] * 4, table, 0.5, np.zeros(2))
     assert errors == pytest.approx([1.875, 1.75, 1.5, 1.0, 0.0], rel=1e-12)
+    chain.slack = 0.25  # rows may sum to 1¼
+    _, _, errors = horizon._backward(mdp, [chain] * 2, table, 0.5, np.zeros(2))
+    assert errors == pytest.approx([1 + 0.5 * 1.25, 1.0, 0.0], rel=1e-12)
+    chain.slack = 0.0
     monkeypatch.undo()
     monkeypatch.setattr(horizon, "start_defect", lambda start: 1.0)
     _, total = horizon._forward(mdp, [chain] * 3, table, 0.5)
@@ -395,6 +595,9 @@ def test_the_mass_of_a_function_above_one_is_in_its_bounds():
     chain = MatrixFreeChain(more, table)
     assert chain.slack >= 8.9e-10
     assert chain.mass >= 1 + 8.9e-10
+    chain.slack = 1e-6
+    weights = chain.resolvent(0.95).weights
+    assert (weights - 0.95 * (1 + 1e-6) * chain.step(weights) >= 1).all()
     less = exact.MatrixFreeMDP(
         lambda v: free.expect(v) * (1 - 9e-10),
         free.rewards,

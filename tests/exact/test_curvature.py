@@ -181,6 +181,68 @@ def test_fisher_and_natural_gradient_inside_a_transform():
         assert flat(traced[1]) == pytest.approx(natural_, rel=1e-7, abs=1e-9)
 
 
+def closed_natural_gradient(mdp, logits):
+    """Σ η (A − mean A) of a softmax in each state: Σ η is 1/(1 − γ) where nothing ends."""
+    table = np.exp(logits - logits.max(axis=1, keepdims=True)) * mdp.available
+    table = table / table.sum(axis=1, keepdims=True)
+    transitions = np.einsum("sa,sat->st", table, mdp.dense_transitions())
+    rewards = mdp.dense_rewards()
+    values = np.linalg.solve(
+        np.eye(mdp.num_states) - mdp.gamma * transitions, (table * rewards).sum(axis=1)
+    )
+    advantages = rewards + mdp.gamma * mdp.dense_transitions() @ values - values[:, None]
+    centred = advantages - advantages.mean(axis=1, where=mdp.available, keepdims=True)
+    visits = np.linalg.solve((np.eye(mdp.num_states) - mdp.gamma * transitions).T, mdp.start)
+    assert visits.sum() == pytest.approx(1 / (1 - mdp.gamma), rel=1e-12)
+    return np.where(mdp.available, centred, 0.0) / (1 - mdp.gamma), table, visits
+
+
+@pytest.mark.parametrize("transform", ["jit", "vmap", "scan"])
+def test_the_normalised_natural_gradient_inside_a_transform(transform):
+    """With `normalised=True`, under jit, vmap and scan, against the closed form."""
+    mdp = random_mdp(1, ends=False, gamma=0.8, shape=SHAPE).replace(observations=np.arange(6))
+    drawn = np.random.default_rng(1).normal(size=(3, *SHAPE))
+
+    def natural_gradient(logits):
+        policy = SoftmaxTable(mdp, logits=logits)
+        return exact.natural_gradient(mdp, policy, normalised=True).logits
+
+    def ascend(logits, _):
+        gradient = natural_gradient(logits)
+        return logits + 0.01 * gradient, gradient
+
+    with jax.enable_x64(True):
+        if transform == "jit":
+            found = np.array([jax.jit(natural_gradient)(jnp.asarray(x)) for x in drawn[:1]])
+        elif transform == "vmap":
+            found = np.asarray(jax.vmap(natural_gradient)(jnp.asarray(drawn)))
+        else:
+            found = np.asarray(jax.lax.scan(ascend, jnp.asarray(drawn[0]), length=3)[1])
+    logits = drawn[0]
+    for number, gradient in enumerate(found):
+        logits = drawn[number] if transform == "vmap" else logits
+        truth, _, _ = closed_natural_gradient(mdp, logits)
+        assert np.abs(gradient - truth).max() < 1e-9 * np.abs(truth).max()
+        logits = logits + 0.01 * truth
+
+
+def test_the_normalised_fisher_product_inside_a_transform():
+    """F u = η (π u − π Σ π u) in each state of a softmax, divided by Σ η."""
+    mdp = random_mdp(1, ends=False, gamma=0.8, shape=SHAPE).replace(observations=np.arange(6))
+    logits, u = np.random.default_rng(2).normal(size=(2, *SHAPE))
+
+    def product(logits, u):
+        policy, direction = (SoftmaxTable(mdp, logits=x) for x in (logits, u))
+        return exact.fisher_vector_product(mdp, policy, direction, normalised=True).logits
+
+    with jax.enable_x64(True):
+        found = np.asarray(jax.jit(product)(jnp.asarray(logits), jnp.asarray(u)))
+    _, table, visits = closed_natural_gradient(mdp, logits)
+    pushed = table * (u - (table * u).sum(axis=1, keepdims=True))
+    truth = visits[:, None] / visits.sum() * pushed
+    assert np.abs(found - truth).max() < 1e-12
+
+
 def test_refusals():
     mdp, policy = case(0, "table", "discounted")
     table = random_table(mdp, 0)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import rational
 
-from logtrick import planning
+from logtrick import planning, problems
+from logtrick.errors import ConvergenceError
 from logtrick.mdp.model import FiniteMDP
 from logtrick.planning import certificates, horizon, steps
 from logtrick.planning.certificates import TINY, UNIT_ROUNDOFF, Rounding
@@ -79,6 +80,13 @@ def test_V5_rounds_its_own_sums_up():
         assert Fraction(certificates._discounted_sum(bound, rounding)) >= exact
     tiny = certificates._discounted_sum(TINY, model(0.4, defect=0.0))
     assert Fraction(tiny) >= Fraction(TINY) * Fraction(0.4) / (1 - Fraction(0.4))
+
+
+def test_V5_is_no_wider_than_it_must_be():
+    """Σ_{t≥1} γ^t δ is δ γ/(1 − γ), which one state attains: nothing more is to be added."""
+    for gamma in (0.25, 0.5, 0.75):
+        found = certificates._discounted_sum(1.0, model(gamma, defect=0.0))
+        assert found == pytest.approx(gamma / (1 - gamma), rel=1e-14)
 
 
 def test_the_width_of_an_interval_is_rounded_up():
@@ -210,6 +218,57 @@ def test_a_horizon_carries_the_error_of_the_next_step(horizon_, sign, monkeypatc
     assert 2 * off <= plan.error_bound * (1 + 1e-12)
 
 
+def test_a_horizon_carries_what_goes_on(monkeypatch):
+    """E_t = γ m E_{t+1} + its own, of numbers as large as the terminal values to begin with."""
+    mdp = FiniteMDP.from_outcomes([[[(1.0, 0, 1.0, False)]]], gamma=0.5)
+    sizes = []
+
+    def watched(self, size):
+        sizes.append(size)
+        return 1.0
+
+    monkeypatch.setattr(Rounding, "of", lambda operator: model(0.5, most_mass=1.25))
+    monkeypatch.setattr(Rounding, "backup_error", watched)
+    plan = horizon.backward_induction(
+        operator_of(mdp), 3, np.array([-64.0]), 1.0, lambda iteration, bound: None
+    )
+    carried = 0.5 * 1.25
+    assert plan.error_bound == pytest.approx(2 * (1 + carried + carried**2), rel=1e-12)
+    assert sizes == [64.0, 31.0, 14.5]  # |1 − γ 64|, |1 − γ 31|
+
+
+def test_the_tolerance_of_a_horizon_is_that_of_its_bound():
+    """What float64 proves is told in the error, and is asked for in vain below that."""
+    mdp = random_mdp(1, gamma=0.9)
+    plan = planning.solve(mdp, horizon=4)
+    size = max(1.0, np.abs(plan.values).max())
+    planning.solve(mdp, horizon=4, tol=1.01 * plan.error_bound / size)
+    with pytest.raises(ConvergenceError, match="after 4 backups"):
+        planning.solve(mdp, horizon=4, tol=0.99 * plan.error_bound / size)
+
+
+def test_values_stand_in_the_middle_of_their_interval():
+    """The width bounds twice the error, so that half of it would do for a loose tolerance."""
+    grid = problems.example_3_5_grid()
+    best = planning.solve(grid, method="policy_iteration")
+    found = planning.solve(grid, method="value_iteration", tol=0.2)
+    assert found.error_bound > 1
+    off = np.abs(found.values - best.values).max()
+    assert off <= 0.5 * found.error_bound + best.error_bound
+    mdp = random_mdp(0, ends=False)
+    best = planning.solve(mdp, "average", method="policy_iteration")
+    found = planning.solve(mdp, "average", method="value_iteration", tol=0.2)
+    assert found.error_bound > 0.02
+    assert abs(found.gain - best.gain) <= 0.5 * found.error_bound + best.error_bound
+
+
+@pytest.mark.parametrize("tol", [0.5, 0.1, 0.02, 1e-3])
+def test_a_search_stops_where_its_bound_is_met(tol):
+    """Not at twice the tolerance, to which a sweep of γ = .9 comes before."""
+    found = planning.solve(problems.example_3_5_grid(), method="value_iteration", tol=tol)
+    assert found.error_bound <= tol * max(1.0, np.abs(found.values).max())
+
+
 def test_a_horizon_of_large_rewards_that_cancel():
     """Filed: without the next step's error, ±10¹² that cancel err by 4.9e-5 against 6e-15."""
     for seed in range(6):
@@ -282,6 +341,67 @@ def test_V6_bounds_values_by_all_that_they_may_be(monkeypatch):
     proof = steps.certify(operator, ends, v, choice, Rounding.of(operator), 1e3, str)
     assert sizes[0] >= 100
     assert sizes[-1] >= 100 + proof.bound / 2 * 0.99
+
+
+def two_ways(difference):
+    """A state that ends half of the time, for −1, or for `difference` more; π takes the first."""
+    pays = [[(0.5, 0, r, False), (0.5, 0, r, True)] for r in (-1.0, -1.0 + difference)]
+    operator = operator_of(FiniteMDP.from_outcomes([pays], gamma=1.0))
+    return operator, np.ones(2, np.bool_), np.zeros(1, np.uint32)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.75, 1.0])
+def test_V6_bounds_what_the_policy_loses_and_what_is_gained(share):
+    """V_π = −2 and V_* = −2 + 2δ, v anywhere between: |v − V_*| and V_* − V_π are in the bound."""
+    difference = 2.0**-10
+    operator, ends, choice = two_ways(difference)
+    value = -2.0 + 2 * difference * share
+    rounding = Rounding.of(operator)
+    proof = steps.certify(operator, ends, np.array([value]), choice, rounding, 1.0, str)
+    assert 2 * difference <= proof.bound <= 8 * difference
+
+
+@pytest.mark.parametrize("lies", ["above", "below", "rounding"])
+def test_V6_checks_both_sides_with_rounding(lies, monkeypatch):
+    """Where T(v + εh) ≤ v + εh, or T_π(v − εh) ≥ v − εh, is not seen, nothing is proved."""
+    operator, ends, choice = two_ways(2.0**-10)
+    error, calls = 2.0**-12, []
+    backup, advance = Operator.backup, Chain.advance
+
+    def lying_backup(self, values, out, choice, margin=0.0):
+        found = backup(self, values, out, choice, margin)
+        calls.append("backup")
+        if calls.count("backup") == 1 or self is not operator or lies == "below":
+            return found
+        return found._replace(high=1.0 if lies == "above" else -0.5 * error)
+
+    def lying_advance(self, rewards, gamma, values, out):
+        low, high = advance(self, rewards, gamma, values, out)
+        wrong = lies == "below" and values[0] < -2.0  # v − εh
+        return (-1.0, high) if wrong else (low, high)
+
+    rounding = Rounding.of(operator)
+    monkeypatch.setattr(Rounding, "backup_error", lambda self, size: error)
+    monkeypatch.setattr(Operator, "backup", lying_backup)
+    monkeypatch.setattr(Chain, "advance", lying_advance)
+    proof = steps.certify(operator, ends, np.array([-2.0]), choice, rounding, 1.0, str)
+    assert proof.bound == np.inf
+
+
+def test_h_counts_at_least_one_for_each_step():
+    """h ≥ 1 + P h in rational arithmetic, though h is solved for to a few digits only."""
+    for seed in range(20):
+        mdp = random_mdp(seed, gamma=1.0, shape=(12, 1))
+        operator = operator_of(mdp)
+        every = np.ones(mdp.num_pairs, np.bool_)
+        h, _ = steps.longest_episodes(operator, every, every, np.zeros(12, np.uint32))
+        for s in range(mdp.num_states):
+            moved = sum(
+                p * Fraction(float(h[following]))
+                for p, following, _, end in rational.outcomes(mdp, s)
+                if not end
+            )
+            assert Fraction(float(h[s])) >= 1 + moved
 
 
 def test_the_gain_of_a_cycle_has_its_rounding_in_it(monkeypatch):

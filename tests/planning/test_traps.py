@@ -61,6 +61,20 @@ def test_merged_states_walk_to_the_best_way_out(method):
 
 
 @every_method
+def test_what_never_comes_pays_nothing(method):
+    """An outcome of probability 0 neither pays, nor ends, nor leads anywhere."""
+    for never in ((0.0, 0, 5.0, False), (0.0, 0, 0.0, True)):
+        solution = planning.solve(
+            build([[[(1.0, 0, 0.0, False), never], go(0, -1.0, ends=True)]]), method=method
+        )
+        assert solution.values.tolist() == pytest.approx([-1.0], abs=1e-8)
+        assert solution.policy.tolist() == [1]
+    trapped = [(1.0, 1, -1.0, False), (0.0, 0, 0.0, False)]
+    with pytest.raises(ImproperPolicyError, match="state 1 cannot reach an end"):
+        planning.solve(build([[go(0, 1.0, ends=True)], [trapped]]), method=method)
+
+
+@every_method
 def test_a_costly_way_out_is_taken_all_the_same(method):
     """V_* is over proper policies: staying costs nothing, and is not allowed for ever."""
     solution = planning.solve(build([[go(0), go(0, -5.0, ends=True)]]), method=method)

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 import logtrick as lt
 from logtrick import envs, errors
+from logtrick.algorithms.models import build_model
 from logtrick.rollouts.evaluation import evaluate
 from logtrick.runs.training.interruption import Interrupted
 from small_runs import SMALL, digest, interrupt_at
@@ -34,6 +35,22 @@ class Bandit(gymnasium.Env):
 
     def step(self, action):
         return np.zeros(1, np.float32), float(action), True, False, {}
+
+
+class Draw(Bandit):
+    """One step that pays what the reset drew."""
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.drawn = float(self.np_random.normal())
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), self.drawn, True, False, {}
+
+
+def untrained(spec):
+    return build_model(SMALL, spec.observation_space, spec.action_space, 0)
 
 
 def bandit():
@@ -205,3 +222,31 @@ def test_environments_that_cannot_be_evaluated_are_refused_at_once(tmp_path):
     assert not (tmp_path / "out").exists()
     evaluation = dataclasses.replace(EVERY, max_steps=7)
     assert train(tmp_path, Endless, evaluation=evaluation).evaluations[0]["length"] == 7
+
+
+def test_an_evaluation_is_of_whole_episodes():
+    """CartPole pays 1 a step, so a return is a length: nothing counts that follows the end."""
+    spec = envs.resolve("CartPole-v1")
+    returns, lengths = evaluate([untrained(spec)], spec, 8)
+    np.testing.assert_array_equal(returns, lengths)
+    assert len(np.unique(lengths)) > 1
+    assert lengths.max() < 500
+
+
+def test_rounds_of_episodes_have_noise_of_their_own():
+    """One row plays 40 rounds of one step; that all take the same action has a chance of 2⁻³⁹."""
+    spec = envs.resolve(bandit())
+    returns, _ = evaluate([untrained(spec)], spec, 40)
+    assert set(returns.ravel().tolist()) == {0.0, 1.0}
+
+
+def test_evaluations_play_episodes_of_their_own(tmp_path):
+    """The return is drawn at the reset, whatever the policy does."""
+
+    def draw():
+        return gymnasium.wrappers.TimeLimit(Draw(), 5)
+
+    run = train(tmp_path, draw, steps=512, evaluation=lt.Evaluation(every=128, episodes=3))
+    drawn = [value for row in run.evaluations for value in row["returns"]]
+    assert len(drawn) == 12
+    assert len(set(drawn)) == 12

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -200,3 +201,40 @@ def test_rows_are_pytrees_that_vmap():
     row, t = jax.vmap(lambda k: rollout(k, Counter(), uniform, 5))(keys)
     assert isinstance(row, DeviceRow)
     assert t.reward.shape == (4, 5)
+
+
+@dataclass(frozen=True)
+class Coin(Counter):
+    """Pays by a coin that the step's key tosses."""
+
+    id: ClassVar[str] = "Coin"
+
+    def step(self, key, state, action):
+        paid = jax.random.bernoulli(key).astype(jnp.float32)
+        return super().step(key, state, action)._replace(reward=paid)
+
+
+def test_every_step_has_chance_of_its_own():
+    """64 tosses of a fair coin agree one time in 2⁶³."""
+    _, t = rollout(jax.random.key(0), Coin(), uniform, 64)
+    assert set(np.asarray(t.reward).tolist()) == {0.0, 1.0}
+    assert len(set(np.asarray(t.obs[t.step == 0]).ravel().tolist())) > 2
+    assert set(np.asarray(t.action).tolist()) == {0, 1}
+
+
+class Remembers(eqx.Module):
+    """A policy whose logit is how many steps it remembers."""
+
+    def initial_carry(self):
+        return jnp.zeros(())
+
+    def __call__(self, obs, carry):
+        return Categorical(jnp.stack([carry, 0 * carry])), carry + 1
+
+
+def test_a_memory_begins_anew_with_each_episode():
+    _, t = rollout(jax.random.key(0), Counter(), Remembers(), 20)
+    remembered = np.asarray(t.step, float)
+    expected = np.where(t.action == 0, remembered, 0.0) - np.logaddexp(remembered, 0.0)
+    np.testing.assert_allclose(t.log_prob, expected, rtol=1e-6)
+    assert np.asarray(t.step == 0).sum() > 5

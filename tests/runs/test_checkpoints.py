@@ -121,6 +121,15 @@ def test_going_back_and_saving_again_supersedes_what_came_later(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["step-000000010", "step-000000020"]
 
 
+def test_a_checkpoint_of_a_step_or_before(tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    for step in (10, 11, 12):
+        folder.save(step, state(step), {})
+    assert [folder.latest(STATE, at_most=n).step for n in (10, 11, 12, 99)] == [10, 11, 12, 12]
+    with pytest.raises(CheckpointError, match="no checkpoint of step 9 or before"):
+        folder.latest(STATE, at_most=9)
+
+
 def test_an_empty_or_missing_folder_says_so(tmp_path):
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(CheckpointError, match="holds no checkpoint"):

@@ -169,4 +169,4 @@ def mean(weights: np.ndarray, values: np.ndarray) -> tuple[float, float]:
 
 def start_defect(start: Float[np.ndarray, " S"]) -> float:
     """How far a start distribution is from summing to one: rounding only."""
-    return abs(math.fsum(start.tolist()) - 1.0) + EPS
+    return abs(math.fsum(start.tolist()) - 1.0) + EPS / 2
