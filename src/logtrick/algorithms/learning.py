@@ -63,11 +63,12 @@ class Learner(Generic[A]):
     def loss(self, algorithm: A, model: Any, batch: Batch) -> tuple[Array, Metrics]:
         """What is to fall, and its parts."""
         distribution, values = forward(model, batch)
+        log_prob = distribution.log_prob(batch.action)
         estimates = batch.psi
         if algorithm.normalise == "minibatch":
             estimates = whitened(estimates, batch.valid > 0)
         parts = {"entropy": _mean(distribution.entropy(), batch.valid, batch)}
-        policy = self.policy_loss(algorithm, distribution, estimates, batch, parts)
+        policy = self.policy_loss(algorithm, distribution, log_prob, estimates, batch, parts)
         parts["policy_loss"] = _mean(policy, batch.weight, batch)
         total = parts["policy_loss"] - algorithm.entropy_coef * parts["entropy"]
         if algorithm.has_critic:
@@ -78,10 +79,16 @@ class Learner(Generic[A]):
         return total, parts
 
     def policy_loss(
-        self, algorithm: A, distribution: Any, estimates: Array, batch: Batch, parts: Metrics
+        self,
+        algorithm: A,
+        distribution: Any,
+        log_prob: Array,
+        estimates: Array,
+        batch: Batch,
+        parts: Metrics,
     ) -> Array:
         """The policy's loss [B] of each row; what else is measured goes into `parts`."""
-        return objectives.score_function(distribution.log_prob(batch.action), estimates)
+        return objectives.score_function(log_prob, estimates)
 
     def value_loss(self, algorithm: A, values: Array, batch: Batch) -> Array:
         """The critic's loss [B] of each row."""
@@ -116,10 +123,15 @@ class Proximal(Learner[PPO]):
         return model, opt_state, parts
 
     def policy_loss(
-        self, algorithm: PPO, distribution: Any, estimates: Array, batch: Batch, parts: Metrics
+        self,
+        algorithm: PPO,
+        distribution: Any,
+        log_prob: Array,
+        estimates: Array,
+        batch: Batch,
+        parts: Metrics,
     ) -> Array:
         """The clipped surrogate, or −r ψ + β KL(π_old ‖ π), negative where the policy gains."""
-        log_prob = distribution.log_prob(batch.action)
         parts["approx_kl"] = _mean(psi.k3(batch.log_prob, log_prob), batch.valid, batch)
         if algorithm.surrogate == "kl_penalty":
             divergence = batch.old.kl(distribution)
