@@ -42,11 +42,6 @@ FAULTS = chain(
                 "0.5 * (1 + jnp.cos(jnp.pi * left))",
                 f"{LEARNING}::test_schedules_fall_from_all_to_nothing",
             ),
-            "the clip falls as the learning rate does": (
-                "at(algorithm.clip_eps, algorithm.clip_schedule)",
-                "at(algorithm.clip_eps, algorithm.schedule)",
-                f"{LEARNING}::test_schedules_fall_from_all_to_nothing",
-            ),
             "β halved wherever the KL is below its target": (
                 "kl < target / KL_TOLERANCE",
                 "kl < target",
@@ -90,7 +85,18 @@ FAULTS = chain(
         },
     ),
     faults_in(
-        "logtrick.algorithms.update",
+        "logtrick.algorithms.configs",
+        LEARNING,
+        {
+            "the clip falls as the learning rate does": (
+                '{"clip_eps": self.clip_schedule}',
+                '{"clip_eps": self.schedule}',
+                f"{LEARNING}::test_schedules_fall_from_all_to_nothing",
+            ),
+        },
+    ),
+    faults_in(
+        "logtrick.algorithms.learning",
         UPDATE,
         {
             "the entropy's sign": (
@@ -102,11 +108,6 @@ FAULTS = chain(
                 "_mean(policy, batch.weight, batch)",
                 "_mean(policy, batch.valid, batch)",
                 GRADIENT,
-            ),
-            "γ^t in the critic's loss": (
-                "_mean(_value_loss(algorithm, values, batch), batch.valid, batch)",
-                "_mean(_value_loss(algorithm, values, batch), batch.weight, batch)",
-                f"{UPDATE}::test_the_critics_loss_is_not_discounted",
             ),
             "the value loss not weighed": (
                 'total + algorithm.value_coef * parts["value_loss"]',
@@ -123,6 +124,33 @@ FAULTS = chain(
                 "whitened(estimates, batch.valid >= 0)",
                 PADDING,
             ),
+            "an approximate KL the wrong way round": (
+                "_mean(psi.k3(batch.log_prob, log_prob), batch.valid, batch)",
+                "_mean(psi.k3(log_prob, batch.log_prob), batch.valid, batch)",
+                (STOPS, f"{UPDATE}::test_the_approximate_kl_is_that_of_the_old_policy"),
+            ),
+        },
+    ),
+    faults_in(
+        "logtrick.algorithms.learning",
+        UPDATE,
+        {
+            "γ^t in the critic's loss": (
+                "self.value_loss(algorithm, values, batch), batch.valid, batch\n            )",
+                "self.value_loss(algorithm, values, batch), batch.weight, batch\n            )",
+                f"{UPDATE}::test_the_critics_loss_is_not_discounted",
+            ),
+            "an update stopped at its target KL, not 1.5 times that": (
+                "else KL_TOLERANCE * target",
+                "else target",
+                STOPS,
+            ),
+        },
+    ),
+    faults_in(
+        "logtrick.algorithms.update",
+        UPDATE,
+        {
             "Adam's ε": (
                 "optax.scale_by_adam(eps=eps)",
                 "optax.scale_by_adam()",
@@ -138,11 +166,6 @@ FAULTS = chain(
                 "lambda p, u: p + learning_rate * u",
                 ADAM,
             ),
-            "an update stopped at its target KL, not 1.5 times that": (
-                "else 1.5 * algorithm.target_kl",
-                "else algorithm.target_kl",
-                STOPS,
-            ),
             "the step that exceeds the KL taken": (
                 "jnp.where(going, new, old), following, carry)",
                 "jnp.where(going, new, new), following, carry)",
@@ -152,11 +175,6 @@ FAULTS = chain(
                 "jnp.sum(jnp.where(taken, x, 0)) / count",
                 "jnp.sum(jnp.where(taken, x, 0)) / len(taken)",
                 STOPS,
-            ),
-            "an approximate KL the wrong way round": (
-                "_mean(psi.k3(batch.log_prob, log_prob), batch.valid, batch)",
-                "_mean(psi.k3(log_prob, batch.log_prob), batch.valid, batch)",
-                (STOPS, f"{UPDATE}::test_the_approximate_kl_is_that_of_the_old_policy"),
             ),
             "one order of the rows for all epochs": (
                 "words = jax.random.bits(key, (count, size), jnp.uint32)",
@@ -212,7 +230,7 @@ FAULTS = chain(
                 PADDING,
             ),
             "padding that is not masked": (
-                "return jnp.where(mask, x, jnp.zeros((), x.dtype))",
+                "return jnp.where(over_axes(valid, x), x, jnp.zeros((), x.dtype))",
                 "return x",
                 PADDING,
             ),
@@ -249,8 +267,8 @@ FAULTS = chain(
                 "::test_whole_episodes_end_where_they_end_and_none_is_passed",
             ),
             "actors updated one update late": (
-                "(state.updates + 1) % algorithm.sync_every == 0",
-                "state.updates % algorithm.sync_every == 0",
+                "algorithm.actors_sync(state.updates + 1)",
+                "algorithm.actors_sync(state.updates)",
                 f"{LEARNING}::test_actors_get_the_parameters_when_they_are_due",
             ),
             "actors that never lag": (
@@ -291,8 +309,8 @@ FAULTS = chain(
                 f"{LEARNING}::test_memories_are_those_before_the_rollout",
             ),
             "the policy being trained for the one before training": (
-                "before = None if reference is None else self.model(reference)",
-                "before = None if reference is None else model",
+                "reference = None if state.reference is None else self.model(state.reference)",
+                "reference = None if state.reference is None else model",
                 f"{GROUPED}::test_the_reference_is_the_policy_before_training",
             ),
         },
@@ -379,7 +397,7 @@ FAULTS = chain(
         },
     ),
     faults_in(
-        "logtrick.natural",
+        "logtrick.algorithms.natural_gradient",
         NATURAL,
         {
             "the mean KL the wrong way round": (

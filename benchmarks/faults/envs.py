@@ -296,7 +296,7 @@ FAULTS = chain(
         },
     ),
     faults_in(
-        "logtrick.envs.adapters.gymnax",
+        "logtrick.envs.adapters.library_env",
         GYMNAX,
         {
             "a time limit of gymnax that is forgotten": (
@@ -309,6 +309,12 @@ FAULTS = chain(
                 "terminated=jnp.asarray(terminated, bool) | jnp.asarray(truncated, bool),",
                 f"{GYMNAX}::test_the_time_limit_is_kept_apart_from_the_end",
             ),
+        },
+    ),
+    faults_in(
+        "logtrick.envs.adapters.gymnax",
+        GYMNAX,
+        {
             "parameters that change nothing": (
                 "return env, params.replace(**dict(self.params))",
                 "return env, params",
@@ -356,7 +362,7 @@ FAULTS = chain(
                 f"{ROLLOUTS}::test_every_step_has_chance_of_its_own",
             ),
             "a memory that goes on into the next episode": (
-                "start_row(fresh, env))._replace(carry=forgotten)",
+                "start_row(fresh, env))._replace(carry=fresh_carry)",
                 "start_row(fresh, env))._replace(carry=carry)",
                 f"{ROLLOUTS}::test_a_memory_begins_anew_with_each_episode",
             ),

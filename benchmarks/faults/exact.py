@@ -56,66 +56,6 @@ FAULTS = chain(
                 "visits = resolvent.visits(mdp.start)",
                 f"{TERMS}::test_the_visits_have_what_the_start_lacks_in_them",
             ),
-            "the values' error left out of the objective's": (
-                OF_OBJECTIVE,
-                "defect * size + rounding",
-                OBJECTIVE,
-            ),
-            "what the start lacks left out of the objective's error": (
-                OF_OBJECTIVE,
-                "(1 + defect) * values.bound + rounding",
-                OBJECTIVE,
-            ),
-            "the products' rounding left out of the objective's error": (
-                OF_OBJECTIVE,
-                "(1 + defect) * values.bound + defect * size",
-                OBJECTIVE,
-            ),
-            "the values' error left out of the action values'": (
-                OF_ACTION_VALUES,
-                "chain.backup_error(gamma * size)",
-                OF_ACTIONS,
-            ),
-            "the rounding of Q = R + γPV left out of its error": (
-                OF_ACTION_VALUES,
-                "gamma * chain.mass * values.bound",
-                OF_ACTIONS,
-            ),
-            "the mass of a row taken for one in the action values' error": (
-                OF_ACTION_VALUES,
-                "gamma * values.bound + chain.backup_error(gamma * size)",
-                OF_ACTIONS,
-            ),
-            "shares err once, not twice, by the visits' error": (
-                "2 * visits.bound / total",
-                "visits.bound / total",
-                SHARES,
-            ),
-            "the rounding of shares left out": (
-                "2 * visits.bound / total + 2 * EPS",
-                "2 * visits.bound / total",
-                SHARES,
-            ),
-            "the rounding of a mean's products left out": (
-                "EPS * magnitude + TINY * len(products)",
-                "TINY * len(products)",
-                OBJECTIVE,
-            ),
-            "the underflow of a mean's products left out": (
-                "EPS * magnitude + TINY * len(products)",
-                "EPS * magnitude",
-                OBJECTIVE,
-            ),
-            "a start that is off taken for a distribution": (
-                "abs(math.fsum(start.tolist()) - 1.0) + EPS / 2",
-                "EPS / 2",
-                OBJECTIVE,
-            ),
-            "the rounding of the start's own sum left out": (
-                "abs(math.fsum(start.tolist()) - 1.0) + EPS / 2",
-                "abs(math.fsum(start.tolist()) - 1.0)",
-                OBJECTIVE,
-            ),
             "the drift left out of the gain's error": (
                 "float(np.abs(drift - gain).max()) + chain.backup_error(abs(gain) + 2 * size)",
                 "chain.backup_error(abs(gain) + 2 * size)",
@@ -166,6 +106,58 @@ FAULTS = chain(
                 ",",
                 f"{TERMS}::test_the_bias_has_the_rounding_of_its_level_in_it",
             ),
+            "Q without γ": (
+                "action_values_of(mdp, gamma * chain.expect(values.array))",
+                "action_values_of(mdp, chain.expect(values.array))",
+                RATIONAL,
+            ),
+            "the bias not centred": ("bias = bias - level\n", "", RATIONAL),
+            "the average's visits from the first state, not the anchor": (
+                "np.eye(1, mdp.num_states, anchor)[0]",
+                "np.eye(1, mdp.num_states, 0)[0]",
+                RATIONAL,
+            ),
+            "Q̃ without the gain": (
+                "action_values_of(mdp, chain.expect(bias) - gain)",
+                "action_values_of(mdp, chain.expect(bias))",
+                RATIONAL,
+            ),
+        },
+    ),
+    faults_in(
+        "logtrick.exact.evaluations",
+        TERMS,
+        {
+            "the values' error left out of the objective's": (
+                OF_OBJECTIVE,
+                "defect * size + rounding",
+                OBJECTIVE,
+            ),
+            "what the start lacks left out of the objective's error": (
+                OF_OBJECTIVE,
+                "(1 + defect) * values.bound + rounding",
+                OBJECTIVE,
+            ),
+            "the products' rounding left out of the objective's error": (
+                OF_OBJECTIVE,
+                "(1 + defect) * values.bound + defect * size",
+                OBJECTIVE,
+            ),
+            "the values' error left out of the action values'": (
+                OF_ACTION_VALUES,
+                "chain.backup_error(gamma * size)",
+                OF_ACTIONS,
+            ),
+            "the rounding of Q = R + γPV left out of its error": (
+                OF_ACTION_VALUES,
+                "gamma * chain.mass * values.bound",
+                OF_ACTIONS,
+            ),
+            "the mass of a row taken for one in the action values' error": (
+                OF_ACTION_VALUES,
+                "gamma * values.bound + chain.backup_error(gamma * size)",
+                OF_ACTIONS,
+            ),
             "the visits' error left out of the gradient's": (
                 SUM_OF_GRADIENT,
                 "from_values + TINY * self.action_values.size",
@@ -180,6 +172,42 @@ FAULTS = chain(
                 SUM_OF_GRADIENT,
                 "from_visits + from_values",
                 OF_GRADIENT,
+            ),
+        },
+    ),
+    faults_in(
+        "logtrick.exact.evaluations",
+        TERMS,
+        {
+            "shares err once, not twice, by the visits' error": (
+                "2 * visits.bound / total",
+                "visits.bound / total",
+                SHARES,
+            ),
+            "the rounding of shares left out": (
+                "2 * visits.bound / total + 2 * EPS",
+                "2 * visits.bound / total",
+                SHARES,
+            ),
+            "the rounding of a mean's products left out": (
+                "EPS * magnitude + TINY * len(products)",
+                "TINY * len(products)",
+                OBJECTIVE,
+            ),
+            "the underflow of a mean's products left out": (
+                "EPS * magnitude + TINY * len(products)",
+                "EPS * magnitude",
+                OBJECTIVE,
+            ),
+            "a start that is off taken for a distribution": (
+                "abs(math.fsum(start.tolist()) - 1.0) + EPS / 2",
+                "EPS / 2",
+                OBJECTIVE,
+            ),
+            "the rounding of the start's own sum left out": (
+                "abs(math.fsum(start.tolist()) - 1.0) + EPS / 2",
+                "abs(math.fsum(start.tolist()) - 1.0)",
+                OBJECTIVE,
             ),
             "the rounding of the gradient's products left out": (
                 "(self.action_values_error + rounding)",
@@ -206,25 +234,9 @@ FAULTS = chain(
                 "float(finite.max(axis=-1).max(initial=0.0))",
                 OF_GRADIENT,
             ),
-            "Q without γ": (
-                "action_values_of(mdp, gamma * chain.expect(values.array))",
-                "action_values_of(mdp, chain.expect(values.array))",
-                RATIONAL,
-            ),
             "the total objective discounted": (
                 'float(mdp.gamma) if kind == "discounted" else 1.0',
                 'float(mdp.gamma) if kind != "average" else 1.0',
-                RATIONAL,
-            ),
-            "the bias not centred": ("bias = bias - level\n", "", RATIONAL),
-            "the average's visits from the first state, not the anchor": (
-                "np.eye(1, mdp.num_states, anchor)[0]",
-                "np.eye(1, mdp.num_states, 0)[0]",
-                RATIONAL,
-            ),
-            "Q̃ without the gain": (
-                "action_values_of(mdp, chain.expect(bias) - gain)",
-                "action_values_of(mdp, chain.expect(bias))",
                 RATIONAL,
             ),
             "the logits' gradient without π": (
@@ -240,7 +252,7 @@ FAULTS = chain(
         },
     ),
     faults_in(
-        "logtrick.exact.rounding",
+        "logtrick.support.rounding",
         TERMS,
         {
             "underflow left out of what rounding hides": (
@@ -330,13 +342,13 @@ FAULTS = chain(
                 LONG,
             ),
             "the slack left out of the residual (dense)": (
-                "EPS * (self.terms + 8) + slack",
-                "EPS * (self.terms + 8)",
+                "relative_error(self.terms, slack)",
+                "relative_error(self.terms, 0.0)",
                 SLACK,
             ),
             "the number of terms left out of the residual (dense)": (
-                "EPS * (self.terms + 8) + slack",
-                "EPS * 8 + slack",
+                "relative_error(self.terms, slack)",
+                "relative_error(0, slack)",
                 SUMS,
             ),
             "the right-hand side left out of the residual's scale (dense)": (
@@ -425,13 +437,13 @@ FAULTS = chain(
                 CHAIN_SUMS,
             ),
             "the slack left out of a backup's error": (
-                "relative = EPS * (self.terms + 8) + self.slack",
-                "relative = EPS * (self.terms + 8)",
+                "relative = relative_error(self.terms, self.slack)",
+                "relative = relative_error(self.terms, 0.0)",
                 (OF_CHAIN, RATIONAL),
             ),
             "the number of terms left out of a backup's error": (
-                "relative = EPS * (self.terms + 8) + self.slack",
-                "relative = EPS * 8 + self.slack",
+                "relative = relative_error(self.terms, self.slack)",
+                "relative = relative_error(0, self.slack)",
                 CHAIN_SUMS,
             ),
             "rows that are off taken for distributions": (
@@ -449,16 +461,6 @@ FAULTS = chain(
                 "mdp.row_defect + policy_defect(probabilities)",
                 f"{TERMS}::test_merged_outcomes_count",
             ),
-            "the rounding of a policy's own sums left out": (
-                "float(np.abs(sums - 1).max()) + probabilities.shape[1] * EPS / 2",
-                "float(np.abs(sums - 1).max())",
-                OF_CHAIN,
-            ),
-            "what a policy's sums lack left out": (
-                "float(np.abs(sums - 1).max()) + probabilities.shape[1] * EPS / 2",
-                "probabilities.shape[1] * EPS / 2",
-                OF_CHAIN,
-            ),
             "a cycle back to the anchor counted twice": (
                 "np.where(matrix.indices == anchor, 0.0, matrix.data)",
                 "np.where(matrix.indices == anchor, 0.5 * matrix.data, matrix.data)",
@@ -468,6 +470,22 @@ FAULTS = chain(
                 "if gamma == 1:\n            self._check_proper()",
                 "if gamma > 1:\n            self._check_proper()",
                 "tests/exact/test_refusals.py::test_improper_policies_name_the_states",
+            ),
+        },
+    ),
+    faults_in(
+        "logtrick.mdp.row_sums",
+        TERMS,
+        {
+            "the rounding of a policy's own sums left out": (
+                "float(np.abs(sums - 1).max()) + terms * EPS / 2",
+                "float(np.abs(sums - 1).max())",
+                OF_CHAIN,
+            ),
+            "what a policy's sums lack left out": (
+                "float(np.abs(sums - 1).max()) + terms * EPS / 2",
+                "terms * EPS / 2",
+                OF_CHAIN,
             ),
         },
     ),
@@ -489,17 +507,17 @@ FAULTS = chain(
                 "self.slack += 0.0",
             ),
             "the slack left out of the excess of row sums (function)": (
-                "EPS * (self.terms + 8) + self.slack,",
-                "EPS * (self.terms + 8),",
+                "relative_error(self.terms, self.slack),",
+                "relative_error(self.terms, 0.0),",
             ),
             "the slack left out of the residual (function)": (
-                "EPS * (self.terms + 8) + self.chain.slack",
-                "EPS * (self.terms + 8)",
+                "relative_error(self.terms, self.chain.slack)",
+                "relative_error(self.terms, 0.0)",
                 f"{TERMS}::test_residuals_of_a_function_cover_slack_and_sums",
             ),
             "the number of terms left out of the residual (function)": (
-                "EPS * (self.terms + 8) + self.chain.slack",
-                "EPS * 8 + self.chain.slack",
+                "relative_error(self.terms, self.chain.slack)",
+                "relative_error(0, self.chain.slack)",
                 f"{TERMS}::test_residuals_of_a_function_cover_slack_and_sums",
             ),
             "the terms of a row for those of a column (function)": (
@@ -572,13 +590,13 @@ FAULTS = chain(
                 "        total = error\n",
             ),
             "the slack left out of the visits over a horizon": (
-                "EPS * (arrivals + 8) + chain.slack",
-                "EPS * (arrivals + 8)",
+                "relative_error(arrivals, chain.slack)",
+                "relative_error(arrivals, 0.0)",
                 OF_VISITS,
             ),
             "the number of arrivals left out of the visits' rounding": (
-                "relative = EPS * (arrivals + 8) + chain.slack",
-                "relative = EPS * 8 + chain.slack",
+                "relative = relative_error(arrivals, chain.slack)",
+                "relative = relative_error(0, chain.slack)",
                 OF_VISITS,
             ),
             "the start taken for exact over a horizon": (

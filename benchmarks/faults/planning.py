@@ -29,7 +29,7 @@ SOLVER = "tests/planning/test_solver.py"
 COMPONENTS = "tests/planning/test_components.py"
 
 RELATIVE = "1.01 * (self.terms * UNIT_ROUNDOFF + self.defect)"
-RESIDUAL = "Interval(backup.low - error, backup.high + error), error"
+RESIDUAL = "Enclosure(backup.low - error, backup.high + error), error"
 SUM = "bound * factor + abs(bound) * factor * slack + TINY"
 NEXT_STEP = "error * rounding.gamma * rounding.most_mass + rounding.backup_error(size)"
 EPSILON = "1.1 * (max(backup.high, -low) + 4 * error)"
@@ -91,12 +91,12 @@ FAULTS = chain(
             ),
             "a residual whose low end has no rounding": (
                 RESIDUAL,
-                "Interval(backup.low, backup.high + error), error",
+                "Enclosure(backup.low, backup.high + error), error",
                 V7,
             ),
             "a residual whose high end has no rounding": (
                 RESIDUAL,
-                "Interval(backup.low - error, backup.high), error",
+                "Enclosure(backup.low - error, backup.high), error",
                 V7,
             ),
             "the error of T v itself left out below (V5)": (
@@ -168,8 +168,8 @@ FAULTS = chain(
                 f"{TERMS}::test_a_horizon_carries_what_goes_on",
             ),
             "what the policy loses over a horizon taken for what values err": (
-                "return Plan(values, choices, 2 * error)",
-                "return Plan(values, choices, error)",
+                "return HorizonSolution(values, choices, 2 * error)",
+                "return HorizonSolution(values, choices, error)",
             ),
             "a horizon's tolerance against half of its bound": (
                 "if not 2 * error <= tol * max(1.0, largest)",
@@ -274,7 +274,7 @@ FAULTS = chain(
                 TRAPS + "::test_a_greedy_policy_that_never_ends_is_replaced",
             ),
             "the sign of an endless fall": (
-                "earns = -gain.low if self.minimise else gain.low",
+                "earns = -gain.low if self.wording.minimise else gain.low",
                 "earns = gain.low",
                 MEANINGS + "::test_an_endless_fall_is_named",
             ),

@@ -213,8 +213,8 @@ FAULTS = chain(
             "k3 the wrong way round": ("jnp.expm1(-x) + x", "jnp.expm1(x) - x"),
             "k2 without the half": ("** 2 / 2", "** 2"),
             "KL penalty differentiated": (
-                "lax.stop_gradient(log_probs - reference_log_probs)",
-                "(log_probs - reference_log_probs)",
+                "lax.stop_gradient(k1(log_probs, reference_log_probs))",
+                "k1(log_probs, reference_log_probs)",
             ),
         },
     ),

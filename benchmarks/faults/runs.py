@@ -64,29 +64,20 @@ FAULTS = chain(
         },
     ),
     faults_in(
-        "logtrick.runs.run",
+        "logtrick.runs.record",
         EVALUATION,
         {
             "final returns that are old": (
-                "[latest.score for latest in LatestEpisodes(config, rows).of_seeds()]",
-                "[latest.episode_return for latest in LatestEpisodes(config, rows).of_seeds()]",
+                "[latest.score for latest in self.last_episodes]",
+                "[latest.episode_return for latest in self.last_episodes]",
                 f"{LATEST}::test_an_old_score_is_nowhere_told_as_the_latest",
             ),
-            "a run that stops where one seed has reached its score": (
-                "bool(np.all(returns >= evaluation.stop_at))",
-                "bool(np.any(returns >= evaluation.stop_at))",
-                f"{RECORDING}::test_all_seeds_must_reach_the_score",
-            ),
-            "a score that must be exceeded": (
-                "bool(np.all(returns >= evaluation.stop_at))",
-                "bool(np.all(returns > evaluation.stop_at))",
-                f"{RECORDING}::test_all_seeds_must_reach_the_score",
-            ),
-            "the last seed's evaluation for that of all": (
-                "has_reached(self.evaluations[-self.config.seeds :]",
-                "has_reached(self.evaluations[-1:]",
-                f"{RECORDING}::test_all_seeds_must_reach_the_score",
-            ),
+        },
+    ),
+    faults_in(
+        "logtrick.runs.run",
+        EVALUATION,
+        {
             "the latest policy for the best": (
                 "return self._read_models(BEST)",
                 "return self._read_models(POLICY)",
@@ -105,7 +96,28 @@ FAULTS = chain(
         },
     ),
     faults_in(
-        "logtrick.runs.summaries",
+        "logtrick.runs.record",
+        EVALUATION,
+        {
+            "a run that stops where one seed has reached its score": (
+                "bool(np.all(returns >= evaluation.stop_at))",
+                "bool(np.any(returns >= evaluation.stop_at))",
+                f"{RECORDING}::test_all_seeds_must_reach_the_score",
+            ),
+            "a score that must be exceeded": (
+                "bool(np.all(returns >= evaluation.stop_at))",
+                "bool(np.all(returns > evaluation.stop_at))",
+                f"{RECORDING}::test_all_seeds_must_reach_the_score",
+            ),
+            "the last seed's evaluation for that of all": (
+                "has_reached(self.evaluations[-self.config.seeds :]",
+                "has_reached(self.evaluations[-1:]",
+                f"{RECORDING}::test_all_seeds_must_reach_the_score",
+            ),
+        },
+    ),
+    faults_in(
+        "logtrick.runs.record",
         PRESENTATION,
         {
             "the later of evaluations that tie told as the best": (
@@ -113,6 +125,12 @@ FAULTS = chain(
                 'row["return"] >= best[row["seed"]]["return"]',
                 TIES,
             ),
+        },
+    ),
+    faults_in(
+        "logtrick.runs.summaries",
+        PRESENTATION,
+        {
             "a curve in which updates weigh the same": (
                 'np.array([row["episodes"] for row in rows], dtype=np.float64)',
                 "np.ones(len(rows))",
@@ -195,8 +213,8 @@ FAULTS = chain(
                 RESUMED,
             ),
             "the latest policy saved as the best": (
-                "model(self.best), {})",
-                "model(state.params), {})",
+                'everything["best"] = model(self.best)',
+                'everything["best"] = model(state.params)',
                 RESUMED,
             ),
             "a resumed run that forgets its best return": (
@@ -263,14 +281,20 @@ FAULTS = chain(
         },
     ),
     faults_in(
-        "logtrick.runs.logs",
+        "logtrick.support.files",
         LOGS,
         {
             "NaN written as such": (
-                "value if value - value == 0 else None",
+                "value if math.isfinite(value) else None",
                 "value",
                 f"{LOGS}::test_rows_come_back_exactly_with_null_for_what_is_not_finite",
             ),
+        },
+    ),
+    faults_in(
+        "logtrick.runs.logs",
+        LOGS,
+        {
             "a torn line kept": (
                 "return begin + newline + 1",
                 "return os.fstat(descriptor).st_size",

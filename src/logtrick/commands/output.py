@@ -9,19 +9,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from logtrick.exact.derivation import Derivation
-from logtrick.reports.plain import json_ready
 from logtrick.reports.statistics import summarise
 from logtrick.runs.folder import resume_command, shown
 from logtrick.runs.latest import no_score, together
 from logtrick.runs.run import Run, Scores
 from logtrick.runs.summaries import run_summary
 from logtrick.runs.sweeps import Sweep
+from logtrick.support.files import without_nan
 from logtrick.support.terminal import console, say
 
 
 def print_json(value: Any) -> None:
     """Print plain data as JSON; NaN is null."""
-    print(json.dumps(json_ready(value), indent=2, allow_nan=False))
+    print(json.dumps(without_nan(value), indent=2, allow_nan=False))
 
 
 def run_table(run: Run) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from logtrick.lessons.mathml import mathml
 from logtrick.reports.html import Html, element
-from logtrick.reports.plain import markdown_table
+from logtrick.support.markdown import markdown_table
 
 
 class Notation(NamedTuple):

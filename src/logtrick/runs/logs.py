@@ -7,8 +7,7 @@ from types import TracebackType
 from typing import Any
 
 from logtrick.errors import RunError
-from logtrick.reports.plain import json_ready
-from logtrick.support.files import one_line_cause, to_json
+from logtrick.support.files import one_line_cause, to_json, without_nan
 from logtrick.support.safe_paths import Place, file_of
 
 
@@ -53,7 +52,7 @@ class AppendLog:
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add rows at the end: all of them, or on an error (a full disk) none."""
-        data = b"".join(to_json(json_ready(row)) for row in rows)
+        data = b"".join(to_json(without_nan(row)) for row in rows)
         with one_line_cause(f"Could not append to {self._path}"):
             view = memoryview(data)
             try:

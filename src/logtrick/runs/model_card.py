@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from logtrick.reports.plain import markdown_table
 from logtrick.runs.config import RunConfig, given_in_python
 from logtrick.runs.latest import FINAL_EPISODES
 from logtrick.runs.record import RunRecord
 from logtrick.runs.summaries import run_summary
 from logtrick.support.files import write_bytes_atomic
+from logtrick.support.markdown import markdown_table
 from logtrick.support.spaces import in_words
 
 CARD = "README.md"

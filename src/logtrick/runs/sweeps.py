@@ -15,14 +15,14 @@ import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import RunError
-from logtrick.reports.plain import json_ready, markdown_table
 from logtrick.reports.statistics import summarise
 from logtrick.runs.config import CONFIG, RunConfig
 from logtrick.runs.folder import SWEEP as SWEEP
 from logtrick.runs.latest import no_score
 from logtrick.runs.record import RunRecord
 from logtrick.runs.run import Run
-from logtrick.support.files import write_bytes_atomic, write_json_atomic
+from logtrick.support.files import without_nan, write_bytes_atomic, write_json_atomic
+from logtrick.support.markdown import markdown_table
 from logtrick.support.safe_paths import Place, folder_of
 
 RESULTS, TABLE, POINT = "results.json", "results.md", "point-"
@@ -106,7 +106,7 @@ def _row(record: RunRecord, names: Sequence[str]) -> dict[str, Any]:
     return {
         "point": record.path.name,
         **{name: getattr(record.config.algorithm, name) for name in names},
-        **json_ready(score),
+        **without_nan(score),
         "episodes": min(x.episodes for x in latest),
         "since_step": min(x.since_step for x in latest),
         "no_score": no_score(latest) or None,

@@ -1,21 +1,29 @@
 """Tables in Markdown."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 
-def markdown_table(titles: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
-    r"""A table as Markdown writes it, without a newline at its end.
+def markdown_table(titles: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    r"""A table in Markdown.
 
     Args:
         titles: of the columns.
-        rows: the cells of each row, as text.
+        rows: a cell for each column, each written by `str`; a | in it is escaped.
 
     Returns:
-        One line for the titles, one for the rule below them and one for each row.
+        The lines, without a newline at the end.
 
     Example:
-        >>> markdown_table(["seed", "return"], [["0", "500"], ["1", "487"]]).splitlines()
-        ['| seed | return |', '| --- | --- |', '| 0 | 500 |', '| 1 | 487 |']
+        >>> print(markdown_table(["name", "value"], [["γ", 0.9], ["P(s|a)", ""]]))
+        | name | value |
+        | --- | --- |
+        | γ | 0.9 |
+        | P(s\|a) |  |
     """
-    lines = (titles, ["---"] * len(titles), *rows)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(_line(line) for line in lines)
+
+
+def _line(cells: Iterable[Any]) -> str:
+    return "| " + " | ".join(str(cell).replace("|", r"\|") for cell in cells) + " |"
