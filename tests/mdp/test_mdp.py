@@ -316,3 +316,18 @@ def test_ancestors_and_closed_classes_against_powers(seed):
     }
     found = closed_classes(sparse.csr_array(edges.astype(float)))
     assert {frozenset(group.tolist()) for group in found} == closed
+
+
+class Own(FiniteMDP):
+    """Somebody's own kind of MDP."""
+
+
+def test_a_subclass_gets_itself_back():
+    arrays = [[[0.5, 0.5]], [[0.0, 1.0]]]
+    made = Own.from_arrays(arrays, [1.0, 0.0], gamma=0.9, labels={"goal": [1]})
+    listed = Own.from_outcomes([[[(0.5, 0, 1.0, False), (0.5, 0, 0.0, True)]]], gamma=1.0)
+    read = Own.from_gymnasium("FrozenLake-v1", gamma=0.9)
+    other = made.replace(rewards=-made.rewards)
+    moved = made.replace(successors=made.successors[::-1].copy())
+    changed = (made.reaching("goal"), made.restarting(), other, moved)
+    assert {type(mdp) for mdp in (made, listed, read, *changed)} == {Own}

@@ -24,7 +24,7 @@ class Critic:
 
     @property
     def values(self) -> Float64[np.ndarray, " S"]:
-        """V(s) as the estimator has it."""
+        """V [S] as the estimator has it: the given critic, or V_π."""
         return self.exact_values if self.given is None else self.given
 
     @cached_property
@@ -35,13 +35,13 @@ class Critic:
 
     @cached_property
     def action_values(self) -> Float64[np.ndarray, " P"]:
-        """Q_π of each pair (V3)."""
+        """Q_π(s, a) of each pair (V3), [P]."""
         paid = self.flow.expected(self.mdp.rewards)
         return paid + self.gamma * (self.flow.onwards() @ self.exact_values)
 
     @cached_property
     def td_residuals(self) -> Float64[np.ndarray, " K"]:
-        """δ of each outcome."""
+        """The TD residual δ = r + γ V(s') − V(s) of each outcome, [K]."""
         mdp, v = self.mdp, self.values
         before, after = v[mdp.pair_states[mdp.outcome_pairs]], v[mdp.successors]
         never = np.zeros(len(mdp.rewards), bool)

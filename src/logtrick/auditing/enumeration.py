@@ -65,7 +65,7 @@ class Enumeration:
     def mean(
         self, estimator: OnPaths, policy: ScoredPolicy, actor: Actor
     ) -> Float64[np.ndarray, " N"]:
-        """The mean alone."""
+        """The expected estimate [N], without its covariance."""
         return sum(c @ estimates for c, estimates in self._estimates(estimator, policy, actor))
 
     def _estimates(

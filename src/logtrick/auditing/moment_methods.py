@@ -34,14 +34,14 @@ class MomentMethod(Protocol):
 
     @property
     def name(self) -> str:
-        """One of the three."""
+        """The name of the method: closed form, enumeration or sampling."""
 
     def measure(self, policy: ScoredPolicy) -> Measured:
         """The moments at the policy."""
 
 
 class ClosedForm:
-    """Linear equations over states."""
+    """The moments from linear equations over states."""
 
     name = "closed form"
 
@@ -51,11 +51,11 @@ class ClosedForm:
         )
 
     def measure(self, policy: ScoredPolicy) -> Measured:
-        """Mean and covariance."""
+        """The exact mean [N] and covariance [N, N] of one estimate."""
         return Measured(self._equations(policy).moments(), None)
 
     def mean(self, policy: ScoredPolicy) -> Float64[np.ndarray, " N"]:
-        """The mean alone."""
+        """The expected estimate [N], without its covariance."""
         return self._equations(policy).mean()
 
 
@@ -70,12 +70,12 @@ class Enumerated:
     name = "enumeration"
 
     def measure(self, policy: ScoredPolicy) -> Measured:
-        """Mean and covariance."""
+        """The exact mean [N] and covariance [N, N] of one estimate."""
         moments = self.listed.moments(self.estimator, policy, self.actor or policy)
         return Measured(moments, None)
 
     def mean(self, policy: ScoredPolicy) -> Float64[np.ndarray, " N"]:
-        """The mean alone."""
+        """The expected estimate [N], without its covariance."""
         return self.listed.mean(self.estimator, policy, self.actor or policy)
 
 
@@ -91,7 +91,7 @@ class Streamed:
     name = "sampling"
 
     def measure(self, policy: ScoredPolicy) -> Measured:
-        """Sample mean and covariance."""
+        """The mean [N] and the covariance [N, N] of the sampled estimates."""
         endless = replace(self.settings, horizon=None)
         recursion = equations(self.psi, self.mdp, policy.probabilities, policy.scores, endless)
         moments = sampled_moments(recursion, self.samples, self.key, horizon=self.settings.horizon)

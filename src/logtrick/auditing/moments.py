@@ -18,7 +18,7 @@ from logtrick.auditing.flow import Flow
 
 
 class Moments(NamedTuple):
-    """Of the estimate from one trajectory."""
+    """The mean and the covariance of the estimate from one trajectory."""
 
     mean: Float64[np.ndarray, " N"]
     covariance: Float64[np.ndarray, "N N"]
@@ -43,11 +43,11 @@ class Trace:
 
     flow: Flow
     increments: Float64[np.ndarray, " K"]
-    """δ of each outcome."""
+    """δ of each outcome, [K]."""
     decay: float
-    """c."""
+    """c, the factor of ψ_{t+1}."""
     weight: float
-    """w."""
+    """w, the factor of X_{t+1}."""
     window: int | None = None
 
     def mean(self) -> Float64[np.ndarray, " N"]:
@@ -169,7 +169,7 @@ class TotalReturn:
         return self.flow.start @ self._first[2]
 
     def moments(self) -> Moments:
-        """E X and its covariance."""
+        """The expected estimate E X [N] and its covariance [N, N]."""
         flow, rewards, gamma, u = self.flow, self.rewards, self.gamma, self.spread
         g, policy, (r, q, rs) = flow.scores, flow.policy, self._first
         on, on_r, on_rr = flow.onwards(), flow.onwards(rewards), flow.onwards(rewards**2)

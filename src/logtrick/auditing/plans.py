@@ -51,7 +51,7 @@ batches."""
 
 
 class Plan(NamedTuple):
-    """How an estimator is measured."""
+    """The choice of a method, of a judge and of the settings that an audit carries out."""
 
     name: str
     claim: str
@@ -90,7 +90,7 @@ class Case:
         return self.behaviour or self.policy
 
     def of_row(self, row: Estimator) -> Plan:
-        """A registered estimator."""
+        """The plan for a registered estimator."""
         settings = replace(self.settings, weighting=row.weighting)
         check_row(row, settings)
         unused = without_effect(row, settings)

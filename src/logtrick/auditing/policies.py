@@ -126,7 +126,7 @@ class TablePolicy(ScoredPolicy):
 
     @property
     def scale(self) -> float:
-        """The smallest weight."""
+        """The smallest weight: a larger step could make it negative."""
         return float(self.theta.min())
 
     def runner(self, estimator: Callable[..., Any]) -> Runner:

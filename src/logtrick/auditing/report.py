@@ -58,7 +58,7 @@ class FlatMoments:
 
     @property
     def bias(self) -> Float64[np.ndarray, " N"]:
-        """The mean less ∇J."""
+        """The mean less ∇J, [N]."""
         return self.mean - self.gradient
 
 

@@ -197,7 +197,7 @@ class TorchPolicy(ScoredPolicy):
         return np.concatenate([part.ravel() for part in parts])
 
     def runner(self, estimator: Callable[..., Any]) -> Runner:
-        """One batch after the other."""
+        """A runner that calls the estimator on one batch after the other."""
         return TorchRunner(estimator, float(np.finfo(self.precision).eps))
 
     def _all(self) -> dict[str, Any]:

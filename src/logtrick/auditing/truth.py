@@ -42,7 +42,7 @@ def truth(policy: ScoredPolicy, kind: Kind = "discounted") -> Truth:
 
 
 def gradient(policy: ScoredPolicy, kind: Kind = "discounted") -> Float64[np.ndarray, " N"]:
-    """The vector of `truth`."""
+    """∇J [N] alone: the vector of `truth`."""
     return truth(policy, kind).vector
 
 

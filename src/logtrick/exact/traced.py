@@ -55,7 +55,7 @@ class TracedChain:
         return solve(self.rewards)
 
     def visits(self, gamma: float) -> Float[Array, " S"]:
-        """η_γ = (I − γP_πᵀ)^{-1} ρ."""
+        """The discounted visits η_γ = (I − γP_πᵀ)^{-1} ρ, [S]."""
         _, solve = self._solvers(gamma)
         return solve(self.start)
 
@@ -65,12 +65,12 @@ class TracedChain:
         return self.average()[0] if kind == "average" else self.start @ self.values(gamma)
 
     def action_values(self, values: Float[Array, " S"], gamma: float) -> Float[Array, "S A"]:
-        """V3, −∞ at missing actions."""
+        """The action values Q_π [S, A] (V3), −∞ at missing actions."""
         following = self.pair_rewards + gamma * self._expect(values)
         return jnp.where(self.mdp.available, following, -jnp.inf)
 
     def critic(self, kind: Kind) -> tuple[Float[Array, " S"], Float[Array, "S A"]]:
-        """V and Q, or h and Q̃."""
+        """(V, Q), or (h, Q̃) for the average."""
         gamma = gamma_of(self.mdp, kind)
         if kind != "average":
             values = self.values(gamma)
@@ -79,7 +79,7 @@ class TracedChain:
         return bias, self.action_values(bias, 1.0) - gain
 
     def visitation(self, kind: Kind) -> Float[Array, " S"]:
-        """η_γ, η_1 or d_π."""
+        """The visits [S] that belong to the kind: η_γ, η_1 or d_π."""
         gamma = gamma_of(self.mdp, kind)
         return self.average()[2] if kind == "average" else self.visits(gamma)
 

@@ -117,7 +117,7 @@ class MDPArrays:
 
     @property
     def num_outcomes(self) -> int:
-        """Outcomes of all pairs together."""
+        """K, the number of outcomes of all pairs together."""
         return len(self.successors)
 
     @cached_property
@@ -127,18 +127,18 @@ class MDPArrays:
 
     @cached_property
     def pair_states(self) -> Int32[np.ndarray, " P"]:
-        """The state of each pair."""
+        """int[P], the state of each pair."""
         states = np.arange(self.num_states, dtype=np.int32)
         return frozen(np.repeat(states, np.diff(self.pair_offsets)))
 
     @cached_property
     def outcome_pairs(self) -> Int64[np.ndarray, " K"]:
-        """The pair of each outcome."""
+        """int[K], the pair of each outcome."""
         return frozen(np.repeat(np.arange(self.num_pairs), np.diff(self.outcome_offsets)))
 
     @cached_property
     def available(self) -> Bool[np.ndarray, "S A"]:
-        """Which state has which action."""
+        """bool[S, A], which state has which action."""
         mask = np.zeros((self.num_states, self.num_actions), np.bool_)
         mask[self.pair_states, self.pair_actions] = True
         return frozen(mask)

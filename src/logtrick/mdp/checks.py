@@ -136,7 +136,7 @@ def check_storage(storage: str) -> None:
 
 
 def check_distribution(name: str, weights: np.ndarray, num_states: int) -> None:
-    """A distribution over states."""
+    """Weights [S] that are a distribution over states, or an error that names the state."""
     if weights.shape != (num_states,):
         raise ShapeError(f"{name} has shape {weights.shape}, the MDP {num_states} states")
     wrong = ~(np.isfinite(weights) & (weights >= 0))

@@ -29,7 +29,7 @@ SLACK = 0.05
 
 
 class Proof(NamedTuple):
-    """What was proved about v and π."""
+    """The bounds that were proved about v and π."""
 
     bound: float
     """On |v − V_*| and on V_* − V_π; infinite where the residual was too large for a proof."""

@@ -52,7 +52,7 @@ class Calculus:
         return np.asarray(self._pullbacks[function](weights)[0])
 
     def gradient(self, function: Callable[[Array], Array]) -> np.ndarray:
-        """The gradient of a scalar."""
+        """The gradient [N] of a number that depends on θ."""
         return self.pull(function, jnp.ones(()))
 
     def at(self, function: Callable[[Array], Array]) -> Array:
@@ -70,7 +70,7 @@ class Calculus:
         return self.chain(theta).values(self.gamma)
 
     def action_values(self, theta: Array) -> Array:
-        """Q_γ, 0 at missing actions."""
+        """The action values Q_γ [S, A] at θ, 0 at missing actions."""
         chain = self.chain(theta)
         found = chain.action_values(chain.values(self.gamma), self.gamma)
         return jnp.where(self.mdp.available, found, 0.0)
@@ -92,7 +92,7 @@ class Calculus:
         return self.chain(theta).table
 
     def logs(self, theta: Array) -> Array:
-        """Log π, 0 where π is."""
+        """Log π [S, A], 0 where π is 0."""
         table = self.chain(theta).table
         return jnp.where(table > 0, jnp.log(jnp.where(table > 0, table, 1.0)), 0.0)
 
