@@ -196,8 +196,8 @@ def head(
         raise ConfigError(f"distribution={distribution!r} is unknown; choose one of {known}.")
     if action_scale not in get_args(ActionScale):
         raise ConfigError(f"action_scale={action_scale!r}; it must be 'box' or 'raw'.")
-    if actions is None and hasattr(observations, "num_actions"):
-        return DiscreteHead(int(observations.num_actions))
+    if actions is None and (count := getattr(observations, "num_actions", None)) is not None:
+        return DiscreteHead(int(count))
     if isinstance(observations, spaces.Dict) and ACTION_MASK in observations.spaces:
         _check_mask(observations[ACTION_MASK], actions)
     if _is_empty(actions):

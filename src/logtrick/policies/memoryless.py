@@ -18,7 +18,7 @@ from logtrick.policies.distributions import Categorical, Distribution
 from logtrick.policies.encoders import action_mask, check_one
 from logtrick.policies.heads import POLICY_GAIN, Head, head
 from logtrick.policies.networks import MLP
-from logtrick.policies.protocols import Key, Observation, Observations
+from logtrick.policies.protocols import Key, Observation, Observations, Observed
 
 
 class SoftmaxTable(eqx.Module):
@@ -40,10 +40,10 @@ class SoftmaxTable(eqx.Module):
     """The observation of each row; None where row o belongs to the observation o."""
 
     def __init__(
-        self, observations: Observations, num_actions: int | None = None, *, logits: Any = None
+        self, observations: int | Observed, num_actions: int | None = None, *, logits: Any = None
     ) -> None:
         self.rows = None
-        if hasattr(observations, "observations"):
+        if isinstance(observations, Observed):
             num_actions = int(observations.num_actions)
             distinct = np.unique(np.asarray(observations.observations), axis=0)
             num_rows = len(distinct)

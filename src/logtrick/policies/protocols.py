@@ -5,7 +5,7 @@ module decides, so that no narrower type fits all of them.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
@@ -25,6 +25,7 @@ Key: TypeAlias = int | PRNGKeyArray
 """An integer seed, or a JAX key."""
 
 
+@runtime_checkable
 class Observed(Protocol):
     """What a finite MDP shows of itself; a `FiniteMDP` has it."""
 
