@@ -295,7 +295,7 @@ def _check_mask(mask: spaces.Space[Any], actions: Any) -> None:
         )
 
 
-def _part(mask: Mask, key: int | str) -> Mask:
+def _part(mask: Mask, key: Any) -> Mask:
     """The mask of one part; None where it has none."""
     if mask is None:
         return None
