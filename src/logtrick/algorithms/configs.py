@@ -188,7 +188,7 @@ class NPG(Algorithm):
     cg_damping: float = 0.1
 
     @property
-    def line_search(self) -> tuple[float, int] | None:
+    def line_search(self) -> tuple[Any, int] | None:
         """(shrink, tries) of the line search along the natural step; None: the step is taken."""
         return None
 
@@ -225,7 +225,7 @@ class TRPO(NPG):
     line_search_shrink: float = 0.8
 
     @property
-    def line_search(self) -> tuple[float, int]:
+    def line_search(self) -> tuple[Any, int]:
         """(shrink, tries) of the line search along the natural step."""
         return self.line_search_shrink, self.line_search_steps
 

@@ -196,8 +196,8 @@ def head(
         raise ConfigError(f"distribution={distribution!r} is unknown; choose one of {known}.")
     if action_scale not in get_args(ActionScale):
         raise ConfigError(f"action_scale={action_scale!r}; it must be 'box' or 'raw'.")
-    if actions is None and (num_actions := getattr(observations, "num_actions", None)) is not None:
-        return DiscreteHead(int(num_actions))
+    if actions is None and (count := getattr(observations, "num_actions", None)) is not None:
+        return DiscreteHead(int(count))
     if isinstance(observations, spaces.Dict) and ACTION_MASK in observations.spaces:
         _check_mask(observations[ACTION_MASK], actions)
     if _is_empty(actions):
@@ -295,7 +295,7 @@ def _check_mask(mask: spaces.Space[Any], actions: Any) -> None:
         )
 
 
-def _part(mask: Mask, key: int | str) -> Mask:
+def _part(mask: Mask, key: Any) -> Mask:
     """The mask of one part; None where it has none."""
     if mask is None:
         return None

@@ -16,7 +16,7 @@ from logtrick.support.dispatch import run_where_called
 HIDDEN_GAIN = math.sqrt(2)
 
 
-def generator(key: Key | None) -> np.random.Generator:
+def generator(key: Key) -> np.random.Generator:
     """Initial weights are drawn by NumPy: compiling JAX's QR costs more than training CartPole."""
     run_where_called()  # with its network a value function begins JAX
     if isinstance(key, jax.core.Tracer):

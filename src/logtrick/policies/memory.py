@@ -14,13 +14,13 @@ from jaxtyping import Array, Bool
 from logtrick.policies.protocols import Carry, Module, Observation
 
 
-def initial_carry(module: Module) -> Carry:
+def initial_carry(module: Any) -> Carry:
     """The memory at the start of an episode; None where the module has none."""
     make = getattr(module, "initial_carry", None)
     return None if make is None else make()
 
 
-def has_memory(module: Module) -> bool:
+def has_memory(module: Any) -> bool:
     """Whether it is called with a carry."""
     with jax.enable_x64(True):  # its parameters may be float64 anywhere
         return initial_carry(module) is not None

@@ -5,7 +5,7 @@ goes into the exact gradient, the sampled gradient, the audit and training.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsInt
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -40,7 +40,11 @@ class SoftmaxTable(eqx.Module):
     """The observation of each row; None where row o belongs to the observation o."""
 
     def __init__(
-        self, observations: Observed | int, num_actions: int | None = None, *, logits: Any = None
+        self,
+        observations: SupportsInt | Observed,
+        num_actions: int | None = None,
+        *,
+        logits: Any = None,
     ) -> None:
         self.rows = None
         if isinstance(observations, Observed):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
-from jaxtyping import PRNGKeyArray, PyTree
+from jaxtyping import PyTree
 
 Observation: TypeAlias = PyTree
 """One observation: an array, or for Dict and Tuple spaces a dict or tuple of them."""
@@ -21,8 +21,8 @@ Carry: TypeAlias = PyTree | None
 """The memory of a module at one step of an episode; None where it has none."""
 Module: TypeAlias = Callable[..., Any]
 """`module(obs) -> output`, or with memory `module(obs, carry) -> (output, carry)`."""
-Key: TypeAlias = int | PRNGKeyArray
-"""An integer seed, or a JAX key."""
+Key: TypeAlias = Any
+"""An integer seed, or a JAX key; `initial.generator` refuses anything else."""
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 from gymnasium import spaces
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from logtrick.errors import ConfigError
 from logtrick.policies.distributions import Distribution
@@ -68,7 +68,7 @@ class Recurrent(eqx.Module):
         zeros = jnp.zeros(self.cell.hidden_size, self.cell.weight_hh.dtype)
         return zeros if isinstance(self.cell, eqx.nn.GRUCell) else (zeros, zeros)
 
-    def __call__(self, obs: Observation, carry: Any) -> tuple[Float[Array, " width"], Any]:
+    def __call__(self, obs: Observation, carry: PyTree) -> tuple[Float[Array, " width"], Any]:
         """(h_t, the next memory)."""
         carry = self.cell(self.below(obs), carry)
         return (carry[0] if isinstance(carry, tuple) else carry), carry

@@ -1,7 +1,7 @@
 """What every action distribution has."""
 
 import abc
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -37,7 +37,7 @@ class Distribution(eqx.Module):
         """−E[log π], in nats; differential entropy where actions are continuous."""
 
     @abc.abstractmethod
-    def kl(self, other: Self) -> Float[Array, "..."]:
+    def kl(self, other: Any) -> Float[Array, "..."]:
         """KL(self ‖ other) = E_self[log self − log other], in nats."""
 
     @property

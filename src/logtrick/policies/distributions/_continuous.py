@@ -1,7 +1,7 @@
 """Distributions over real vectors: unbounded, squashed into bounds, and on an interval."""
 
 import math
-from typing import Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -55,7 +55,7 @@ class Normal(Distribution):
         """Σ_d log std + ½ log 2πe."""
         return jnp.sum(self.log_std + 0.5 * math.log(2 * math.pi * math.e), axis=-1)
 
-    def kl(self, other: Self) -> Float[Array, "*batch"]:
+    def kl(self, other: Any) -> Float[Array, "*batch"]:
         """Σ_d log(std′/std) + (std² + (mean − mean′)²)/(2 std′²) − ½."""
         ratio = jnp.exp(2 * (self.log_std - other.log_std))
         distance = jnp.square((self.mean - other.mean) * jnp.exp(-other.log_std))
@@ -128,7 +128,7 @@ class TanhNormal(Distribution):
         expected = jnp.sum(slopes * weights.reshape((1,) * (u.ndim - 2) + (-1, 1)), axis=-2)
         return self.unsquashed.entropy() + jnp.sum(expected, axis=-1)
 
-    def kl(self, other: Self) -> Float[Array, "*batch"]:
+    def kl(self, other: Any) -> Float[Array, "*batch"]:
         """That of the distributions of u: a divergence does not change under a bijection."""
         return self.unsquashed.kl(other.unsquashed)
 
@@ -198,7 +198,7 @@ class Beta(Distribution):
         inside = (a - 1) * digamma(a) + (b - 1) * digamma(b) - (a + b - 2) * digamma(a + b)
         return jnp.sum(betaln(a, b) + jnp.log(width) - inside, axis=-1)
 
-    def kl(self, other: Self) -> Float[Array, "*batch"]:
+    def kl(self, other: Any) -> Float[Array, "*batch"]:
         """Σ_d log B′/B + (α−α′)ϝ(α) + (β−β′)ϝ(β) + (α′−α+β′−β)ϝ(α+β), on the same bounds."""
         a, b = self.alpha, self.beta
         gap_a, gap_b = a - other.alpha, b - other.beta

@@ -1,6 +1,6 @@
 """Distributions over finitely many actions, with actions that cannot be taken."""
 
-from typing import Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -58,7 +58,7 @@ class Categorical(Distribution):
         """−Σ_a π log π, with 0 log 0 = 0."""
         return -jnp.sum(self.probs * _finite(self.log_probs), axis=-1)
 
-    def kl(self, other: Self) -> Float[Array, "*batch"]:
+    def kl(self, other: Any) -> Float[Array, "*batch"]:
         """Σ_a π (log π − log π′); +inf where π′ excludes an action that π takes."""
         gap = _finite(self.log_probs) - jnp.where(self.probs > 0, other.log_probs, 0.0)
         return jnp.sum(self.probs * gap, axis=-1)
@@ -105,7 +105,7 @@ class MultiCategorical(Distribution):
         """Σ_d of the coordinates' entropies."""
         return jnp.sum(self.coordinates.entropy(), axis=-1)
 
-    def kl(self, other: Self) -> Float[Array, "*batch"]:
+    def kl(self, other: Any) -> Float[Array, "*batch"]:
         """Σ_d of the coordinates' divergences."""
         return jnp.sum(self.coordinates.kl(other.coordinates), axis=-1)
 

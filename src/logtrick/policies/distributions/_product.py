@@ -1,6 +1,6 @@
 """Several actions at once: hybrid and dict actions."""
 
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,7 @@ class Product(Distribution):
         """Σ over the parts."""
         return _total(lambda part: part.entropy(), self.parts)
 
-    def kl(self, other: Self) -> Float[Array, "*batch"]:
+    def kl(self, other: Any) -> Float[Array, "*batch"]:
         """Σ over the parts."""
         return _total(lambda part, another: part.kl(another), self.parts, other.parts)
 

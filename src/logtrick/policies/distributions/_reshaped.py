@@ -1,7 +1,7 @@
 """Actions with another number of axes than one."""
 
 import math
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -50,7 +50,7 @@ class Reshaped(Distribution):
         """The entropy of `flat`: to lay numbers out changes no volume."""
         return self.flat.entropy()
 
-    def kl(self, other: Self) -> Float[Array, "*batch"]:
+    def kl(self, other: Any) -> Float[Array, "*batch"]:
         """The divergence of `flat`."""
         return self.flat.kl(other.flat)
 
