@@ -194,7 +194,7 @@ FAULTS = chain(
             "both errors at once left out of the gradient's": (
                 "float(np.abs(self.visitation).sum()) + self.visitation_error",
                 "float(np.abs(self.visitation).sum())",
-                OF_GRADIENT,
+                f"{TERMS}::test_the_gradient_has_both_errors_at_once_in_it",
             ),
             "the rounding of the gradient's sum over steps left out": (
                 "EPS * (2 + (self.horizon or 0)) * largest",
@@ -216,7 +216,7 @@ FAULTS = chain(
                 'float(mdp.gamma) if kind != "average" else 1.0',
                 RATIONAL,
             ),
-            "the bias not centred": ("bias = bias - level\n", "", RATIONAL),
+            "the bias not centred": ("    bias = bias - level\n", "", RATIONAL),
             "the average's visits from the first state, not the anchor": (
                 "np.eye(1, mdp.num_states, anchor)[0]",
                 "np.eye(1, mdp.num_states, 0)[0]",
