@@ -13,6 +13,7 @@ cannot be planted, or if its tests are not there or fail without it.
 """
 
 import argparse
+import ast
 import contextlib
 import os
 import queue
@@ -116,7 +117,8 @@ def planted(fault: Fault, sources: Path) -> str:
     """The text of the file with the fault in it.
 
     Raises:
-        Unplanted: there is no such file, or the text does not occur exactly once in it.
+        Unplanted: there is no such file, the text does not occur exactly once in it, or what comes
+            out is no Python.
     """
     file = sources / fault.file
     if not file.exists():
@@ -124,7 +126,12 @@ def planted(fault: Fault, sources: Path) -> str:
     text = file.read_text()
     if (times := text.count(fault.text)) != 1:
         raise Unplanted(f"{fault.name!r}: {fault.file} holds {fault.text!r} {times} times")
-    return text.replace(fault.text, fault.replacement)
+    faulty = text.replace(fault.text, fault.replacement)
+    try:
+        ast.parse(faulty)
+    except SyntaxError as error:
+        raise Unplanted(f"{fault.name!r} makes {fault.file} no Python: {error}") from error
+    return faulty
 
 
 def _verdict(status: int, said: str) -> str | None:

@@ -222,7 +222,7 @@ FAULTS = chain(
             "both errors at once left out of the gradient's": (
                 "float(np.abs(self.visitation).sum()) + self.visitation_error",
                 "float(np.abs(self.visitation).sum())",
-                OF_GRADIENT,
+                f"{TERMS}::test_the_gradient_has_both_errors_at_once_in_it",
             ),
             "the rounding of the gradient's sum over steps left out": (
                 "EPS * (2 + (self.horizon or 0)) * largest",
@@ -248,6 +248,23 @@ FAULTS = chain(
                 "self.step_visitation[:-1, :, None] * table",
                 "self.step_visitation[1:, :, None] * table",
                 f"{HORIZON}::test_the_gradients_are_derivatives_of_the_objective",
+            ),
+        },
+    ),
+    faults_in(
+        "logtrick.exact.policy_evaluation",
+        TERMS,
+        {
+            "the bias not centred": ("    bias = bias - level\n", "", RATIONAL),
+            "the average's visits from the first state, not the anchor": (
+                "np.eye(1, mdp.num_states, anchor)[0]",
+                "np.eye(1, mdp.num_states, 0)[0]",
+                RATIONAL,
+            ),
+            "Q̃ without the gain": (
+                "action_values_of(mdp, chain.expect(bias) - gain)",
+                "action_values_of(mdp, chain.expect(bias))",
+                RATIONAL,
             ),
         },
     ),

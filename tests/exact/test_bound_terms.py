@@ -484,6 +484,16 @@ def test_the_gradient_has_visits_values_and_products_in_it(horizon_):
     assert nothing.gradient_error >= off
 
 
+def test_the_gradient_has_both_errors_at_once_in_it():
+    """One state and action: η = Q = 1, each off by a half, may be 1½ · 1½."""
+    mdp = FiniteMDP.from_outcomes([[[(1.0, 0, 1.0, True)]]], gamma=0.5)
+    found = replace(
+        exact.evaluate(mdp, np.ones((1, 1))), visitation_error=0.5, action_values_error=0.5
+    )
+    assert (found.visitation[0], found.action_values[0, 0]) == (1.0, 1.0)
+    assert 1.5 * 1.5 - 1.0 <= found.gradient_error <= 1.5 * 1.5 - 1.0 + 10 * EPS
+
+
 def test_the_gradient_has_its_sum_over_steps_in_it():
     """A visit to either state, and then 4,000 of which each is lost when it is added to it."""
     steps = 4000
