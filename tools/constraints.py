@@ -2,6 +2,7 @@
 
     python tools/constraints.py            # the newest that pyproject.toml's ranges allow
     python tools/constraints.py --check    # that the file still resolves, with wheels, everywhere
+    python tools/constraints.py --oldest FILE   # the oldest that the ranges allow, for this Python
 
 The README's commands install these, so that another project's release of tomorrow does not change
 what a fresh machine gets; `.ci/run` also tries the newest ones (tools/newest.py). uv resolves once
@@ -37,9 +38,13 @@ def main() -> None:
     """Read the arguments, and write or check the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="check the file, write nothing")
+    parser.add_argument("--oldest", type=Path, metavar="FILE", help="write the oldest versions here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         uv = install_uv(Path(folder))
+        if options.oldest:
+            options.oldest.write_text(oldest(uv))
+            return
         if not options.check:
             CONSTRAINTS.write_text(HEADER + resolve(uv, Path(folder)))
         for python in PYTHONS:
@@ -64,6 +69,12 @@ def resolve(uv: str, folder: Path) -> str:
         *("--universal", "--all-extras", "--python-version", PYTHONS[0]),
         *("--constraints", str(held)),
     )
+
+
+def oldest(uv: str) -> str:
+    """The oldest versions of what the tests need, and the newest of what those need in turn."""
+    lowest = ("--resolution", "lowest-direct", "--extra", "dev", "--only-binary", ":all:")
+    return compiled(uv, *lowest, "--python", sys.executable)
 
 
 def check(uv: str, python: str, platform: str) -> None:
