@@ -38,7 +38,7 @@ def main() -> None:
     """Read the arguments, and write or check the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="check the file, write nothing")
-    parser.add_argument("--oldest", type=Path, metavar="FILE", help="write the oldest versions here")
+    parser.add_argument("--oldest", type=Path, metavar="FILE", help="write the oldest here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         uv = install_uv(Path(folder))
