@@ -1,7 +1,12 @@
-"""Benchmark tables: written by the scripts beside this file, with what is needed to judge them."""
+"""Benchmark tables: written by the scripts beside this file, with what is needed to judge them.
+
+Every run of a script is a file of its own, `results/NAME/2026-11-30.json` (a second run on the same
+day: `2026-11-30-02.json`), which no later run overwrites. `results/NAME.md` shows the latest one.
+"""
 
 import datetime
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
@@ -10,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "results"
+MEASURED = "measured on"
+"""The column of the rows that a run took over from an earlier one; empty where it measured anew."""
+_FILES: dict[str, Path] = {}
+"""The file that this process writes, by the name of its table."""
 
 
 def machine() -> dict[str, Any]:
@@ -33,21 +42,48 @@ def machine() -> dict[str, Any]:
 
 
 def write(name: str, protocol: str, rows: Sequence[Mapping[str, Any]], **more: Any) -> Path:
-    """Write `results/NAME.json` and `results/NAME.md`; returns the latter."""
-    facts = {**machine(), **more}
-    FOLDER.mkdir(exist_ok=True)
-    data = {"protocol": protocol, "facts": facts, "rows": list(rows)}
-    (FOLDER / f"{name}.json").write_text(json.dumps(data, indent=2) + "\n")
-    stated = ", ".join(f"{key} {value}" for key, value in facts.items())
+    """Write this run's `results/NAME/DATE.json`, and `results/NAME.md`; returns the latter.
+
+    A script may call this after each part of its run: the later calls replace what the first wrote.
+    """
+    data = {"protocol": protocol, "facts": {**machine(), **more}, "rows": list(rows)}
+    _file_of_this_run(name).write_text(json.dumps(data, indent=2) + "\n")
     path = FOLDER / f"{name}.md"
-    path.write_text(f"{protocol}\n\n{_table(rows)}\n\n{stated}\n")
+    path.write_text(page(data))
     return path
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    """The rows of `results/NAME.json`; none before it was written."""
-    path = FOLDER / f"{name}.json"
-    return json.loads(path.read_text())["rows"] if path.exists() else []
+    """The rows of the latest run, each with the day on which it was measured; none before a run.
+
+    A script that measures some rows again writes the others with this day, in a column of its own.
+    """
+    if not (path := latest(name)):
+        return []
+    data = json.loads(path.read_text())
+    return [{**row, MEASURED: row.get(MEASURED, data["facts"]["date"])} for row in data["rows"]]
+
+
+def latest(name: str) -> Path | None:
+    """The file of the latest run."""
+    return max((FOLDER / name).glob("*.json"), key=lambda path: path.stem, default=None)
+
+
+def page(data: Mapping[str, Any]) -> str:
+    """The Markdown of a run: its protocol, its table, and its facts."""
+    stated = ", ".join(f"{key} {value}" for key, value in data["facts"].items())
+    return f"{data['protocol']}\n\n{_table(data['rows'])}\n\n{stated}\n"
+
+
+def _file_of_this_run(name: str) -> Path:
+    """A file that was not there before; the same one for every call of this process."""
+    if name not in _FILES:
+        today = datetime.date.today().isoformat()
+        (FOLDER / name).mkdir(parents=True, exist_ok=True)
+        stems = itertools.chain([today], (f"{today}-{number:02}" for number in itertools.count(2)))
+        paths = (FOLDER / name / f"{stem}.json" for stem in stems)
+        _FILES[name] = next(path for path in paths if not path.exists())
+    return _FILES[name]
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -244,12 +244,12 @@ def remember(run: Run) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*ROWS, []], default=list(ROWS))
+    parser.add_argument("names", nargs="*", choices=[*ROWS, []], default=[])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--out", type=Path, default=Path("runs/scores"))
     options = parser.parse_args()
     rows = {row["row"]: row for row in results.rows("scores")}
-    for name in options.names:
+    for name in options.names or ROWS:
         run = trained(name, options.seeds, options.out)
         rows[name] = row_of(name, run)
         remember(run)

@@ -78,6 +78,13 @@ def test_links_lead_somewhere(page):
             assert (page.parent / link).exists(), link
 
 
+def test_the_pictures_of_the_readme_are_light():
+    shown = set(re.findall(r"\((docs/pictures/[^)]+)\)", README.read_text()))
+    assert {ROOT / picture for picture in shown} == set((ROOT / "docs" / "pictures").iterdir())
+    assert len(shown) == 3
+    assert all((ROOT / picture).stat().st_size < 100_000 for picture in shown)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_exist(page):
     shell = [code for language, code in FENCE.findall(page.read_text()) if language == "bash"]

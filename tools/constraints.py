@@ -1,7 +1,9 @@
 """Renew constraints.txt: the versions of every package with which the tests are to pass.
 
     python tools/constraints.py            # the newest that pyproject.toml's ranges allow
+    python tools/constraints.py --keep     # as it is, and what pyproject.toml newly asks for
     python tools/constraints.py --check    # that the file still resolves, with wheels, everywhere
+    python tools/constraints.py --oldest FILE   # the oldest that the ranges allow, for this Python
 
 The README's commands install these, so that another project's release of tomorrow does not change
 what a fresh machine gets; `.ci/run` also tries the newest ones (tools/newest.py). uv resolves once
@@ -36,12 +38,17 @@ HEADER = f"""\
 def main() -> None:
     """Read the arguments, and write or check the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--keep", action="store_true", help="move no version without need")
     parser.add_argument("--check", action="store_true", help="check the file, write nothing")
+    parser.add_argument("--oldest", type=Path, metavar="FILE", help="write the oldest here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         uv = install_uv(Path(folder))
+        if options.oldest:
+            options.oldest.write_text(oldest(uv))
+            return
         if not options.check:
-            CONSTRAINTS.write_text(HEADER + resolve(uv, Path(folder)))
+            CONSTRAINTS.write_text(HEADER + resolve(uv, Path(folder), options.keep))
         for python in PYTHONS:
             for platform in PLATFORMS:
                 check(uv, python, platform)
@@ -55,15 +62,24 @@ def install_uv(folder: Path) -> str:
     return str(python.with_name("uv"))
 
 
-def resolve(uv: str, folder: Path) -> str:
-    """One line for each package and environment, newest versions first tried."""
+def resolve(uv: str, folder: Path, keep: bool) -> str:
+    """One line for each package and environment: the newest version, or as it was with `keep`."""
+    pins = folder / "pins.txt"  # uv prefers the versions that it finds in its output file
+    pins.write_text(CONSTRAINTS.read_text() if keep else "")
     held = folder / "held.txt"
     held.write_text("".join(f"{name}=={version}\n" for name, version in HELD.items()))
-    return compiled(
+    compiled(
         uv,
         *("--universal", "--all-extras", "--python-version", PYTHONS[0]),
-        *("--constraints", str(held)),
+        *("--constraints", str(held), "--output-file", str(pins)),
     )
+    return pins.read_text()
+
+
+def oldest(uv: str) -> str:
+    """The oldest versions of what the tests need, and the newest of what those need in turn."""
+    lowest = ("--resolution", "lowest-direct", "--extra", "dev", "--only-binary", ":all:")
+    return compiled(uv, *lowest, "--python", sys.executable)
 
 
 def check(uv: str, python: str, platform: str) -> None:

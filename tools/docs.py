@@ -133,12 +133,13 @@ def tests_naming(id: str) -> list[str]:
 
 
 def benchmarks_page() -> str:
-    """The tables of benchmarks/results, one after the other."""
+    """The tables of benchmarks/results, one after the other: each the latest run's."""
     lines = [
         "# Benchmarks",
         "",
-        "Generated from `benchmarks/results`. Each table is written by the script of its name in",
-        "`benchmarks/`, which anyone can run again; the misses are kept.",
+        "Generated from `benchmarks/results`. The script that stands above a table writes it, and",
+        "anyone can run it again. A table shows the latest run, its misses included; the folder",
+        "`benchmarks/results/NAME` keeps the file of every run.",
     ]
     for table in sorted((ROOT / "benchmarks" / "results").glob("*.md")):
         title = table.stem.replace("_", " ").capitalize()

@@ -252,23 +252,6 @@ FAULTS = chain(
         },
     ),
     faults_in(
-        "logtrick.exact.policy_evaluation",
-        TERMS,
-        {
-            "the bias not centred": ("    bias = bias - level\n", "", RATIONAL),
-            "the average's visits from the first state, not the anchor": (
-                "np.eye(1, mdp.num_states, anchor)[0]",
-                "np.eye(1, mdp.num_states, 0)[0]",
-                RATIONAL,
-            ),
-            "Q̃ without the gain": (
-                "action_values_of(mdp, chain.expect(bias) - gain)",
-                "action_values_of(mdp, chain.expect(bias))",
-                RATIONAL,
-            ),
-        },
-    ),
-    faults_in(
         "logtrick.support.rounding",
         TERMS,
         {
