@@ -1,15 +1,15 @@
 """Build the documentation's site: stage the pages, run the generator, typeset the formulas.
 
-What the generator reads is put together in build/docs: the pages of docs/, the API reference, the
-lessons with their pictures, and the source code that the reference links to. The site is written
-into site/. It asks nothing of any other host.
+What the generator reads is put together in a folder of its own: the pages of docs/, the API
+reference, the lessons with their pictures, and the source code that the reference links to. The
+site asks nothing of any other host.
 """
 
-import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import docs_api
@@ -19,7 +19,7 @@ from logtrick import lessons
 from logtrick.lessons.stills import stills
 
 ROOT = Path(__file__).parents[1]
-DOCS, STAGED, SITE = ROOT / "docs", ROOT / "build" / "docs", ROOT / "site"
+DOCS, SITE = ROOT / "docs", ROOT / "site"
 #: Page of the lessons -> the picture that stands for it on the page Learn.
 PICTURES = {
     "value": "values",
@@ -33,26 +33,29 @@ PICTURES = {
 FIGURE = "landscape"
 
 
-def build() -> None:
-    """Write the site into site/."""
-    stage()
-    command = [sys.executable, "-m", "zensical", "build", "--clean"]
-    subprocess.run(command, check=True, cwd=ROOT, env=os.environ)
-    finish()
+def build(site: Path = SITE) -> None:
+    """Write the site into a folder, which is replaced."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        stage(work / "docs")
+        shutil.copy(ROOT / "zensical.toml", work)
+        # By this Python, so that no environment need be activated.
+        subprocess.run([sys.executable, "-m", "zensical", "build"], check=True, cwd=work)
+        finish(work / "site")
+        shutil.rmtree(site, ignore_errors=True)
+        shutil.copytree(work / "site", site)
 
 
-def stage() -> None:
+def stage(staged: Path) -> None:
     """Put together what the generator reads."""
-    shutil.rmtree(STAGED, ignore_errors=True)
-    shutil.copytree(DOCS, STAGED)
-    docs_api.write(STAGED / "api")
-    learn = STAGED / "learn"
-    pages = lessons.write(learn)
-    lessons.write_figure(lessons.figure(FIGURE), learn / "figures")
-    _write_pictures(learn / "pictures", pages[0].read_text())
+    shutil.copytree(DOCS, staged)
+    docs_api.write(staged / "api")
+    pages = lessons.write(staged / "learn")
+    lessons.write_figure(lessons.figure(FIGURE), staged / "learn" / "figures")
+    _write_pictures(staged / "learn" / "pictures", pages[0].read_text())
     assets = Path(lessons.__file__).parent / "assets"
-    shutil.copy(assets / "math.woff2", STAGED / "assets")
-    shutil.copy(assets / "math.LICENSE.txt", STAGED / "assets")
+    for name in ("math.woff2", "math.LICENSE.txt"):
+        shutil.copy(assets / name, staged / "assets")
 
 
 def _write_pictures(folder: Path, page: str) -> None:
@@ -63,7 +66,7 @@ def _write_pictures(folder: Path, page: str) -> None:
     sprite = re.search(r'<svg class="sprite"[^>]*>(.*?)</svg>', page, flags=re.DOTALL)
     for name, picture in PICTURES.items():
         box, _, inside = stills(name)["pictures"][picture]
-        x, y, width, height = map(float, box.split())
+        _, _, width, height = map(float, box.split())
         text = (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" width="{width:g}" '
             f'height="{height:g}" class="garden chart plane">'
@@ -73,10 +76,10 @@ def _write_pictures(folder: Path, page: str) -> None:
         (folder / f"{name}.svg").write_text(text.replace("&nbsp;", "\u00a0"))
 
 
-def finish() -> None:
+def finish(site: Path) -> None:
     """Typeset the formulas of the site's pages, and let wide tables be scrolled by keyboard."""
-    for path in sorted(SITE.rglob("*.html")):
-        if path.relative_to(SITE).parts[0] not in ("learn", "source"):
+    for path in sorted(site.rglob("*.html")):
+        if path.relative_to(site).parts[0] not in ("learn", "source"):
             path.write_text(finished(path.read_text()))
 
 
