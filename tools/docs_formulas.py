@@ -41,7 +41,7 @@ _LEXEME = re.compile(
 #: What makes a formula of a run of such words.
 _STRONG = re.compile(
     rf"[{_GREEK}{_SIGNS}{_UP}{_LOW}]|(?<![A-Za-z])[A-Za-z][_^][\w{{*(−]"
-    r"|(?<![A-Za-z])[VQAJP]\([a-z]"
+    r"|(?<![A-Za-z])[VQAJP]\([a-z]|(?<![A-Za-z*])[A-Za-z]\*(?![A-Za-z*])"
 )
 _EQUATION = re.compile(r"^(?:[VJGDI]\d)$|^[A-Z]\d$")
 _OPERATOR = re.compile(r"^[=+−·×/<>≤≥≠≈∈←→∼|±:-]+$")
@@ -230,8 +230,17 @@ def _typed(formula: str) -> str:
 
 def _one(piece: str) -> str:
     typed = mathml(_notation(piece))
-    # A sign that begins a piece stands between it and the piece before.
-    return re.sub(r'(<math[^>]*>)<mo>([−+])</mo>', r'\1<mo form="infix">\2</mo>', typed, count=1)
+    typed = typed.replace(f'alttext="{escape(re.sub(r"[{}]", "", _notation(piece)))}"', "alttext=")
+    typed = re.sub(r' data-source="[^"]*"', "", typed)
+    typed = typed.replace("alttext=", f'alttext="{escape(piece)}"', 1)
+    # A sign that begins a piece stands between it and the piece before, after a space of the text.
+    typed = re.sub(
+        r"(<math[^>]*>)<mo>([−+=≤≥≈≠→←∼]|&[lg]t;)</mo>",
+        r'\1<mo form="infix" lspace="0">\2</mo>',
+        typed,
+        count=1,
+    )
+    return re.sub(rf"(<mi>(?:{_FUNCTIONS})</mi>)(?=<m(?!o))", r'\1<mspace width=".16em"/>', typed)
 
 
 def _notation(formula: str) -> str:
@@ -242,7 +251,8 @@ def _notation(formula: str) -> str:
             lambda m, s=signs, k=mark: f"{k}{{{''.join(s[c] for c in m[0])}}}",
             formula,
         )
-    formula = re.sub(r"(?<=[\w\u0300-\u036f])['′]", "^{′}", formula)
+    formula = re.sub(r"([^\W\d_][\u0300-\u036f]?)['′]", r"{\1′}", formula)
+    formula = re.sub(r"(?<=[A-Za-z])\*(?![A-Za-z\d])", "^{∗}", formula)
     return re.sub(r"_(\w{2,})", r"_{\1}", formula)
 
 

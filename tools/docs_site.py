@@ -29,6 +29,8 @@ PICTURES = {
     "derivation": "compare",
     "scales": "scales",
 }
+#: Characters of a name that fit on a line of a phone.
+LONGEST = 30
 #: Shown alive on the page Learn.
 FIGURE = "landscape"
 
@@ -88,6 +90,16 @@ def finished(page: str) -> str:
     page = docs_formulas.typeset(page)
     table = '<div class="table-scroll" tabindex="0" role="region" aria-label="Table"><table>'
     page = page.replace("<table>", table).replace("</table>", "</table></div>")
-    return re.sub(
-        r'<pre(?= |>)', '<pre tabindex="0"', page.replace('<pre tabindex="0"', "<pre")
+    page = re.sub(r"<pre(?= |>)", '<pre tabindex="0"', page)
+    return re.sub(r"(<pre\b.*?</pre>)|<code>(.*?)</code>", _whole_words, page, flags=re.DOTALL)
+
+
+def _whole_words(found: re.Match[str]) -> str:
+    """Code within a line, with names that are broken at spaces only: not at a hyphen."""
+    if found[1]:
+        return found[1]
+    words = (
+        f'<span class="word">{word}</span>' if len(word) <= LONGEST and "-" in word else word
+        for word in found[2].split(" ")
     )
+    return f"<code>{' '.join(words)}</code>"

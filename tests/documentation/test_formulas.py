@@ -73,5 +73,5 @@ def test_what_is_typeset_reads_as_it_was_written():
     text = "b ≤ V(s) = Σ_a π(a|s) Q(s,a) < 10⁻⁸"
     page = typeset(f"<p>{text.replace('<', '&lt;')}</p>")
     spoken = " ".join(re.findall(r'alttext="([^"]*)"', page)).replace("&lt;", "<")
-    assert spoken == text.replace("10⁻⁸", "10^−8")
+    assert spoken == text
     assert page.count("<math") == page.count("</math>") >= 1

@@ -67,9 +67,22 @@ def addresses(site):
             yield where.removesuffix("index.html")
 
 
-#: Code in a table that goes over more than one line, that is, a name that was broken.
-BROKEN = """[...document.querySelectorAll("article td code, article th code")]
-    .filter((code) => code.getClientRects().length > 1).map((code) => code.textContent)"""
+#: Words in tables that go over more than one line; a word ends at a space, outside code at a hyphen.
+BROKEN = """[...document.querySelectorAll("article td, article th")].flatMap((cell) => {
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), broken = [];
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        if (node.parentElement.closest("math")) continue;
+        const pattern = node.parentElement.closest("code") ? /\\S+/g : /[^\\s\\-–\\/]+/g;
+        for (const word of node.data.matchAll(pattern)) {
+            const range = document.createRange();
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            const tops = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+            if (tops.size > 1) broken.push(word[0]);
+        }
+    }
+    return broken;
+})"""
 #: What can be scrolled, and not by keyboard.
 OUT_OF_REACH = """[...document.querySelectorAll("article *")].filter((e) => {
     const how = getComputedStyle(e).overflowX;
