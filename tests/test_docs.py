@@ -1,6 +1,8 @@
 """Every Python block of the README and the guides runs, and prints what stands below it.
 
-So does every `logtrick` command below which its output stands, on a terminal of 80 columns.
+So does every `logtrick` command below which its output stands, on a terminal of 80 columns; on the
+task pages and in the migration tables every command runs, whatever stands below it. There
+`runs/NAME-…` is the newest run folder of that name. What is shown but not run is a `console` block.
 
 The blocks of a page follow one another in one session, in an empty folder. Where a block of
 `text` follows, it is what the block before it printed; `...` stands for what differs.
@@ -19,36 +21,69 @@ import numpy as np
 import pytest
 
 import docs
+import docs_api
 from logtrick import lessons
 from logtrick.commands.cli import _COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
-README, GUIDES = ROOT / "README.md", sorted((ROOT / "docs").glob("*.md"))
+DOCS = ROOT / "docs"
+README, GUIDES = ROOT / "README.md", sorted(DOCS.rglob("*.md"))
 PAGES = [README, *GUIDES]
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+
+
+def is_task(page):
+    return page.parent != DOCS and page != README
+
+
+def name_of(page):
+    return page.relative_to(ROOT).as_posix().removeprefix("docs/")
 
 
 def run(page, names):
     """Run a page's blocks in the present folder; `names` is the session."""
     fences = [(m.group(1), m.group(2)) for m in FENCE.finditer(page.read_text())]
     for number, ((language, code), (after, shown)) in enumerate(pairwise([*fences, ("", "")])):
-        is_command = language == "bash" and after == "text" and code.startswith("logtrick ")
-        if language != "python" and not is_command:
-            continue
+        has_output = language == "bash" and after == "text" and code.startswith("logtrick ")
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            if is_command:
-                with contextlib.suppress(SystemExit):
-                    main(shlex.split(code)[1:])
-            else:
+            if language == "python":
                 exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+            elif has_output or (language == "bash" and is_task(page)):
+                for line in code.splitlines():
+                    command(line)
+            else:
+                continue
         if after == "text":
             flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
             same = doctest.OutputChecker().check_output(shown, printed.getvalue(), flags)
             assert same, f"{page.name}, block {number} printed:\n{printed.getvalue()}"
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def command(line):
+    """Run a line of a shell: logtrick's commands here; what it installs or starts must exist."""
+    words = shlex.split(line, comments=True)
+    if words[:2] == ["pip", "install"]:
+        extras = re.findall(r"logtrick\[([^]]*)\]", line)
+        known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        assert extras and {*extras} <= {*known["optional-dependencies"]}, line
+    elif words[:1] == ["python"]:
+        assert (ROOT / words[1]).is_file(), line  # test_examples.py runs it
+    elif words:
+        assert words[0] == "logtrick", line
+        with contextlib.suppress(SystemExit):
+            status = main([newest(word) for word in words[1:]])
+            assert not status, line
+
+
+def newest(word):
+    """`runs/CartPole-v1-…` is the run folder that was made last."""
+    if not word.endswith("-…"):
+        return word
+    return str(max(Path().glob(word.removesuffix("…") + "*"), key=lambda run: run.stat().st_mtime))
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=name_of)
 def test_the_guides_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
@@ -68,12 +103,14 @@ def test_the_readme_runs_and_its_comments_are_true(tmp_path, monkeypatch):
     assert names["run"].final_returns.shape == (4,)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text()):
-        folder, _, lesson = link.rpartition("/")
+        folder, _, file = link.rpartition("/")
         if folder == "learn":  # written into the site
-            assert lesson in {page.file for page in lessons.PAGES}
+            assert file in {page.file for page in lessons.PAGES}
+        elif folder.rpartition("/")[2] == "api":
+            assert file.removesuffix(".md") in {*docs_api.PAGES, "index"}
         else:
             assert (page.parent / link).exists(), link
 
@@ -85,7 +122,7 @@ def test_the_pictures_of_the_readme_are_light():
     assert all((ROOT / picture).stat().st_size < 100_000 for picture in shown)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_commands_exist(page):
     shell = [code for language, code in FENCE.findall(page.read_text()) if language == "bash"]
     commands = set(re.findall(r"^logtrick (\w+)", "\n".join(shell), flags=re.MULTILINE))
@@ -94,8 +131,9 @@ def test_the_commands_exist(page):
 
 def test_the_site_has_every_guide():
     site = tomllib.loads((ROOT / "zensical.toml").read_text())
-    listed = re.findall(r"'([\w.]+\.md)'", repr(site["project"]["nav"]))
-    assert sorted(listed) == sorted(page.name for page in GUIDES)
+    listed = re.findall(r"'([\w./]+\.md)'", repr(site["project"]["nav"]))
+    reference = [f"api/{slug}.md" for slug in ("index", *docs_api.PAGES)]
+    assert sorted(listed) == sorted([*map(name_of, GUIDES), *reference])
 
 
 @pytest.mark.parametrize("name", docs.GENERATED)
