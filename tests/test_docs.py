@@ -145,3 +145,12 @@ def test_the_generated_pages_are_up_to_date(name):
 def test_each_equation_has_a_function_and_a_test(id):
     assert any(id in equation.ids for equation in docs.public_equations())
     assert docs.tests_naming(id)
+
+
+def test_the_map_of_the_house_names_files_that_are_there():
+    text = (DOCS / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?)`", text))
+    sources = ROOT / "src" / "logtrick"
+    missing = [n for n in named if not (ROOT / n).exists() and not any(sources.rglob(n))]
+    assert len(named) > 50
+    assert missing == []
