@@ -66,7 +66,8 @@ def command(line):
     if words[:2] == ["pip", "install"]:
         extras = re.findall(r"logtrick\[([^]]*)\]", line)
         known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        assert extras and {*extras} <= {*known["optional-dependencies"]}, line
+        assert extras, line
+        assert {*extras} <= {*known["optional-dependencies"]}, line
     elif words[:1] == ["python"]:
         assert (ROOT / words[1]).is_file(), line  # test_examples.py runs it
     elif words:

@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 
 import docs_source
 import docs_uses
-from docs_docstrings import Docstring, Item, prose, read
-
 import logtrick
+from docs_docstrings import Docstring, Item, prose, read
 
 
 class Page(NamedTuple):
@@ -83,8 +82,8 @@ PAGES: dict[str, Page] = {
     ),
     "psi": Page(
         "ψ and group rules",
-        "Every ψ, ratio, KL estimate and group rule. Each takes arrays of NumPy, JAX or torch whose "
-        "last axis is time, and gives the same kind back.",
+        "Every ψ, ratio, KL estimate and group rule. Each takes arrays of NumPy, JAX or torch "
+        "whose last axis is time, and gives the same kind back.",
         ("psi",),
     ),
     "objectives": Page(
@@ -96,8 +95,8 @@ PAGES: dict[str, Page] = {
     "lessons": Page("Lessons", "The introduction as files and as figures.", ("lessons",)),
     "errors": Page(
         "Errors",
-        "Every error that logtrick raises on purpose is a `LogtrickError`. Its message says what is "
-        "wrong, where, and what to do.",
+        "Every error that logtrick raises on purpose is a `LogtrickError`. Its message says "
+        "what is wrong, where, and what to do.",
         ("LogtrickError", "errors"),
     ),
 }
@@ -356,7 +355,8 @@ def _class(entry: Entry, level: int) -> list[str]:
     ]
     estimates = getattr(thing, "estimates", None)
     if isinstance(estimates, str):
-        lines += [f"**Which gradient it ascends.** {prose(estimates[0].upper() + estimates[1:], inline=True)}", ""]
+        words = prose(estimates[0].upper() + estimates[1:], inline=True)
+        lines += [f"**Which gradient it ascends.** {words}", ""]
     kind = "Arguments and fields" if fields and init is None else "Fields"
     lines += _items(kind, items, f"{name}.")
     lines += _outcome(doc)
@@ -364,7 +364,7 @@ def _class(entry: Entry, level: int) -> list[str]:
 
 
 def _told(base: type) -> list[Item]:
-    doc = read(vars(base).get("__doc__") and inspect.cleandoc(vars(base)["__doc__"]) or "")
+    doc = read(inspect.cleandoc(_docs(base)))
     return [*doc.attributes, *doc.arguments]
 
 

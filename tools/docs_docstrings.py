@@ -39,15 +39,23 @@ _ITEM = re.compile(r"^(\*{0,2}[\w.]+(?:, \*{0,2}[\w.]+)*):\s*(.*)$")
 _CODE = re.compile(r"(``.+?``|`[^`]+`)", re.DOTALL)
 #: Signs that Markdown would read; in entities, which it leaves alone.
 _PLAIN = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "&#42;", "[": "&#91;", "$": "&#36;", "~": "&#126;"}
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        "*": "&#42;",
+        "[": "&#91;",
+        "$": "&#36;",
+        "~": "&#126;",
+    }
 )
 
 
 def read(docstring: str) -> Docstring:
-    """A cleaned docstring by its sections.
+    r"""A cleaned docstring by its sections.
 
     Example:
-        >>> doc = read("Add.\\n\\nArgs:\\n    x: a number,\\n        say 1.\\n")
+        >>> doc = read("Add.\n\nArgs:\n    x: a number,\n        say 1.\n")
         >>> doc.text, doc.arguments[0]
         ('Add.', Item(name='x', text='a number, say 1.', type='', default=''))
     """

@@ -40,8 +40,9 @@ _LEXEME = re.compile(
 )
 #: What makes a formula of a run of such words.
 _STRONG = re.compile(
-    rf"[{_GREEK}{_SIGNS}{_UP}{_LOW}]|(?<![A-Za-z])[A-Za-z][_^][\w{{*(−]"
-    r"|(?<![A-Za-z])[VQAJP]\([a-z]|(?<![A-Za-z*])[A-Za-z]\*(?![A-Za-z*])"
+    rf"[{_GREEK}{_SIGNS}{_UP}{_LOW}]|(?<![A-Za-z])[A-Za-z]['′]?[_^][\w{{*(−]"
+    r"|(?<![A-Za-z])[A-Za-z]\([sa][',)|]"
+    r"|(?<![A-Za-z])[A-Za-z)] ?[=−] ?[A-Z(](?![a-z])|(?<![A-Za-z*])[A-Za-z]\*(?![A-Za-z*])"
 )
 _EQUATION = re.compile(r"^(?:[VJGDI]\d)$|^[A-Z]\d$")
 _OPERATOR = re.compile(r"^[=+−·×/<>≤≥≠≈∈←→∼|±:-]+$")
@@ -142,7 +143,7 @@ def formulas(text: str) -> list[tuple[int, int]]:
         >>> formulas("V-trace and a batch_size of 3 (G2)")
         []
     """
-    words = list(re.finditer(r"\S+", text))
+    words = list(re.finditer(r'[^\s"“”]+', text))
     found, run = [], []
     for at, word in enumerate(words):
         if run and "\n\n" in text[words[at - 1].end() : word.start()]:

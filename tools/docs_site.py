@@ -14,7 +14,6 @@ from pathlib import Path
 
 import docs_api
 import docs_formulas
-
 from logtrick import lessons
 from logtrick.lessons.stills import stills
 
@@ -22,12 +21,19 @@ ROOT = Path(__file__).parents[1]
 DOCS, SITE = ROOT / "docs", ROOT / "site"
 #: Page of the lessons -> the picture that stands for it on the page Learn.
 PICTURES = {
-    "value": "values",
+    "value": "best",
     "policy": "histogram",
     "trick": "coin",
     "ascent": "landscape",
     "derivation": "compare",
     "scales": "scales",
+}
+ROLES = {
+    "thead": "rowgroup",
+    "tbody": "rowgroup",
+    "tr": "row",
+    "th": "columnheader",
+    "td": "cell",
 }
 #: Characters of a name that fit on a line of a phone.
 LONGEST = 30
@@ -88,8 +94,14 @@ def finish(site: Path) -> None:
 def finished(page: str) -> str:
     """A page as it is served."""
     page = docs_formulas.typeset(page)
-    table = '<div class="table-scroll" tabindex="0" role="region" aria-label="Table"><table>'
-    page = page.replace("<table>", table).replace("</table>", "</table></div>")
+    frame = '<div class="table-scroll" tabindex="0" role="region" aria-label="Table">'
+    # Roles, since a phone shows the rows of a narrow table as blocks.
+    page = re.sub(
+        r"<(thead|tbody|tr|th|td)(?=[ >])", lambda m: f'<{m[1]} role="{ROLES[m[1]]}"', page
+    )
+    page = page.replace("<table>", f'{frame}<table role="table">').replace(
+        "</table>", "</table></div>"
+    )
     page = re.sub(r"<pre(?= |>)", '<pre tabindex="0"', page)
     return re.sub(r"(<pre\b.*?</pre>)|<code>(.*?)</code>", _whole_words, page, flags=re.DOTALL)
 

@@ -118,7 +118,9 @@ def signature(function: Any, *, drop_self: bool = False) -> Signature:
         items.append(_argument(given.vararg, None, scope, "*"))
     elif given.kwonlyargs:
         items.append(Item("*", ""))
-    items += [_argument(a, d, scope) for a, d in zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+    items += [
+        _argument(a, d, scope) for a, d in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    ]
     if given.kwarg:
         items.append(_argument(given.kwarg, None, scope, "**"))
     inside = ", ".join(_shown(item) for item in items)
@@ -220,7 +222,10 @@ def fields(thing: type) -> list[Field]:
 def _default(value: ast.expr | None, scope: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, ast.Call) and getattr(value.func, "attr", getattr(value.func, "id", "")) == "field":
+    if (
+        isinstance(value, ast.Call)
+        and getattr(value.func, "attr", getattr(value.func, "id", "")) == "field"
+    ):
         for keyword in value.keywords:
             if keyword.arg == "default":
                 return _written(keyword.value, scope)
@@ -317,8 +322,10 @@ def write(folder: Path) -> None:
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title} - logtrick</title>
 <meta name="viewport" content="width=device-width,initial-scale=1">
+<link rel="icon" href="{up}assets/images/favicon.png">
 <link rel="stylesheet" href="{up}assets/source.css"></head>
 <body><header><a href="{up}">logtrick</a> <a href="{up}api/">API reference</a></header>
-<main><h1>{title}</h1><div class="code" tabindex="0" role="region" aria-label="Source code">{body}</div>
-</main></body></html>
+<main><h1>{title}</h1>
+<div class="code" tabindex="0" role="region" aria-label="Source code">{body}</div></main>
+</body></html>
 """

@@ -30,7 +30,7 @@ def tests_of(thing: Any) -> list[Use]:
 
 @functools.cache
 def _uses() -> dict[int, dict[Path, set[int]]]:
-    """id of a thing -> file -> the lines of the tests in it that use the thing."""
+    """Id of a thing -> file -> the lines of the tests in it that use the thing."""
     found: dict[int, dict[Path, set[int]]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         tree = ast.parse(path.read_text())

@@ -19,7 +19,7 @@ def pages():
 
 
 def test_every_public_name_is_on_one_page(pages):
-    on = {name: 0 for name in lt.__all__}
+    on = dict.fromkeys(lt.__all__, 0)
     for page in docs_api.PAGES.values():
         for name in page.names:
             on[name] += 1

@@ -67,12 +67,13 @@ def addresses(site):
             yield where.removesuffix("index.html")
 
 
-#: Words in tables that go over more than one line; a word ends at a space, outside code at a hyphen.
+#: Words in tables on more than one line; a word ends at a space, and outside code at a hyphen.
 BROKEN = """[...document.querySelectorAll("article td, article th")].flatMap((cell) => {
     const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), broken = [];
     for (let node = walker.nextNode(); node; node = walker.nextNode()) {
         if (node.parentElement.closest("math")) continue;
-        const pattern = node.parentElement.closest("code") ? /\\S+/g : /[^\\s\\-–\\/]+/g;
+        const code = node.parentElement.closest("code");
+        const pattern = code ? /\\S+/g : /[^\\s\\-–\\/]+/g;
         for (const word of node.data.matchAll(pattern)) {
             const range = document.createRange();
             range.setStart(node, word.index);
