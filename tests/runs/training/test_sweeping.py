@@ -145,8 +145,8 @@ def test_other_shapes_are_trained_in_turn(tmp_path):
         ({"learning": [1.0]}, "has no setting 'learning'"),
         ({"gamma": [0.9, 1.5]}, "gamma"),
         ({"gamma": []}, "no values"),
-        ({"gamma": 0.9}, "gamma=0.9: a sweep takes a list"),
-        ({"memory": "gru"}, "memory='gru': a sweep takes a list"),
+        ({"gamma": 0.9}, "gamma=0.9: a sweep needs a list"),
+        ({"memory": "gru"}, "memory='gru': a sweep needs a list"),
         ({"gamma": lt.Range(0.9, 0.99)}, r"only a search \(--optuna N, lt.search\) takes a range"),
         ({}, "Nothing varies.*logtrick train ENV --seeds N"),
         ({"minibatches": [3]}, "do not divide"),
@@ -185,7 +185,7 @@ def test_no_sweep(tmp_path):
     [
         ("gamma", "NAME=VALUE"),
         ("gama=.9", "no setting 'gama'"),
-        ("gamma=.99...9", "runs upwards"),
+        ("gamma=.99...9", "low must be below high"),
         ("learning_rate=log:0..1", "above 0"),
     ],
 )
