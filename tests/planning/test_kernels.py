@@ -12,7 +12,7 @@ from logtrick.planning.iteration import Followed
 from logtrick.planning.operators import Operator
 from logtrick.planning.sparse import krylov, threads
 from logtrick.planning.sparse import sweep_kernels as kernels
-from logtrick.planning.sparse.chains import SparseChain, policy_chain
+from logtrick.planning.sparse.chains import SparseChain
 from logtrick.planning.sparse.threads import Team
 
 
@@ -133,17 +133,6 @@ def test_the_chain_of_a_policy(team):
     np.testing.assert_allclose(chain.matrix().toarray(), mdp.continuation[rows].toarray())
     np.testing.assert_allclose(rewards, mdp.pair_rewards[rows], rtol=1e-15)
     np.testing.assert_array_equal(chain.transposed().matrix().toarray(), chain.matrix().T.toarray())
-
-
-def test_the_chain_of_a_stochastic_policy(team):
-    mdp = mixed(50)
-    counts = np.diff(mdp.pair_offsets)
-    weights = np.repeat(1 / counts, counts)
-    average = sparse.csr_array((weights, np.arange(mdp.num_pairs), mdp.pair_offsets))
-    expected = (average @ mdp.continuation).toarray()
-    np.testing.assert_allclose(
-        policy_chain(mdp, weights, team).matrix().toarray(), expected, rtol=1e-13
-    )
 
 
 def test_products_and_sweeps_of_a_chain(team):

@@ -30,11 +30,6 @@ from logtrick.support.safe_paths import (
 from logtrick.support.safe_paths import one_line_cause as one_line_cause
 
 
-def write_durably(place: Place, data: bytes) -> None:
-    """Write a new file and fsync it; its folder is the caller's to fsync."""
-    file_of(place).create(data)
-
-
 def write_bytes_atomic(place: Place, data: bytes) -> None:
     """Write a file of which, after a crash at any moment, the old or the new content is there.
 

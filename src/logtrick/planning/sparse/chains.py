@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, UInt32, UInt64
+from jaxtyping import Bool, Float, UInt32, UInt64
 from scipy import sparse
 
 from logtrick.mdp.arrays import frozen
@@ -144,34 +144,6 @@ class SparseChain:
 
     def _run(self, kernel: Any, arrays: tuple[np.ndarray, ...], *arguments: Any) -> None:
         self.team.run(kernel, self.rows, len(self.successors), *arrays, *arguments)
-
-
-def policy_chain(mdp: FiniteMDP, weights: Float64[np.ndarray, " P"], team: Team) -> SparseChain:
-    """P_π of a stochastic policy: the MDP's outcomes, each times π(a | s).
-
-    Args:
-        mdp: a `FiniteMDP`.
-        weights: π(a | s) of each pair.
-        team: the threads that will share the sweeps.
-
-    Returns:
-        The chain of the outcomes that go on, to be solved with `krylov.solve`.
-    """
-    offsets, successors, probabilities = continuing(mdp)
-    pair_offsets = mdp.pair_offsets.view(np.uint64)
-    mixed = np.empty(len(probabilities))
-    team.run(
-        row_kernels.mix_rows,
-        mdp.num_states,
-        len(mixed),
-        frozen(pair_offsets),
-        frozen(offsets.view(np.uint64)),
-        frozen(probabilities),
-        frozen(weights),
-        mixed,
-    )
-    rows = frozen(offsets.view(np.uint64)[pair_offsets])
-    return SparseChain(rows, frozen(successors.view(np.uint32)), frozen(mixed), team)
 
 
 def continuing(mdp: FiniteMDP) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -132,20 +132,6 @@ def replace_rows(
 
 
 @kernel
-def mix_rows(
-    first, last, block, pair_offsets, outcome_offsets, probabilities, weights, out_probabilities
-):
-    """π(a | s) p_k at each outcome: the policy's chain has the MDP's own successors."""
-    num_states = np.uint64(pair_offsets.size - 1)
-    for b in range(np.uint64(first), np.uint64(last)):
-        begin = b * np.uint64(block)
-        for s in range(begin, min(begin + np.uint64(block), num_states)):
-            for pair in range(pair_offsets[s], pair_offsets[s + _1]):
-                for k in range(outcome_offsets[pair], outcome_offsets[pair + _1]):
-                    out_probabilities[k] = weights[pair] * probabilities[k]
-
-
-@kernel
 def transpose(offsets, successors, probabilities, fill, out_successors, out_probabilities):
     """Write entry (s, s') of the chain into row s'; `fill` starts as the new rows' offsets."""
     for s in range(np.uint64(offsets.size - 1)):
