@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from learners import loss
-from logtrick.algorithms import estimation, update
+from learners import learn, loss
+from logtrick.algorithms import estimation
 from logtrick.algorithms.configs import A2C, PPO, REINFORCE
 from logtrick.algorithms.estimation import Batch
 from logtrick.algorithms.metrics import episodes
@@ -20,7 +20,7 @@ from logtrick.rollouts.device import Trajectory
 N, T, OBS, ACTIONS = 3, 5, 4, 2
 
 # Compiled as one program each; op by op would take JAX longer than all else here.
-estimate, descend = eqx.filter_jit(estimation.estimate), eqx.filter_jit(update.descend)
+estimate, learning = eqx.filter_jit(estimation.estimate), eqx.filter_jit(learn)
 gradient_of_loss = eqx.filter_jit(
     lambda algorithm, model, batch: jax.grad(lambda m: loss(algorithm, m, batch)[0])(model)
 )
@@ -260,7 +260,13 @@ def test_adam_takes_the_steps_of_the_paper():
     rng = np.random.default_rng(8)
     model = make_model(rng)
     trajectory = make_trajectory(rng, model)
-    algorithm = A2C(optimizer="adam", optimizer_eps=1e-8, max_grad_norm=0.1)
+    algorithm = A2C(
+        optimizer="adam",
+        optimizer_eps=1e-8,
+        max_grad_norm=0.1,
+        learning_rate=0.01,
+        schedule="constant",
+    )
     batch, _ = estimate(algorithm, model, trajectory)
     state = optimizer(algorithm).init(eqx.filter(model, eqx.is_inexact_array))
     parameters = np.concatenate([np.ravel(x) for x in jax.tree.leaves(model)])
@@ -274,7 +280,7 @@ def test_adam_takes_the_steps_of_the_paper():
         parameters = parameters - 0.01 * (m / (1 - 0.9**step)) / (
             np.sqrt(v / (1 - 0.999**step)) + 1e-8
         )
-        ours, state, _ = descend(algorithm, ours, state, batch, jnp.array(0.01), jax.random.key(0))
+        ours, state, _ = learning(algorithm, ours, state, batch, jax.random.key(0))
         result = np.concatenate([np.ravel(x) for x in jax.tree.leaves(ours)])
         np.testing.assert_allclose(result, parameters, rtol=1e-9)
 
