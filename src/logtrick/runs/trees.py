@@ -136,7 +136,7 @@ class NamedTree:
             for name, array in jax.device_get(raw).items()
         }
         sums = {name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in host.items()}
-        at = {name: first[id(leaf)] for name, leaf in places.items()}
+        at = {name: first[id(places[name])] for name in sorted(places)}
         return Snapshot(
             {name: host[place] for name, place in at.items()},
             self.specs,
