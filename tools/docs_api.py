@@ -102,6 +102,10 @@ PAGES: dict[str, Page] = {
 }
 
 
+#: Whose fields have headings of their own, so that a search for one finds it first.
+WITH_HEADINGS = ("lt.PPO",)
+
+
 class Entry(NamedTuple):
     """One public name, or a type that comes back from one."""
 
@@ -358,6 +362,8 @@ def _class(entry: Entry, level: int) -> list[str]:
         words = prose(estimates[0].upper() + estimates[1:], inline=True)
         lines += [f"**Which gradient it ascends.** {words}", ""]
     kind = "Arguments and fields" if fields and init is None else "Fields"
+    if name in WITH_HEADINGS:
+        return lines + _outcome(doc) + _headed(items, f"{name}.") + _members(entry, level + 1)
     lines += _items(kind, items, f"{name}.")
     lines += _outcome(doc)
     return lines + _members(entry, level + 1)
@@ -486,6 +492,16 @@ def _items(title: str, items: list[Item], prefix: str) -> list[str]:
             f'<dt id="{anchor}"><code>{escape(item.name)}</code>{about}</dt><dd>{meaning}</dd>'
         )
     return [*lines, "</dl>", ""]
+
+
+def _headed(items: list[Item], prefix: str) -> list[str]:
+    """Fields, each below a heading."""
+    lines: list[str] = []
+    for item in items:
+        about = f"`{item.type}`" + (f", by default `{item.default}`" if item.default else "")
+        lines += [f"### {prefix}{item.name} {{ #{prefix}{item.name} .api-name }}", "", about + "  "]
+        lines += [prose(" ".join(item.text.split())), ""]
+    return lines
 
 
 def _outcome(doc: Docstring) -> list[str]:

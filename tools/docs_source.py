@@ -297,7 +297,7 @@ def link(path: Path, line: int, note: str = "") -> str:
     """A link to a line of a source page."""
     _linked.add(path)
     shown = path.as_posix().removeprefix("tests/")
-    where = f"../../{FOLDER}/{path.as_posix()}.html#L{line}"
+    where = f"../{FOLDER}/{path.as_posix()}.html#L{line}"
     return f'<a href="{where}"><code>{escape(shown)}</code></a>{note}'
 
 
