@@ -427,7 +427,7 @@ FAULTS = chain(
             "the slack left out of a backup's error": (
                 "relative = EPS * (self.terms + 8) + self.slack",
                 "relative = EPS * (self.terms + 8)",
-                (OF_CHAIN, RATIONAL),
+                CHAIN_SUMS,
             ),
             "the number of terms left out of a backup's error": (
                 "relative = EPS * (self.terms + 8) + self.slack",
