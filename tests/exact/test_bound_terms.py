@@ -258,7 +258,7 @@ def test_a_chain_covers_the_rounding_of_its_sums():
     size = 400
     mdp = spread(np.r_[0.5, np.full(size, 0.5 / size)])
     chain = FiniteChain(mdp, np.ones((size + 1, 1)))
-    chain.slack = 0.0
+    chain.slack = chain.reward_scale = 0.0
     values = np.r_[2.0, np.full(size, 2.0**-53 * size * 0.9)]
     truth = sum(
         Fraction(p) * Fraction(v)
@@ -266,6 +266,8 @@ def test_a_chain_covers_the_rounding_of_its_sums():
     )
     off = abs(Fraction(float(chain.step(values)[0])) - truth)
     assert 80 * EPS < off <= chain.backup_error(2.0)
+    chain.slack = 2.0**-10  # every entry of P may be off by that share
+    assert chain.backup_error(2.0) >= 2.0**-10 * float(truth)
 
 
 def test_merged_outcomes_count():
