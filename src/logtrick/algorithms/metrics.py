@@ -42,7 +42,8 @@ def finite(
     t = trajectory
 
     def valid(x: Array) -> Array:
-        return jnp.all(jnp.isfinite(x) | ~over_axes(t.valid, x))
+        mask = over_axes(t.valid, x)
+        return jnp.all(jnp.isfinite(x) | ~mask)
 
     def all_valid(tree: Any) -> Array:
         return functools.reduce(jnp.logical_and, map(valid, jax.tree.leaves(tree)))

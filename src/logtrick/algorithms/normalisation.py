@@ -47,8 +47,9 @@ class RunningMoments(eqx.Module):
 
         Source: Chan, Golub and LeVeque (1983), "Algorithms for computing the sample variance".
         """
+        rows = over_axes(valid, x)
         added = jnp.sum(valid).astype(self.count.dtype)
-        found = deviations(x.astype(self.mean.dtype), over_axes(valid, x), axis=0)
+        found = deviations(x.astype(self.mean.dtype), rows, axis=0)
         share = added / jnp.maximum(self.count + added, 1)
         gap = found.mean[0] - self.mean
         squares = found.variance(axis=0)[0] * jnp.square(found.scale[0])
