@@ -328,10 +328,11 @@ def test_what_another_package_registers(tmp_path):
 
 
 def test_a_short_name_of_several_environments(monkeypatch):
-    monkeypatch.setattr(presets, "ENVIRONMENTS", ("gym:Reacher-v4", "envpool:Reacher-v1"))
+    several = ["gym:Reacher-v4", "envpool:Reacher-v1"]
+    monkeypatch.setattr(presets, "environments", lambda: several)
     message = said(errors.UnknownEnvError, presets.env_id, "reacher")
     ids = re.search(r"may mean (.*): give the id", message)[1].split(" or ")
-    assert [presets.env_id(id) for id in ids] == ids == [*presets.ENVIRONMENTS]
+    assert [presets.env_id(id) for id in ids] == ids == several
 
 
 # --- environments that exist already ------------------------------------------------------------

@@ -84,7 +84,7 @@ def test_packages_that_the_failures_name_come_first():
 
 def test_what_holds_others_back_is_left_out():
     editable, checkout, *others = newest.wanted()
-    assert (editable, checkout) == ("--editable", ".[watch]")
+    assert (editable, checkout) == ("--editable", ".[docs,watch]")
     assert "pytest>=8.4" in others
     assert not any(line.startswith(newest.HOLDS_BACK) for line in others)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from docs_docstrings import Item
+from logtrick.runs.training.options import RunOptions
 
 ROOT = Path(__file__).parents[1]
 #: In the site: the pages of source code.
@@ -122,11 +123,29 @@ def signature(function: Any, *, drop_self: bool = False) -> Signature:
         _argument(a, d, scope) for a, d in zip(given.kwonlyargs, given.kw_defaults, strict=True)
     ]
     if given.kwarg:
-        items.append(_argument(given.kwarg, None, scope, "**"))
+        items += _run_options(function) or [_argument(given.kwarg, None, scope, "**")]
     inside = ", ".join(_shown(item) for item in items)
     returns = annotation(node.returns, scope) if node.returns else ""
     arrow = f" -> {returns}" if returns and returns != "None" else ""
     return Signature(f"({inside}){arrow}", items, returns)
+
+
+def _run_options(function: Any) -> list[Item]:
+    """The options of a run, where a function's signature shows them in the place of its **."""
+    shown = inspect.signature(function).parameters
+    usual = {field.name: field.default for field in dataclasses.fields(RunOptions)}
+    return [
+        Item(
+            field.name,
+            "",
+            field.type,
+            field.default
+            if shown[field.name].default == usual[field.name]
+            else repr(shown[field.name].default),
+        )
+        for field in fields(RunOptions)
+        if field.name in shown
+    ]
 
 
 def _argument(arg: ast.arg, default: Any, scope: Any, stars: str = "") -> Item:

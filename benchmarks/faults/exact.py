@@ -111,7 +111,7 @@ FAULTS = chain(
                 "action_values_of(mdp, chain.expect(values.array))",
                 RATIONAL,
             ),
-            "the bias not centred": ("bias = bias - level\n", "", RATIONAL),
+            "the bias not centred": ("    bias = bias - level\n", "", RATIONAL),
             "the average's visits from the first state, not the anchor": (
                 "np.eye(1, mdp.num_states, anchor)[0]",
                 "np.eye(1, mdp.num_states, 0)[0]",

@@ -12,9 +12,9 @@ import pytest
 import logtrick as lt
 from learners import learn, loss
 from logtrick.algorithms import loop as loops
-from logtrick.algorithms import program, update
+from logtrick.algorithms import update
 from logtrick.algorithms.estimation import Batch, estimate, forward
-from logtrick.algorithms.learning import adapted, scheduled
+from logtrick.algorithms.learning import Learner, adapted, scheduled
 from logtrick.algorithms.loop import Loop
 from logtrick.algorithms.natural_gradient import mean_kl
 from logtrick.algorithms.trust_region import policy_step
@@ -293,13 +293,13 @@ def test_actors_get_the_parameters_when_they_are_due():
 def test_every_key_is_used_once(monkeypatch):
     """What an update learns with is neither what it hands on, nor what the next one acts with."""
 
-    def learning(algorithm, model, opt_state, batch, key):
-        """Nothing is learned; the key is told."""
+    def learning(learner, algorithm, model, opt_state, batch, key):
+        """Nothing is learned; the metrics have the key."""
         zero = jnp.zeros(())
-        told = jax.random.key_data(key)
-        return model, opt_state, {"loss": zero, "grad_norm": zero, "key": told}
+        given = jax.random.key_data(key)
+        return model, opt_state, {"loss": zero, "grad_norm": zero, "key": given}
 
-    monkeypatch.setattr(program, "learn", learning)
+    monkeypatch.setattr(Learner, "learn", learning)
     settings = lt.A2C(num_envs=2, num_steps=4, hidden=(4,))
     loop = Loop(settings, ENV, seed=0, num_seeds=1, steps=1000)
     state = jax.tree.map(lambda x: x[0], loop.initial())

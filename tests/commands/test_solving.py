@@ -112,7 +112,7 @@ def test_policies_as_bare_arrays(tmp_path):
         ("p.json", '["left"]', ConfigError, "a policy consists of numbers"),
         ("p.json", "{", ConfigError, "holds no policy"),
         ("p.npy", "nothing", MDPError, "no file of arrays"),
-        ("p.txt", "[0, 1, 0]", ConfigError, "is not known: it is uniform"),
+        ("p.txt", "[0, 1, 0]", ConfigError, "is unknown; give uniform"),
     ],
 )
 def test_files_that_are_no_policy(tmp_path, name, content, error, words):

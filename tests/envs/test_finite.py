@@ -66,7 +66,7 @@ def test_outcomes_come_as_often_as_they_should():
         for action in range(3):
             pair = 3 * state + action
             low, high = mdp.outcome_offsets[pair : pair + 2]
-            place = finite.Place(jnp.int32(state), jnp.int32(0))
+            place = finite.FiniteState(jnp.int32(state), jnp.int32(0))
             step = sample(keys, place, jnp.int32(action))
             distance = np.abs(
                 np.asarray(step.reward)[:, None] - mdp.rewards[low:high].astype(np.float32)
@@ -99,7 +99,7 @@ def test_starts_and_time_limits():
     states, obs = jax.vmap(env.reset)(jax.random.split(jax.random.key(0), 400))
     assert set(np.asarray(states.state).tolist()) == {1, 2}
     assert np.array_equal(states.state, obs)
-    step = env.step(jax.random.key(0), finite.Place(jnp.int32(0), jnp.int32(6)), jnp.int32(0))
+    step = env.step(jax.random.key(0), finite.FiniteState(jnp.int32(0), jnp.int32(6)), jnp.int32(0))
     assert step.truncated
     assert not step.terminated
 

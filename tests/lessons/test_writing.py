@@ -148,7 +148,7 @@ def test_the_command_writes_a_figure_a_sheet_and_the_answers(tmp_path, capsys):
     [
         (["--figure", "scale"], "Did you mean scales"),
         (["--figure", "landscape", "--mdp", "forest"], "its own small world"),
-        (["--gamma", "0.9"], "--gamma is the discount of --mdp"),
+        (["--gamma", "0.9"], "--gamma has no effect without --mdp"),
         (["--sheet", "--mdp", "forest"], "no particular MDP"),
         (["--mdp", "corridor"], "--gamma 0.9"),
         (["--mdp", "taxi", "--gamma", "0.9"], "too many to draw"),

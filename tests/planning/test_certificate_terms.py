@@ -92,7 +92,7 @@ def test_V5_is_no_wider_than_it_must_be():
 def test_the_width_of_an_interval_is_rounded_up():
     rng = np.random.default_rng(1)
     for low, high in np.sort(rng.normal(size=(1000, 2)), axis=1).tolist():
-        interval = certificates.Interval(low, high)
+        interval = certificates.Enclosure(low, high)
         assert Fraction(interval.width) >= Fraction(high) - Fraction(low)
 
 
@@ -366,7 +366,7 @@ def test_V6_checks_both_sides_with_rounding(lies, monkeypatch):
     """Where T(v + εh) ≤ v + εh, or T_π(v − εh) ≥ v − εh, is not seen, nothing is proved."""
     operator, ends, choice = two_ways(2.0**-10)
     error, calls = 2.0**-12, []
-    backup, advance = Operator.backup, Chain.advance
+    backup, advance = Operator.backup, SparseChain.advance
 
     def lying_backup(self, values, out, choice, margin=0.0):
         found = backup(self, values, out, choice, margin)
@@ -383,7 +383,7 @@ def test_V6_checks_both_sides_with_rounding(lies, monkeypatch):
     rounding = Rounding.of(operator)
     monkeypatch.setattr(Rounding, "backup_error", lambda self, size: error)
     monkeypatch.setattr(Operator, "backup", lying_backup)
-    monkeypatch.setattr(Chain, "advance", lying_advance)
+    monkeypatch.setattr(SparseChain, "advance", lying_advance)
     proof = steps.certify(operator, ends, np.array([-2.0]), choice, rounding, 1.0, str)
     assert proof.bound == np.inf
 

@@ -190,7 +190,7 @@ def test_drawing_needs_neither_pyplot_nor_jax():
     """pyplot would look for a window system; jax would take its seconds to import."""
     program = (
         "import sys, numpy as np\n"
-        "from logtrick import plots, report, statistics\n"
+        "from logtrick.reports import html, plots, statistics\n"
         "assert 'matplotlib' not in sys.modules\n"
         "r = np.zeros((2, 3))\n"
         "plots.to_png(plots.learning_curve(r[:, 0], r, statistics.curve(r), title='t'))\n"

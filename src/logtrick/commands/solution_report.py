@@ -83,7 +83,8 @@ def policy_in_words(solved: Solved, state: int) -> str:
     """What the policy does in a state: the likeliest actions first.
 
     Example:
-        >>> from logtrick import problems, solving
+        >>> from logtrick import problems
+        >>> from logtrick.commands import solving
         >>> policy_in_words(solving.solve("chain", problems.chain(), "uniform"), 0)
         'forward .50, back .50'
     """

@@ -16,10 +16,10 @@ from logtrick.errors import ConfigError
 from logtrick.exact import Evaluation, Kind, tables
 from logtrick.exact.gradient import cotangent
 from logtrick.exact.values import TOLERANCE, within
-from logtrick.mdp.checks import checked_tolerance, checked_whole
 from logtrick.mdp.model import FiniteMDP
 from logtrick.planning import Progress, Solution
 from logtrick.policies import SoftmaxTable
+from logtrick.support.numbers import checked_tolerance, checked_whole
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ from jaxtyping import Array, Float, Float32, Float64, Int, PRNGKeyArray
 from logtrick.envs.protocol import DeviceEnv, Outcomes, Starts, Step
 from logtrick.envs.spec import EnvRow
 from logtrick.errors import ConfigError, SpaceError
-from logtrick.mdp.checks import checked_whole
 from logtrick.mdp.model import FiniteMDP
+from logtrick.support.numbers import checked_whole
 
 #: Entries of the tables that outcomes are drawn from: they are constants of the program.
 MOST_ENTRIES = 10_000_000

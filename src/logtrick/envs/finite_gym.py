@@ -7,8 +7,8 @@ import numpy as np
 
 from logtrick.envs import finite
 from logtrick.errors import EnvError
-from logtrick.mdp.checks import checked_whole
 from logtrick.mdp.model import FiniteMDP
+from logtrick.support.numbers import checked_whole
 
 
 class FiniteMDPGym(gymnasium.Env[Any, np.int64]):

@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.errors import ConfigError
-from logtrick.mdp.checks import checked_whole
+from logtrick.support.numbers import checked_whole
 from logtrick.support.spaces import SINGLE, over_leaves
 
 TIMEOUT = 60.0

@@ -10,8 +10,6 @@ from logtrick.errors import ConfigError, MDPError, ShapeError
 from logtrick.mdp.arrays import MDPArrays
 from logtrick.mdp.row_sums import ROW_SUM_TOLERANCE
 from logtrick.support.numbers import as_numbers
-from logtrick.support.numbers import checked_tolerance as checked_tolerance
-from logtrick.support.numbers import checked_whole as checked_whole
 
 
 def checked_gamma(gamma: Any) -> float:

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from logtrick.errors import ConfigError, SpaceError
-from logtrick.mdp.checks import checked_whole
 from logtrick.policies.encoders import Encoder, encoder
 from logtrick.policies.initial import HIDDEN_GAIN, generator, linear
 from logtrick.policies.protocols import Key, Observation, Observations
+from logtrick.support.numbers import checked_whole
 
 _ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "silu": jax.nn.silu}
 

@@ -13,12 +13,12 @@ from logtrick.envs.host.alarm import close_safely
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import TIMEOUT, EnvSpec, Workers
 from logtrick.errors import ConfigError
-from logtrick.mdp.checks import checked_whole
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import initial_carry
 from logtrick.rollouts.acting import HostActor
 from logtrick.rollouts.device import rollout
 from logtrick.rollouts.host import HostRollout
+from logtrick.support.numbers import checked_whole
 from logtrick.support.programs import Programs
 
 HOST_ROWS = 16

@@ -23,7 +23,6 @@ from logtrick.envs.finite import FiniteMDPEnv
 from logtrick.envs.protocol import DeviceEnv
 from logtrick.envs.spec import TIMEOUT, EnvSpec
 from logtrick.errors import EnvError, MissingExtraError, RunError
-from logtrick.mdp.checks import checked_whole
 from logtrick.mdp.gridworlds import Gridworld, gridworld
 from logtrick.policies.actor_critic import Acting
 from logtrick.policies.memory import call, initial_carry
@@ -31,6 +30,7 @@ from logtrick.reports.plots import COLORS
 from logtrick.rollouts.device import executable
 from logtrick.rollouts.evaluation import Evaluator, step_limit
 from logtrick.support.files import PathLike, one_line_cause, write_bytes_atomic
+from logtrick.support.numbers import checked_whole
 from logtrick.support.safe_paths import SafePath
 
 CELL = 32

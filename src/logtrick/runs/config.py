@@ -15,7 +15,7 @@ from logtrick.algorithms.field_checks import check_names
 from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
 from logtrick.errors import ConfigError, LogtrickError, MissingExtraError, RunError
-from logtrick.mdp.checks import checked_whole
+from logtrick.support.numbers import checked_whole
 from logtrick.support.safe_paths import SafePath
 from logtrick.support.spaces import space_from_dict, space_to_dict
 

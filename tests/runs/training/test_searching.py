@@ -157,7 +157,7 @@ def test_a_search_without_a_single_point_has_an_empty_table(tmp_path):
         ({"trials": 0}, "trials=0"),
         ({"space": {}}, "Nothing varies"),
         ({"space": {"gamma": []}}, "no values"),
-        ({"space": {"gamma": 0.5}}, "takes a list"),
+        ({"space": {"gamma": 0.5}}, "needs a list"),
         ({"space": {"gamma": lt.Range(0.5, 1.5)}}, "gamma"),
     ],
 )

@@ -23,9 +23,9 @@ from logtrick.envs.checking.driving import (
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.spec import TIMEOUT, EnvSpec, trainable
 from logtrick.errors import EnvError, SpaceError
-from logtrick.mdp.checks import checked_whole
 from logtrick.policies.box_scale import where_it_starts
 from logtrick.policies.encoders import is_image
+from logtrick.support.numbers import checked_whole
 from logtrick.support.spaces import in_short, last_numbers, named_parts
 
 _ROWS = 4

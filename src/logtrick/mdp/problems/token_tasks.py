@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32
 
 from logtrick.errors import ConfigError
-from logtrick.mdp.checks import checked_whole
 from logtrick.mdp.model import FiniteMDP
 from logtrick.mdp.problems.token_rewards import ArrayVerifier, Tokens
 from logtrick.mdp.problems.tokens import MAX_ANSWERS, SequenceTask
 from logtrick.support.names import unknown_name
+from logtrick.support.numbers import checked_whole
 
 
 def sequences(

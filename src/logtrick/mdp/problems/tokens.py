@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int32
 
 from logtrick.errors import ConfigError
-from logtrick.mdp.checks import checked_whole
 from logtrick.mdp.model import FiniteMDP
 from logtrick.mdp.problems.token_rewards import (
     ArrayVerifier,
@@ -24,6 +23,7 @@ from logtrick.mdp.problems.token_rewards import (
     padded,
     rewards_of,
 )
+from logtrick.support.numbers import checked_whole
 
 OBSERVE = ("state", "tokens")
 """What may be observed of a sequence task."""

@@ -15,7 +15,6 @@ from typing import Any
 from logtrick.algorithms.field_checks import check_names, plain
 from logtrick.envs import EnvSpec
 from logtrick.errors import ConfigError, NonFiniteError
-from logtrick.mdp.checks import checked_whole
 from logtrick.runs.config import CONFIG, RunConfig
 from logtrick.runs.folder import new_folder, resume_command
 from logtrick.runs.run import Run
@@ -26,6 +25,7 @@ from logtrick.runs.training.session import Session
 from logtrick.runs.training.side_by_side import shape
 from logtrick.runs.training.start import finish, folder_name
 from logtrick.support.files import lock_folder, one_line_cause, write_json_atomic
+from logtrick.support.numbers import checked_whole
 from logtrick.support.safe_paths import SafePath
 
 ON_ACCELERATORS = 64

@@ -18,7 +18,6 @@ from logtrick.algorithms.elsewhere import known_arguments
 from logtrick.algorithms.presets import env_id
 from logtrick.envs import EnvSpec, resolve
 from logtrick.errors import ConfigError
-from logtrick.mdp.checks import checked_whole
 from logtrick.runs.config import RunConfig
 from logtrick.runs.folder import absolute
 from logtrick.runs.sweeps import Sweep
@@ -38,6 +37,7 @@ from logtrick.runs.training.progress import Observer
 from logtrick.runs.training.start import configure, observer
 from logtrick.support import extras
 from logtrick.support.files import lock_folder
+from logtrick.support.numbers import checked_whole
 from logtrick.support.safe_paths import SafePath
 
 STUDY = "study.jsonl"
