@@ -59,11 +59,10 @@ def measured(tests: list[str]) -> Mapping[str, Any]:
         report = Path(folder) / "report.json"
         # Absolute, since tests start processes in other folders.
         environment = os.environ | {"COVERAGE_FILE": str(Path(folder) / "data")}
-        coverage = [sys.executable, "-m", "coverage"]
+        python = [sys.executable, "-m"]
         for command in (
-            [*coverage, "run", "-m", "pytest", "-q", *tests],
-            [*coverage, "combine", "--quiet"],
-            [*coverage, "json", "--quiet", "-o", str(report)],
+            [*python, "pytest", "-q", "--cov", "--cov-report=", *tests],
+            [*python, "coverage", "json", "--quiet", "-o", str(report)],
         ):
             subprocess.run(command, check=True, cwd=ROOT, env=environment)
         files: Mapping[str, Any] = json.loads(report.read_text())["files"]
