@@ -73,7 +73,7 @@ FAULTS = chain(
                 f"{LEARNING}::test_the_coefficient_comes_back_however_long_it_fell_or_rose",
             ),
             "β adapts to the mean KL of the minibatches": (
-                '    parts["kl"] = mean_kl(old, forward(model, batch)[0], batch.valid)\n',
+                '        parts["kl"] = mean_kl(old, forward(model, batch)[0], batch.valid)\n',
                 "",
                 f"{LEARNING}::test_the_divergence_is_that_of_the_whole_update",
             ),

@@ -18,6 +18,7 @@ from logtrick.mdp.model import FiniteMDP
 from logtrick.planning import certificates, horizon, steps
 from logtrick.planning.certificates import TINY, UNIT_ROUNDOFF, Rounding
 from logtrick.planning.operators import Backup, Operator
+from logtrick.planning.sparse.chains import SparseChain
 from logtrick.planning.sparse.threads import Team
 from logtrick.planning.total import cycle_gain
 from random_mdps import random_mdp, with_large_rewards
