@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 from logtrick.lessons.mathml import mathml
 
 #: Elements in which nothing is typeset.
-_AS_IT_IS = {"code", "math", "pre", "script", "style", "svg", "textarea", "title"}
+_AS_IT_IS = {"code", "math", "pre", "script", "style", "svg", "textarea", "th", "title"}
 _VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
 
 _GREEK = "α-ωΑ-Ωϵ"

@@ -5,6 +5,7 @@ reference, the lessons with their pictures, and the source code that the referen
 site asks nothing of any other host.
 """
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -94,16 +95,22 @@ def finish(site: Path) -> None:
 def finished(page: str) -> str:
     """A page as it is served."""
     page = docs_formulas.typeset(page)
-    frame = '<div class="table-scroll" tabindex="0" role="region" aria-label="Table">'
+    # Empty links, one for each line of code, are in the way of whoever goes from link to link.
+    page = re.sub(r'<a id="__codelineno-[^>]*></a>', "", page)
     # Roles, since a phone shows the rows of a narrow table as blocks.
     page = re.sub(
         r"<(thead|tbody|tr|th|td)(?=[ >])", lambda m: f'<{m[1]} role="{ROLES[m[1]]}"', page
     )
-    page = page.replace("<table>", f'{frame}<table role="table">').replace(
-        "</table>", "</table></div>"
-    )
+    numbers = itertools.count(1)
+    page = re.sub("<table>(.*?)</table>", lambda m: _framed(m[1], next(numbers)), page, flags=re.S)
     page = re.sub(r"<pre(?= |>)", '<pre tabindex="0"', page)
     return re.sub(r"(<pre\b.*?</pre>)|<code>(.*?)</code>", _whole_words, page, flags=re.DOTALL)
+
+
+def _framed(table: str, number: int) -> str:
+    """A table in a frame that scrolls, and that a keyboard reaches."""
+    frame = f'<div class="table-scroll" tabindex="0" role="region" aria-label="Table {number}">'
+    return f'{frame}<table role="table">{table}</table></div>'
 
 
 def _whole_words(found: re.Match[str]) -> str:
