@@ -110,3 +110,20 @@ def test_no_module_reads_pickles():
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             assert not {name.split(".")[0] for name in names} & banned, file.path
+
+
+@pytest.mark.parametrize("name", ["problems", "distributions", "derivation", "objectives"])
+def test_a_name_means_the_same_once_its_old_path_is_imported(name):
+    """`import logtrick.problems` makes the alias `lt.problems`, with all that was there before."""
+    program = (
+        "import importlib, logtrick as lt\n"
+        f"before = getattr(lt, {name!r})\n"
+        "listed = getattr(before, '__all__', None) or []\n"
+        f"importlib.import_module('logtrick.{name}')\n"
+        f"after = getattr(lt, {name!r})\n"
+        "assert all(getattr(after, n) is getattr(before, n) for n in listed), 'other things'\n"
+        "print(len(listed), hasattr(before, 'token_tasks') == hasattr(after, 'token_tasks'))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.endswith(" True\n")
