@@ -21,7 +21,7 @@ class Fault:
     Attributes:
         area: the module of this package that holds it.
         name: what is wrong, in words.
-        module: where, `logtrick.exact.horizon` say.
+        module: where, `logtrick.exact.finite_horizon` say.
         text: the right text; it occurs exactly once in the file.
         replacement: what is planted in its place.
         tests: what should fail, as pytest names it.
@@ -50,7 +50,7 @@ def faults_in(
     """The faults of one file, by their names.
 
     Args:
-        module: `logtrick.exact.horizon` say.
+        module: `logtrick.exact.finite_horizon` say.
         tests: those that should fail, unless a fault names others.
         table: what is wrong, in words -> `Change`.
     """
