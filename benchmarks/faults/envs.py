@@ -296,7 +296,7 @@ FAULTS = chain(
         },
     ),
     faults_in(
-        "logtrick.envs.adapters.library_env",
+        "logtrick.envs.adapters.jax_library",
         GYMNAX,
         {
             "a time limit of gymnax that is forgotten": (

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
-from logtrick.envs.adapters.library_env import LibraryEnv, library_rows, library_step
+from logtrick.envs.adapters.jax_library import LibraryEnv, library_rows, library_step
 from logtrick.envs.protocol import Step
 from logtrick.envs.spec import EnvRow
 from logtrick.errors import ConfigError, EnvError, SpaceError, UnknownEnvError

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from jaxtyping import Array, PRNGKeyArray
 
-from logtrick.envs.adapters.library_env import LibraryEnv, library_rows, strong_tree
+from logtrick.envs.adapters.jax_library import LibraryEnv, library_rows, strong_tree
 from logtrick.envs.protocol import Step
 from logtrick.envs.spec import EnvRow
 from logtrick.errors import EnvError, UnknownEnvError
