@@ -21,6 +21,11 @@ _FILES: dict[str, Path] = {}
 """The file that this process writes, by the name of its table."""
 
 
+def today() -> str:
+    """The day of a run, as its files are named for it."""
+    return datetime.date.today().isoformat()
+
+
 def machine() -> dict[str, Any]:
     """The machine and the versions that a number belongs to."""
     cpu = next(
@@ -37,7 +42,7 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in packages},
-        "date": datetime.date.today().isoformat(),
+        "date": today(),
     }
 
 
@@ -78,9 +83,9 @@ def page(data: Mapping[str, Any]) -> str:
 def _file_of_this_run(name: str) -> Path:
     """A file that was not there before; the same one for every call of this process."""
     if name not in _FILES:
-        today = datetime.date.today().isoformat()
+        day = today()
         (FOLDER / name).mkdir(parents=True, exist_ok=True)
-        stems = itertools.chain([today], (f"{today}-{number:02}" for number in itertools.count(2)))
+        stems = itertools.chain([day], (f"{day}-{number:02}" for number in itertools.count(2)))
         paths = (FOLDER / name / f"{stem}.json" for stem in stems)
         _FILES[name] = next(path for path in paths if not path.exists())
     return _FILES[name]

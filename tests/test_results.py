@@ -1,6 +1,5 @@
 """The results of benchmarks: every run is kept, and what readers see is the latest one."""
 
-import datetime
 import json
 import sys
 from pathlib import Path
@@ -12,13 +11,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import results
 
 NAMES = sorted(path.stem for path in results.FOLDER.glob("*.md"))
-TODAY = datetime.date.today().isoformat()
+TODAY = "2026-11-30"
 
 
 @pytest.fixture
 def new_process(tmp_path, monkeypatch):
     """What a process does that has an empty folder of results; called: the next process begins."""
     monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(results, "today", lambda: TODAY)  # midnight may pass during a test
 
     def begin():
         monkeypatch.setattr(results, "_FILES", {})
