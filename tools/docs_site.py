@@ -114,11 +114,14 @@ def _framed(table: str, number: int) -> str:
 
 
 def _whole_words(found: re.Match[str]) -> str:
-    """Code within a line, with names that are broken at spaces only: not at a hyphen."""
+    """Code within a line, with names that are broken at spaces only."""
     if found[1]:
         return found[1]
+    breaks = re.compile(r"-|\)\(")
     words = (
-        f'<span class="word">{word}</span>' if len(word) <= LONGEST and "-" in word else word
+        f'<span class="word">{word}</span>'
+        if breaks.search(word) and len(word) <= LONGEST
+        else word
         for word in found[2].split(" ")
     )
     return f"<code>{' '.join(words)}</code>"
