@@ -142,6 +142,8 @@ def _verdict(status: int, said: str) -> str | None:
         return found[1]
     if status == -signal.SIGKILL:
         return f"no end within {LIMIT:g} s"
+    if -status in (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE):
+        return f"ended by {signal.Signals(-status).name}"
     raise Unplanted(f"pytest ended with status {status}:\n{said[-2000:]}")
 
 

@@ -62,7 +62,7 @@ FAULTS = chain(
             "rewards left out of the solver's scale": (
                 "self.reward_scale + self.gamma * self.most_mass * size",
                 "self.gamma * self.most_mass * size",
-                REWARDS,
+                f"{TERMS}::test_a_backup_of_nothing_but_rewards_that_cancel",
             ),
             "values left out of the solver's scale": (
                 "self.reward_scale + self.gamma * self.most_mass * size",
@@ -161,6 +161,7 @@ FAULTS = chain(
             "the solver's next step not discounted": (
                 NEXT_STEP,
                 "error * rounding.most_mass + rounding.backup_error(size)",
+                f"{TERMS}::test_a_horizon_carries_what_goes_on",
             ),
             "the solver's next step without the mass that goes on": (
                 NEXT_STEP,
@@ -189,7 +190,7 @@ FAULTS = chain(
             "the choices of a horizon one step late": (
                 "values[t + 1], values[t], choices[t])",
                 "values[t + 1], values[t], choices[t - 1])",
-                f"{GATES}::test_forest_over_three_steps",
+                "tests/exact/test_horizon.py::test_what_solve_returns_attains_what_it_says",
             ),
         },
     ),
@@ -251,12 +252,7 @@ FAULTS = chain(
             "a cycle refused whose gain may be positive": (
                 "if gain.low > 0:",
                 "if gain.high > 0:",
-                f"{TRAPS}::test_a_cycle_whose_rewards_cancel_is_refused_not_guessed",
-            ),
-            "what ends taken for a place to stay": (
-                "free = end_components(operator, ~pays & ~ends)",
-                "free = end_components(operator, ~pays)",
-                OPTIMA + "::test_total",
+                f"{TRAPS}::test_a_cycle_is_refused_for_what_it_surely_earns",
             ),
             "going round for nothing taken for a value": (
                 "free = end_components(operator, ~pays & ~ends)",
@@ -307,12 +303,12 @@ FAULTS = chain(
             "averages judged by the size of the bias": (
                 "size if self.pinned else abs(backup.size - size)",
                 "backup.size if self.pinned else abs(backup.size - size)",
-                MEANINGS + "::test_averages_are_judged_by_the_gain",
+                f"{MEANINGS}::test_averages_with_a_large_bias_are_judged_by_the_gain",
             ),
             "a bias that is not 0 in the first state": (
                 "Found(values - values[0], choice",
                 "Found(values, choice",
-                OPTIMA + "::test_average",
+                f"{MEANINGS}::test_averages_with_a_large_bias_are_judged_by_the_gain",
             ),
             "the low end of the gain for its middle": (
                 "bound, iteration, interval.middle)",
@@ -333,7 +329,7 @@ FAULTS = chain(
             "the least gain with the sign of the greatest": (
                 "None if found.gain is None else sign * found.gain",
                 "found.gain",
-                MEANINGS + "::test_least_totals_and_averages",
+                f"{MEANINGS}::test_least_and_greatest_gains",
             ),
             "the least terminal values with the sign of the greatest": (
                 "_planned(operator, horizon, sign * last, tol",
@@ -343,7 +339,7 @@ FAULTS = chain(
             "a total that is discounted": (
                 'gamma = mdp.gamma if kind == "discounted" else 1.0',
                 "gamma = mdp.gamma",
-                OPTIMA + "::test_total",
+                f"{MEANINGS}::test_a_total_is_not_discounted",
             ),
             "an outcome of probability 0 that pays": (
                 "real & (mdp.rewards != 0)",

@@ -44,11 +44,12 @@ def test_the_bound_is_a_share_of_the_values_or_of_one(scale, method):
 
 
 @methods
+@pytest.mark.parametrize("guess", [1e9, 1e12])
 @pytest.mark.parametrize("ends", [False, True])
-def test_a_guess_that_is_too_large_does_not_loosen_the_bound(ends, method):
+def test_a_guess_that_is_too_large_does_not_loosen_the_bound(ends, guess, method):
     """The tolerance is a share of what is returned, not of what was guessed on the way."""
     mdp = problems.garnet(40, 3, 3, seed=1, ends=0.2 if ends else 0.0, gamma=0.9)
-    solution = planning.solve(mdp, method=method, guess=np.full(40, 1e9))
+    solution = planning.solve(mdp, method=method, guess=np.full(40, guess))
     assert solution.error_bound <= 1e-8 * max(1.0, np.abs(solution.values).max())
 
 
@@ -96,6 +97,32 @@ def test_averages_are_judged_by_the_gain():
     assert abs(large.gain - 3.24e12) <= large.error_bound <= 3.24e4
     lifted = mdp.replace(rewards=mdp.rewards - 3.24 + 1e-3)  # gain 0.001, bias as before
     assert planning.solve(lifted, kind="average").error_bound <= 1e-8
+
+
+def test_averages_with_a_large_bias_are_judged_by_the_gain():
+    """±100 in turn: the gain is 0 and the bias 100. What is returned of it is 0 in state 0."""
+    turns = [[[(0.9, 1, 100.0, False), (0.1, 0, 0.0, False)]], [[(1.0, 0, -100.0, False)]]]
+    mdp = FiniteMDP.from_outcomes(turns, gamma=0.9)
+    for tol in (1e-2, 1e-4):
+        found = planning.solve(mdp, kind="average", method="value_iteration", tol=tol)
+        assert abs(found.gain) <= found.error_bound <= tol
+        assert found.values[0] == 0
+        assert found.values[1] == pytest.approx(-100, abs=100 * tol)
+
+
+def test_least_and_greatest_gains():
+    """Two ways to stay, which pay 1 and 3."""
+    mdp = FiniteMDP.from_outcomes([[[(1.0, 0, r, False)] for r in (1.0, 3.0)]], gamma=0.9)
+    for minimise, gain in ((True, 1.0), (False, 3.0)):
+        found = planning.solve(mdp, kind="average", minimise=minimise)
+        assert abs(found.gain - gain) <= found.error_bound <= 1e-8
+
+
+def test_a_total_is_not_discounted():
+    """Two steps that pay 1 each, whatever γ the MDP has."""
+    mdp = FiniteMDP.from_outcomes([[[(1.0, 1, 1.0, False)]], [[(1.0, 1, 1.0, True)]]], gamma=0.5)
+    assert planning.solve(mdp, kind="total").values.tolist() == pytest.approx([2, 1], abs=1e-8)
+    assert planning.solve(mdp).values.tolist() == pytest.approx([1.5, 1], abs=1e-8)
 
 
 many = settings(max_examples=40, deadline=None)

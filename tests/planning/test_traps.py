@@ -1,5 +1,6 @@
 """What goes wrong at γ = 1 and for averages, and what is refused."""
 
+import contextlib
 import inspect
 
 import numpy as np
@@ -16,7 +17,12 @@ from logtrick.errors import (
 )
 from logtrick.mdp import problems
 from logtrick.mdp.model import FiniteMDP
+from logtrick.planning import total
+from logtrick.planning.certificates import Enclosure
+from logtrick.planning.components import paths
 from logtrick.planning.methods import METHODS
+from logtrick.planning.operators import Operator
+from logtrick.planning.sparse.threads import Team
 
 every_method = pytest.mark.parametrize("method", sorted(METHODS))
 
@@ -114,6 +120,24 @@ def test_a_cycle_whose_rewards_cancel_is_refused_not_guessed(method):
     mdp = build([[go(1, 1.0)], [go(0, -1.0), go(1, ends=True)]])
     with pytest.raises(ConvergenceError, match=r"state 0, state 1 .* cannot be told from zero"):
         planning.solve(mdp, method=method)
+
+
+def test_a_cycle_is_refused_for_what_it_surely_earns():
+    """Only a gain above 0, whatever its rounding, makes the total unbounded."""
+    mdp = build([[go(0, 1.0, ends=True), go(0, 1.0)]])
+    with Team(1) as team:
+        operator = Operator.from_mdp(mdp, 1.0, team)
+    ends, nowhere = np.array([True, False]), np.zeros(1, np.bool_)
+    to_end = paths(operator.transitions, operator.pair_states, ends, nowhere)
+    wording = total.Wording(str, False)
+    search = total._ProperSearch(operator, ends, to_end, 1e-8, lambda *_: None, wording)
+    for low, high, error in (
+        (1e-12, 2e-12, MDPError), (-1e-12, 1e-12, ConvergenceError), (-1.0, 1.0, None),
+        (-2e-12, -1e-12, None),
+    ):  # fmt: skip
+        context = pytest.raises(error) if error else contextlib.nullcontext()
+        with context:
+            search._refuse_gain(np.zeros(1, int), Enclosure(low, high))
 
 
 @every_method
