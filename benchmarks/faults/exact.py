@@ -39,7 +39,7 @@ ERRORS = "np.abs(missing) + rounding + error * np.abs(b)"
 DENSE_SCALE = "np.abs(b) + np.abs(x) + self.gamma * (self.matrix @ np.abs(x))"
 FREE_SCALE = "np.abs(b) + np.abs(x) + self.moved(np.abs(x))"
 NEXT_STEP = "gamma * chain.mass * errors[-1] + chain.backup_error(gamma * size)"
-FORWARD = "gamma * chain.mass * error + relative * mass + underflow"
+FORWARD = "gamma * chain.mass * error + relative * mass"
 
 FAULTS = chain(
     faults_in(
@@ -574,15 +574,11 @@ FAULTS = chain(
             ),
             "the error of the visits before not carried": (
                 FORWARD,
-                "relative * mass + underflow",
+                "relative * mass",
             ),
             "a step's own rounding left out of the visits": (
                 FORWARD,
-                "gamma * chain.mass * error + underflow",
-            ),
-            "the visits' underflow left out": (
-                FORWARD,
-                "gamma * chain.mass * error + relative * mass",
+                "gamma * chain.mass * error",
                 OF_VISITS,
             ),
             "the visits' error of the last step for that of all": (
@@ -643,17 +639,13 @@ FAULTS = chain(
                 "change = visits[:, None] * difference",
                 "change = 0 * visits[:, None] * difference",
             ),
-            "the change of the advantages' level left out of ∇²J": (
-                "(action_values - level_change[:, None])",
-                "action_values",
-            ),
             "the arrivals' change not discounted": (
                 "resolvent.visits(gamma * arrivals)",
                 "resolvent.visits(arrivals)",
             ),
             "the change of Q without γ": (
-                "return visits, values, gamma * chain.expect(values)",
-                "return visits, values, chain.expect(values)",
+                "return visits, gamma * chain.expect(values)",
+                "return visits, chain.expect(values)",
             ),
             "the gain's change left out of the bias'": (
                 "resolvent.values(paid - gain)",

@@ -170,8 +170,7 @@ FAULTS = chain(
             "a point of which a seed was cut short ranked": (
                 "scored = not cut_short and bool(np.isfinite(final).all())",
                 "scored = bool(np.isfinite(final).all())",
-                "tests/runs/training/test_sweeping.py"
-                "::test_a_point_that_diverges_leaves_the_others_alone",
+                f"{LATEST}::test_a_point_of_which_a_seed_was_cut_short_is_not_ranked",
             ),
         },
     ),
@@ -264,13 +263,9 @@ FAULTS = chain(
                 f"{CHECKPOINTS}"
                 "::test_files_and_folder_are_synced_before_the_rename_and_the_parent_after",
             ),
-            "old checkpoints removed before the new one is there": (
-                "            temporary.rename(final.name)\n"
-                "            self._folder.sync()\n"
-                "            self._prune(step)\n",
-                "            self._prune(step)\n"
-                "            temporary.rename(final.name)\n"
-                "            self._folder.sync()\n",
+            "old checkpoints removed before the new one is synced": (
+                "            self._folder.sync()\n            self._prune(step)\n",
+                "            self._prune(step)\n            self._folder.sync()\n",
                 f"{CHECKPOINTS}::test_old_checkpoints_are_removed_only_after_the_new_one_is_synced",
             ),
             "a checkpoint later than was asked for": (
@@ -329,7 +324,7 @@ FAULTS = chain(
             "arrays verified by their length": (
                 'if manifest["file"] != {"bytes": len(data), "sha256": _sha256(data)}:',
                 'if manifest["file"]["bytes"] != len(data):',
-                f"{DAMAGE}::test_damage_is_noticed_or_changes_nothing",
+                f"{DAMAGE}::test_the_file_of_arrays_is_hashed_whole",
             ),
             "an array that nothing asks for": (
                 "for name in sorted(entries.keys() - specs.keys()):",
@@ -393,7 +388,7 @@ FAULTS = chain(
             "an evaluation played twice": (
                 'if last and last[0]["update"] == self.updates:',
                 'if last and last[0]["update"] > self.updates:',
-                EVALUATION,
+                f"{EVALUATION}::test_a_finished_run_plays_no_evaluation_again",
             ),
             "an update with a number that is not finite recorded": (
                 "good = len(finite) if not len(bad) else int(bad[0, 0])",

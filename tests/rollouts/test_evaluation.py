@@ -81,16 +81,23 @@ def test_training_is_the_same_with_and_without(env, algorithm, tmp_path):
 
 
 def test_evaluations_come_when_they_are_due_and_at_the_end(tmp_path):
-    run = train(tmp_path, steps=1800, evaluation=lt.Evaluation(every=500, episodes=3), seeds=2)
-    rows = run.evaluations  # an update is 128 steps
-    assert [(row["seed"], row["steps"]) for row in rows[::2]] == [
-        (1, 512), (1, 1024), (1, 1536), (1, 1920)
-    ]  # fmt: skip
+    run = train(tmp_path, steps=1800, evaluation=lt.Evaluation(every=300, episodes=3), seeds=2)
+    rows = run.evaluations
+    # An update is 128 steps: the first ones that reach 300, 600, 900, 1200, 1500 and 1800.
+    reached = [384, 640, 1024, 1280, 1536, 1920]
+    assert [(row["seed"], row["steps"]) for row in rows[::2]] == [(1, n) for n in reached]
     assert {row["seed"] for row in rows} == {1, 2}
     for row in rows:
         assert len(row["returns"]) == 3
         assert row["return"] == pytest.approx(np.mean(row["returns"]))
     assert rows[0]["returns"] != rows[2]["returns"]  # fresh episodes each time
+
+
+def test_a_finished_run_plays_no_evaluation_again(tmp_path):
+    run = train(tmp_path, bandit, steps=256, evaluation=lt.Evaluation(every=128, episodes=2))
+    assert [
+        row["update"] for row in lt.resume(run.path, env=bandit, progress=False).evaluations
+    ] == [1, 2]
 
 
 def test_whole_episodes_end_where_they_end_and_none_is_passed(tmp_path):

@@ -104,6 +104,17 @@ def test_damage_is_noticed_or_changes_nothing(saved, tmp_path, trials):
     assert alone.count("noticed") > 0.8 * trials
 
 
+def test_the_file_of_arrays_is_hashed_whole(saved):
+    """White space in its header, too, which changes no array."""
+    path = saved / "arrays.safetensors"
+    data = path.read_bytes()
+    header = data[8 : 8 + int.from_bytes(data[:8], "little")]
+    path.write_bytes(data.replace(header, header.replace(b" ", b"\n")))
+    assert data != path.read_bytes()
+    with pytest.raises(CheckpointError, match="SHA-256"):
+        load_tree(saved, TREE)
+
+
 def test_every_bit_of_the_numbers_is_guarded(saved, tmp_path):
     one = tmp_path / "one.safetensors"
     write_arrays_atomic(one, {"w": np.arange(4.0)}, {})

@@ -34,13 +34,10 @@ def log(seed, updates, size=2048):
     return rows
 
 
-@given(
-    st.lists(
-        st.lists(st.tuples(st.floats(-1e3, 1e3), st.integers(1, 500)), max_size=60), max_size=12
-    )
-)
-def test_a_final_return_is_the_mean_over_episodes_not_over_updates(updates):
-    counted = 0
+@given(st.lists(st.integers(0, 110), max_size=12))
+def test_a_final_return_is_the_mean_over_episodes_not_over_updates(ended):
+    rng, counted = np.random.default_rng(len(ended)), 0
+    updates = [[(rng.normal(scale=1e3), rng.integers(1, 500)) for _ in range(n)] for n in ended]
     first = len(updates)
     while first and counted < 100:
         first -= 1
@@ -95,10 +92,10 @@ def test_a_score_that_nothing_renews_gets_old(tmp_path):
     [
         # Rows in step: 16 environments end together, every 16,000 steps.
         (log(3, [[], [], [(1.0, 1000)] * 16, [], [], []], 16_000 // 3), 1000, 16, False),
-        (log(3, [[(1.0, 1000)] * 16, [], [], []], 16_000), None, 16, False),
+        (log(3, [[(1.0, 1000)] * 16, [], [], [], []], 16_000), None, 16, False),
         (log(3, [[(1.0, 1000)] * 16, [], [], [], [], []], 16_000), None, 16, True),
         # One environment: episodes that end by chance leave gaps of a few lengths.
-        (log(3, [[(1.0, 100)], *[[]] * 11], 100), None, 1, False),
+        (log(3, [[(1.0, 100)], *[[]] * 12], 100), None, 1, False),
         (log(3, [[(1.0, 100)], *[[]] * 13], 100), None, 1, True),
         # The policy has learned to survive up to the limit, which has not come yet.
         (log(3, [[(1.0, 20)] * 100] * 90 + [[]] * 7, 2000), 1000, 16, False),
@@ -177,15 +174,17 @@ def test_a_resumed_run_goes_on_with_the_score_that_it_had(tmp_path, capsys):
     assert "return 5.0 (100 episodes since step 0)" in plain(capsys.readouterr().err)
 
 
-def test_a_sweep_ranks_no_old_scores_and_says_so(tmp_path, capsys):
-    swept = tmp_path / "sweep"
-    swept.mkdir()
-    good = log(3, [[(-2000.0, 20)] * 100] * 30)
-    for place, rows in enumerate((cliff(), good)):
-        made(swept / f"point-{place:03d}", rows=rows, seeds=1, steps=60_000, **CLIFF)
+def swept(folder, *points, seeds):
+    """A sweep of two points of 60,000 steps, from the rows of each."""
+    for place, rows in enumerate(points):
+        made(folder / f"point-{place:03d}", rows=rows, seeds=seeds, steps=60_000, **CLIFF)
     settings = {"base": {"env": CLIFF["env"]}, "values": {"gamma": [0.9, 0.99]}}
-    (swept / "sweep.json").write_text(json.dumps(settings))
-    found = Sweep(swept)
+    (folder / "sweep.json").write_text(json.dumps(settings))
+    return Sweep(folder)
+
+
+def test_a_sweep_ranks_no_old_scores_and_says_so(tmp_path, capsys):
+    found = swept(tmp_path, cliff(), log(3, [[(-2000.0, 20)] * 100] * 30), seeds=1)
     first, last = found.results
     assert (first["point"], first["mean"]) == ("point-001", -2000.0)
     assert (first["episodes"], first["since_step"]) == (100, 59_392)
@@ -193,3 +192,13 @@ def test_a_sweep_ranks_no_old_scores_and_says_so(tmp_path, capsys):
     assert last["no_score"].startswith(GONE)
     sweep_table(found)
     assert "none ended" in plain(capsys.readouterr().out)
+
+
+def test_a_point_of_which_a_seed_was_cut_short_is_not_ranked(tmp_path):
+    """Its score is a number, and the highest: it is that of a run half as long."""
+    short = log(3, [[(9.0, 20)] * 100] * 30) + log(4, [[(9.0, 20)] * 100] * 15)
+    whole = [row for seed in (3, 4) for row in log(seed, [[(1.0, 20)] * 100] * 30)]
+    found = swept(tmp_path, short, whole, seeds=2)
+    first, last = found.results
+    assert (first["point"], first["mean"], first["diverged_or_unfinished"]) == ("point-001", 1.0, 0)
+    assert (last["mean"], last["diverged_or_unfinished"]) == (None, 1)

@@ -13,6 +13,7 @@ from logtrick.auditing.repeatable import check_repeatable
 from logtrick.auditing.scored import Runner, ScoredPolicy
 from logtrick.errors import EstimatorError
 from logtrick.rollouts.device import Trajectory
+from logtrick.support.row_masks import over_axes
 
 BATCHES = 4
 """On which each check is made."""
@@ -131,8 +132,9 @@ def _with_noise_in_padding(batches: Trajectory, rng: np.random.Generator) -> Tra
 
     def mixed(array: np.ndarray) -> np.ndarray:
         flat = array.reshape(count, *array.shape[3:])
-        keep = batches.valid.reshape(count, *(1,) * (flat.ndim - 1))
-        return np.where(keep, flat, flat[source]).reshape(array.shape)
+        return np.where(over_axes(batches.valid.reshape(count), flat), flat, flat[source]).reshape(
+            array.shape
+        )
 
     noisy = Trajectory(*map(mixed, batches))
     coin = rng.random(shape) < 0.5

@@ -112,10 +112,7 @@ def make(
         The environment.
 
     Raises:
-        UnknownEnvError: No environment has this id; the nearest ids are named.
-        MissingExtraError: What it needs is not installed; the install line is given.
-        SpaceError: It has a space that no adapter can serve.
-        EnvError: The object is no environment, or it cannot be made.
+        UnknownEnvError, MissingExtraError, SpaceError, EnvError: as in `resolve`.
 
     Example:
         >>> from logtrick import envs

@@ -21,7 +21,7 @@ from logtrick.exact.matrix_free import AnyMDP
 from logtrick.exact.resolvent import Certified
 from logtrick.mdp.checks import terminal_values as checked_values
 from logtrick.support.numbers import checked_whole
-from logtrick.support.rounding import EPS, TINY, relative_error
+from logtrick.support.rounding import EPS, relative_error
 
 
 def evaluate_steps(
@@ -98,7 +98,7 @@ def _forward(
         visits[t + 1] = gamma * chain.arrive(own * visits[t][:, None])
         mass = gamma * chain.mass * float(visits[t].sum())
         relative = relative_error(arrivals, chain.slack)
-        underflow = TINY * (arrivals + 8) * mdp.num_states
-        error = gamma * chain.mass * error + relative * mass + underflow
+        error = gamma * chain.mass * error + relative * mass
         total += error
+    # Twice what adding up the steps may lose, which covers all that underflows on the way.
     return visits, total + EPS * len(chains) * float(visits[:-1].sum())

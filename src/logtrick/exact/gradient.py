@@ -93,14 +93,12 @@ def hessian_vector_product(
     moved = tables.push(mdp, policy, vector)
     chain = chain_of(mdp, result.probabilities)
     respond = _average_response if kind == "average" else _discounted_response
-    visits, values, action_values = respond(chain, result, moved)
-    if tables.is_array(policy):
-        level, level_change = 0.0 * result.values, 0.0 * values
-    else:
-        level, level_change = result.values, values
+    visits, action_values = respond(chain, result, moved)
+    # Less rounding, where rows that sum to 1 cancel the level anyway.
+    level = 0.0 * result.values if tables.is_array(policy) else result.values
     difference = np.where(mdp.available, result.action_values - level[:, None], 0.0)
     change = visits[:, None] * difference
-    change += result.visitation[:, None] * (action_values - level_change[:, None])
+    change += result.visitation[:, None] * action_values
     cotangent = result.visitation[:, None] * difference
     return tables.pull_derivative(mdp, policy, cotangent, vector, change)
 
@@ -124,20 +122,20 @@ def cotangent(policy: Any, result: Evaluation) -> Float[np.ndarray, "..."]:
 
 def _discounted_response(
     chain: Chain, result: Evaluation, moved: Float[np.ndarray, "S A"]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The changes of η, V and Q when π changes by `moved`."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The changes of η and Q when π changes by `moved`."""
     gamma, resolvent = result.gamma, chain.resolvent(result.gamma)
     finite = np.where(np.isfinite(result.action_values), result.action_values, 0.0)
     values = resolvent.values((moved * finite).sum(axis=1)).array
     arrivals = chain.arrive(moved * result.visitation[:, None])
     visits = resolvent.visits(gamma * arrivals).array
-    return visits, values, gamma * chain.expect(values)
+    return visits, gamma * chain.expect(values)
 
 
 def _average_response(
     chain: Chain, result: Evaluation, moved: Float[np.ndarray, "S A"]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The changes of d_π, h and Q̃ when π changes by `moved`, d_π·h = 0 kept."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """The changes of d_π and Q̃ when π changes by `moved`, d_π·h = 0 kept."""
     _, resolvent = chain.anchored()
     distribution = result.visitation
     finite = np.where(np.isfinite(result.action_values), result.action_values, 0.0)
@@ -148,7 +146,7 @@ def _average_response(
     visits = visits - visits.sum() * distribution
     bias = resolvent.values(paid - gain).array
     bias = bias - (distribution @ bias + visits @ result.values)
-    return visits, bias, chain.expect(bias) - gain
+    return visits, chain.expect(bias) - gain
 
 
 def _traced_gradient(mdp: AnyMDP, policy: Any, kind: Kind) -> PyTree:

@@ -19,6 +19,7 @@ from logtrick.runs.training.progress import Rows
 from logtrick.runs.training.tensorboard import TENSORBOARD, EventFiles
 from logtrick.runs.tree_files import FromMetadata, write_arrays_atomic
 from logtrick.runs.trees import NamedTree
+from logtrick.support.row_masks import over_axes
 from logtrick.support.safe_paths import Place, folder_of
 
 
@@ -126,7 +127,7 @@ class Recorder:
         self.best_returns = np.where(better, means, self.best_returns)
 
         def choose(new: np.ndarray, old: np.ndarray) -> np.ndarray:
-            return np.where(better.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+            return np.where(over_axes(better, new), new, old)
 
         self.best = params if self.best is None else jax.tree.map(choose, params, self.best)
 

@@ -18,6 +18,7 @@ from logtrick.algorithms.loop import Loop
 from logtrick.algorithms.program import TrainState
 from logtrick.envs import EnvSpec
 from logtrick.runs.config import RunConfig
+from logtrick.support.row_masks import over_axes
 
 
 def shape(algorithm: Algorithm) -> Hashable:
@@ -77,7 +78,7 @@ class SideBySide(Loop):
         stopped = state._replace(steps=jnp.full_like(state.steps, total))
 
         def choose(new: Array, old: Array) -> Array:
-            return jnp.where(sound.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+            return jnp.where(over_axes(sound, new), new, old)
 
         following = jax.tree.map(choose, following, stopped)
         running = metrics["active"]
