@@ -15,6 +15,7 @@ cannot be planted, or if its tests are not there or fail without it.
 import argparse
 import ast
 import contextlib
+import itertools
 import os
 import queue
 import re
@@ -162,22 +163,35 @@ def plant(faults: Sequence[Fault], jobs: int = 1, root: Path = ROOT) -> Iterator
         planted(fault, root / "src")
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         running.prepare(Path(folder, "jax"))
-        first = Copy(Path(folder, "0"), root)
-        failed, _ = first.first_failure(sorted({test for fault in faults for test in fault.tests}))
-        if failed:
-            raise Unplanted(f"{failed} fails without any fault")
         copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
-        for copy in (first, *(Copy(Path(folder, str(k)), root) for k in range(1, jobs))):
-            copies.put(copy)
+        for k in range(jobs):
+            copies.put(Copy(Path(folder, str(k)), root))
 
-        def decide(fault: Fault) -> Caught:
+        @contextlib.contextmanager
+        def a_copy() -> Iterator[Copy]:
             copy = copies.get()
             try:
-                return copy.caught(fault)
+                yield copy
             finally:
                 copies.put(copy)
 
+        def failing(tests: Sequence[str]) -> str | None:
+            with a_copy() as copy:
+                return copy.first_failure(tests)[0]
+
+        def decide(fault: Fault) -> Caught:
+            with a_copy() as copy:
+                return copy.caught(fault)
+
+        for failed in filter(None, pool.map(failing, _by_file(faults))):
+            raise Unplanted(f"{failed} fails without any fault")
         yield from pool.map(decide, faults)
+
+
+def _by_file(faults: Sequence[Fault]) -> list[list[str]]:
+    """The tests of all these faults, those of a file together."""
+    tests = sorted({test for fault in faults for test in fault.tests})
+    return [list(some) for _, some in itertools.groupby(tests, lambda x: x.partition("::")[0])]
 
 
 def main() -> int:

@@ -10,6 +10,7 @@
     │   └── MultichainError     two closed classes where one is needed
     ├── EnvError                an environment that breaks its contract
     │   ├── UnknownEnvError     no environment of that name; the nearest names are given
+    │   │   └── ModuleNotLoadedError  a run folder's environment is in a module to be imported
     │   └── SpaceError          a space that the policy or the algorithm cannot serve
     ├── MissingExtraError       an optional dependency; the install line is given
     ├── RunError                a run folder that cannot be used
@@ -21,6 +22,8 @@
 Every message says what is wrong, where, and what to do. At the command line a `LogtrickError`
 is printed without a traceback and the exit status is 2.
 """
+
+from typing import Any
 
 
 class LogtrickError(Exception):
@@ -61,6 +64,18 @@ class EnvError(LogtrickError, RuntimeError):
 
 class UnknownEnvError(EnvError):
     """No environment has this name."""
+
+
+class ModuleNotLoadedError(UnknownEnvError):
+    """The id of an environment, from a file, names a module that this process has not imported."""
+
+    def __init__(self, message: str, module: str) -> None:
+        super().__init__(message)
+        self.module = module
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For processes that send their errors to another one."""
+        return type(self), (str(self), self.module)
 
 
 class SpaceError(EnvError):

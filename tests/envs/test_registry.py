@@ -88,8 +88,8 @@ def test_resolving_builds_nothing_and_closes_what_it_looked_at():
         ("qqq", "^No environment is called 'qqq'. What another package.*`logtrick envs` lists"),
         ("", "No environment is called ''"),
         ("gym:Nope-v1", "^gym:Nope-v1: No environment is called 'Nope-v1'"),
-        ("brux:ant", "'brux:ant': no ecosystem has this prefix. There are gym:, gymnax:"),
-        ("a_module:Env-v0", "by a function that imports the module and makes it"),
+        ("brux:ant", "'brux:ant': no ecosystem has this prefix.*There are gym:, gymnax:"),
+        ("a_module:Env-v0", "and every module that registers environments with Gymnasium"),
         ("object:MyEnv", "only Python can make again"),
     ],
 )

@@ -11,6 +11,7 @@ import importlib
 import io
 import itertools
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Union, cast
@@ -28,13 +29,14 @@ from logtrick.commands.enjoy import EnjoyCommand
 from logtrick.commands.envs import EnvsCommand
 from logtrick.commands.evaluate import EvalCommand
 from logtrick.commands.export import ExportCommand
+from logtrick.commands.importing import import_modules
 from logtrick.commands.learn import LearnCommand
 from logtrick.commands.list_presets import PresetsCommand
 from logtrick.commands.solve import SolveCommand
 from logtrick.commands.sweep import SweepCommand
 from logtrick.commands.train import TrainCommand
 from logtrick.commands.write_report import ReportCommand
-from logtrick.errors import ConfigError, LogtrickError
+from logtrick.errors import ConfigError, LogtrickError, ModuleNotLoadedError
 
 _COMMANDS: dict[str, tuple[type[Any], str]] = {
     "train": (TrainCommand, "logtrick.commands.train"),
@@ -70,12 +72,16 @@ def _main(arguments: list[str]) -> int:
         return 0
     try:
         options = _parse(arguments)
+        import_modules(options)
         module = next(m for cls, m in _COMMANDS.values() if isinstance(options, cls))
         importlib.import_module(module).run(options)
         print(end="", flush=True)  # here, so that a failing write is reported
     except LogtrickError as error:
         # A note of one line is advice; the others are tracebacks for an environment's author.
         advice = [note for note in getattr(error, "__notes__", ()) if "\n" not in note]
+        if isinstance(error, ModuleNotLoadedError):
+            command = shlex.join(["logtrick", *arguments, "--import", error.module])
+            advice.append(f"Here: {command}")
         _say(" ".join([str(error), *advice]), label="error", style="bold red")
         return 2
     except MemoryError as error:

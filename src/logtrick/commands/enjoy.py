@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from logtrick.commands.importing import Imports
+
 
 @dataclass(frozen=True, kw_only=True)
 class EnjoyCommand:
@@ -18,6 +20,7 @@ class EnjoyCommand:
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
+    imports: Imports = ()
     out: str | None = None
     """Write the episode to this file, NAME.gif, or to this folder, as a PNG file per frame."""
     policy: Literal["latest", "best"] = "latest"

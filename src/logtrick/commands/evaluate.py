@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from logtrick.commands.importing import Imports
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvalCommand:
@@ -15,6 +17,7 @@ class EvalCommand:
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
+    imports: Imports = ()
     episodes: int = 100
     """Episodes to play with each seed's policy."""
     seed: int = 0

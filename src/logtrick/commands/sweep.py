@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from logtrick.algorithms.field_checks import check_names
+from logtrick.commands.importing import Imports
 from logtrick.errors import ConfigError
 
 _RANGE = re.compile(r"(log:)?([^,]+?)\.\.([^,]+)")
@@ -25,7 +26,9 @@ class SweepCommand:
     """
 
     env: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ENV]")] = ""
-    """The environment; `logtrick envs` lists what there is."""
+    """The environment; `logtrick envs` lists what there is. MODULE:ID is one that a package
+    registers with Gymnasium."""
+    imports: Imports = ()
     algo: str = "ppo"
     """The algorithm. All points share its preset for the environment."""
     set: tyro.conf.UseAppendAction[list[str]] = field(default_factory=list)
@@ -64,7 +67,7 @@ def run(options: SweepCommand) -> None:
 
     progress = ProgressBar()
     if options.resume is not None:
-        if dataclasses.replace(options, resume=None, json=False) != SweepCommand():
+        if dataclasses.replace(options, resume=None, imports=(), json=False) != SweepCommand():
             raise ConfigError(
                 "--resume continues a sweep with its own settings, so no other option can be given."
             )

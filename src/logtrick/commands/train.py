@@ -7,6 +7,7 @@ import tyro
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import PPO
+from logtrick.commands.importing import Imports
 from logtrick.errors import ConfigError
 
 EVALUATIONS = 20
@@ -21,7 +22,9 @@ class TrainCommand:
     """
 
     env: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[ENV]")] = ""
-    """The environment: an id (`logtrick envs`) or a preset's short name (`logtrick presets`)."""
+    """The environment: an id (`logtrick envs`), MODULE:ID for one that a package registers with
+    Gymnasium, or a preset's short name (`logtrick presets`)."""
+    imports: Imports = ()
     algo: str = "ppo"
     """The algorithm: ppo, trpo, npg, a2c, impala, reinforce, rloo, grpo, dr_grpo, dapo, gspo,
     cispo or reinforce_plus_plus. The algorithm options are its settings for this environment."""
@@ -123,7 +126,7 @@ def _evaluation(options: TrainCommand) -> Any:
 
 def _refuse_settings(options: TrainCommand) -> None:
     """Refuse other settings for a resumed run, with which it would be another run."""
-    free = ("resume", "checkpoint_seconds", "env_timeout", "json", "algorithm")
+    free = ("resume", "imports", "checkpoint_seconds", "env_timeout", "json", "algorithm")
     given = [f.name for f in fields(options) if f.name not in free]
     changed = [name for name in given if getattr(options, name) != getattr(TrainCommand(), name)]
     if changed or options.algorithm != PPO():

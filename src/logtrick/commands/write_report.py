@@ -5,6 +5,8 @@ from typing import Annotated
 
 import tyro
 
+from logtrick.commands.importing import Imports
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportCommand:
@@ -15,6 +17,7 @@ class ReportCommand:
 
     run: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """The run folder."""
+    imports: Imports = ()
     video: bool = False
     """Play an episode with the first seed's policy, and put its GIF into the report."""
     max_steps: int | None = None

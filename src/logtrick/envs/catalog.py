@@ -2,19 +2,22 @@
 
 A bare id is looked up among the environments of the core, which run on the device, and then in
 Gymnasium. A prefix picks one ecosystem: `gymnax:Breakout-MinAtar`, `envpool:HalfCheetah-v5`; `mdp:`
-the finite MDPs: `mdp:frozen_lake`.
+the finite MDPs: `mdp:frozen_lake`. Any other prefix is a module that registers the environment with
+Gymnasium, and is imported: `highway_env:highway-v0`.
 """
 
 import importlib
+import importlib.util
 import re
-from typing import Any
+import sys
+from typing import Any, cast
 
 import gymnasium
 from gymnasium.vector import VectorEnv
 
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.spec import TIMEOUT, EnvRow, EnvSpec, Workers, check_timeout, trainable
-from logtrick.errors import EnvError, UnknownEnvError
+from logtrick.errors import EnvError, ModuleNotLoadedError, UnknownEnvError
 from logtrick.support.names import did_you_mean
 from logtrick.support.spaces import in_words
 
@@ -47,9 +50,10 @@ def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
     """Find an environment, by id or from an object, without building it.
 
     Args:
-        env: An id (`"CartPole-v1"`, `"gym:CartPole-v1"`); a `DeviceEnv`; a `gymnasium.Env`, its
-            class, or a function that makes one; a Gymnasium `VectorEnv`; `HostEnvs`; an `EnvSpec`,
-            which is returned as it is.
+        env: An id (`"CartPole-v1"`, `"gym:CartPole-v1"`, `"highway_env:highway-v0"`, for which the
+            module is imported); a `DeviceEnv`; a `gymnasium.Env`, its class, or a function that
+            makes one; a Gymnasium `VectorEnv`; `HostEnvs`; an `EnvSpec`, which is returned as it
+            is.
         timeout: Seconds in which one of Gymnasium's, or of the user's own, can be made, to see its
             spaces.
 
@@ -60,7 +64,8 @@ def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
         UnknownEnvError: No environment has this id; the nearest ids are named.
         MissingExtraError: What it needs is not installed; the install line is given.
         SpaceError: It has a space that no adapter can serve.
-        EnvError: The object is no environment, or it cannot be made.
+        EnvError: The object is no environment, or it cannot be made; or its module cannot be
+            imported.
 
     Example:
         >>> from logtrick import envs
@@ -93,6 +98,42 @@ def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
             "function that makes a Gymnasium one."
         )
     return spec
+
+
+def resolve_recorded(name: str, *, timeout: float | int = TIMEOUT) -> EnvSpec:
+    """Find an environment by an id that came from a file, which must not choose what is imported.
+
+    Args:
+        name: the id.
+        timeout: as in `resolve`.
+
+    Returns:
+        As `resolve`.
+
+    Raises:
+        ModuleNotLoadedError: the id names a module that this process has not imported.
+        UnknownEnvError, MissingExtraError, SpaceError, EnvError: as in `resolve`.
+    """
+    if (module := module_of(name)) is not None and module not in sys.modules:
+        raise ModuleNotLoadedError(
+            f"{name} is registered by the module {module}, which is not imported: a run folder "
+            f"causes no import. In Python, import {module} first.",
+            module,
+        )
+    return resolve(name, timeout=timeout)
+
+
+def module_of(name: str) -> str | None:
+    """The module that an id names, which registers the environment; None where it names none.
+
+    Example:
+        >>> module_of("highway_env:highway-v0")
+        'highway_env'
+        >>> module_of("gym:CartPole-v1")
+    """
+    prefix, colon, _ = name.partition(":")
+    named = colon and prefix not in (*_ADAPTERS, "object")
+    return prefix if named and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", prefix) else None
 
 
 def make(
@@ -148,20 +189,30 @@ def _resolve_id(name: str, timeout: float | int) -> EnvSpec:
             f"{name!r} was given as a Python object, which only Python can "
             "make again: lt.load(path).evaluate(env=…), lt.resume(path, env=…)."
         )
-    if prefix not in _ADAPTERS:
+    module = module_of(name)
+    if prefix not in _ADAPTERS and (module is None or not _is_there(module)):
         known = ", ".join(f"{prefix}:" for prefix in _ADAPTERS)
+        hint = did_you_mean(prefix, list(_ADAPTERS))
         raise UnknownEnvError(
-            f"{name!r}: no ecosystem has this prefix. There are {known}. What a module registers "
-            "is trained by a function that imports the module and makes it."
+            f"{name!r}: no ecosystem has this prefix, and no module has this name here. {hint} "
+            f"There are {known}, and every module that registers environments with Gymnasium."
         )
+    adapter = importlib.import_module(_ADAPTERS["gym" if module else prefix])
+    if module is not None:
+        return cast(EnvSpec, adapter.resolve(rest, timeout, module))
     try:
-        adapter = importlib.import_module(_ADAPTERS[prefix])
         # Gymnasium's are anybody's code; the others are libraries, whose start is no fault.
         found = adapter.resolve(rest, timeout) if prefix == "gym" else adapter.resolve(rest)
     except UnknownEnvError as error:
         where = f"{name}: " if colon else ""
         raise UnknownEnvError(f"{where}{error} {_nearest(name)}") from None
     return found if isinstance(found, EnvSpec) else _spec_of(found)
+
+
+def _is_there(module: str) -> bool:
+    """Whether a module, or the package that it is in, can be imported; nothing is."""
+    top = module.partition(".")[0]
+    return top in sys.modules or importlib.util.find_spec(top) is not None
 
 
 def _nearest(name: str) -> str:

@@ -12,7 +12,8 @@ from gymnasium import spaces
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import from_dict
 from logtrick.algorithms.field_checks import check_names
-from logtrick.envs import EnvSpec, resolve
+from logtrick.envs import EnvSpec
+from logtrick.envs.catalog import resolve_recorded
 from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
 from logtrick.errors import ConfigError, LogtrickError, MissingExtraError, RunError
 from logtrick.support.numbers import checked_whole
@@ -183,7 +184,7 @@ def _is_own(config: RunConfig) -> bool:
     if config.kind != "device" or config.env_settings is None:
         return config.env.startswith("object:")
     try:
-        return env_settings(resolve(config.env)) != config.env_settings
+        return env_settings(resolve_recorded(config.env)) != config.env_settings
     except MissingExtraError:
         return False
     except LogtrickError:

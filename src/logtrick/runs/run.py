@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from logtrick.envs import EnvSpec, resolve
+from logtrick.envs.catalog import resolve_recorded
 from logtrick.envs.spec import check_timeout
 from logtrick.errors import CheckpointError, ConfigError, RunError
 from logtrick.runs.config import env_settings, read_config
@@ -267,7 +268,11 @@ class Run:
 
     def env_spec(self, env: Any = None, *, timeout: float | int | None = None) -> EnvSpec:
         """The environment that the run was trained on, checked against its spaces."""
-        spec = resolve(self.config.env if env is None else env, timeout=self._timeout(timeout))
+        timeout = self._timeout(timeout)
+        if env is None:
+            spec = resolve_recorded(self.config.env, timeout=timeout)
+        else:
+            spec = resolve(env, timeout=timeout)
         for name in ("observation_space", "action_space"):
             if getattr(spec, name) != getattr(self.config, name):
                 raise RunError(

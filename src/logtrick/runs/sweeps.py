@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from logtrick.envs import EnvSpec, resolve
+from logtrick.envs.catalog import resolve_recorded
 from logtrick.errors import RunError
 from logtrick.reports.statistics import summarise
 from logtrick.runs.config import CONFIG, RunConfig
@@ -85,7 +86,9 @@ class Sweep:
         if made := self.runs:
             return made[0].env_spec(env)
         base = RunConfig.from_dict(self.settings["base"])
-        return resolve(env or base.env, timeout=base.timeout)
+        if env is None:
+            return resolve_recorded(base.env, timeout=base.timeout)
+        return resolve(env, timeout=base.timeout)
 
     def write_results(self) -> None:
         """Write `results.json` and `results.md`."""

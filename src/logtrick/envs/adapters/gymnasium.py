@@ -1,6 +1,7 @@
 """Gymnasium's environments, and the user's own in its shape: found by id, or given as objects."""
 
 import functools
+import importlib
 import importlib.metadata
 import importlib.util
 import re
@@ -21,21 +22,42 @@ from logtrick.envs.host.vector import RowsFailed, Vector
 from logtrick.envs.host.worker import in_new_worlds
 from logtrick.envs.spec import LONGER, TIMEOUT, EnvRow, EnvSpec, Workers, from_zero
 from logtrick.errors import EnvError, LogtrickError, MissingExtraError, SpaceError, UnknownEnvError
-from logtrick.support.names import reason
+from logtrick.support.names import did_you_mean, reason
 from logtrick.support.spaces import SINGLE, named_parts
 
 _EXTRAS = {"box2d": "Box2D", "mujoco": "mujoco"}
 """Gymnasium's extras whose folder has the same name, and the module that each brings."""
 _REMEMBERS = "gymnasium.envs.box2d.bipedal_walker:"
 """Entry points of environments that seeds do not fix: see `NewWorld`."""
+_REGISTERED_BY: dict[str, str] = {}
+"""The id of an environment -> the module whose import registered it; none of Gymnasium's own."""
 
 
-def resolve(name: str, timeout: float = TIMEOUT) -> EnvSpec:
+def import_module(module: str) -> None:
+    """Import a module that registers environments with Gymnasium, and keep which ones these are.
+
+    Args:
+        module: its name, such as "highway_env".
+
+    Raises:
+        EnvError: it cannot be imported; its own error is named.
+    """
+    known = set(gymnasium.registry)
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        raise EnvError(f"The module {module} could not be imported: {reason(error)}.") from error
+    for name in gymnasium.registry.keys() - known:
+        _REGISTERED_BY.setdefault(name, module)
+
+
+def resolve(name: str, timeout: float = TIMEOUT, module: str | None = None) -> EnvSpec:
     """Find an environment that is registered with Gymnasium.
 
     Args:
         name: its id, such as "CartPole-v1".
         timeout: seconds in which it must have been built.
+        module: the module that registers it, which is imported here; None: none is imported.
 
     Returns:
         Its spaces and limits, and how to build it.
@@ -44,13 +66,16 @@ def resolve(name: str, timeout: float = TIMEOUT) -> EnvSpec:
         UnknownEnvError: Gymnasium has no such environment, or has withdrawn it.
         MissingExtraError: Something that it needs is not installed.
         SpaceError: It has a space that cannot be adapted.
+        EnvError: The module cannot be imported.
     """
-    registered = _registered(name)
+    if module is not None:
+        import_module(module)
+    registered = _registered(name, module)
     # Gymnasium's own checker would only warn; `CheckedEnv` refuses.
     make = functools.partial(gymnasium.make, registered, disable_env_checker=True)
     if str(registered.entry_point).startswith(_REMEMBERS):
         make = functools.partial(in_new_worlds, make)
-    id = f"gym:{registered.id}"
+    id = f"{module or _REGISTERED_BY.get(registered.id, 'gym')}:{registered.id}"
     deterministic = not registered.nondeterministic
     return from_factory(make, id, deterministic=deterministic, timeout=timeout)
 
@@ -199,12 +224,11 @@ def _wrapper(name: str, space: spaces.Space[Any]) -> str:
     return "gymnasium.wrappers.TransformObservation(env, function, observation_space)"
 
 
-def _registered(name: str) -> Any:
+def _registered(name: str, module: str | None) -> Any:
     if ":" in name:
         # Gymnasium would import what stands before the colon, and an id may come from a file.
         raise UnknownEnvError(
-            f"{name!r} names a module. Import it in Python, and pass a function that makes the "
-            "environment."
+            f"{name!r} names a module. Without gym: before it, logtrick imports that module."
         )
     try:
         namespace, base, version = parse_env_id(name)
@@ -214,7 +238,22 @@ def _registered(name: str) -> Any:
     except gymnasium.error.DeprecatedEnv as error:
         raise UnknownEnvError(f"Gymnasium has withdrawn {name!r}: {error}") from None
     except gymnasium.error.Error:
+        if module is not None:
+            raise UnknownEnvError(_not_registered(name, module)) from None
         raise UnknownEnvError(f"No environment is called {name!r}. {_elsewhere(name)}") from None
+
+
+def _not_registered(name: str, module: str) -> str:
+    own = sorted(
+        each
+        for each, registered in gymnasium.registry.items()
+        if _REGISTERED_BY.get(each) == module
+        or re.match(rf"{re.escape(module)}[.:]", str(registered.entry_point))
+    )
+    if not own:
+        return f"The module {module} registers no environment with Gymnasium."
+    some = ", ".join(own[:8]) + (", …" if len(own) > 8 else "")
+    return f"The module {module} registers no {name!r}. {did_you_mean(name, own)} It has {some}."
 
 
 _ATARI = re.compile(r"(?P<old>ALE/)?(?P<game>[A-Z]\w*?)(?P<kind>NoFrameskip|Deterministic)?-v\d+")
@@ -227,8 +266,8 @@ def _elsewhere(name: str) -> str:
         game = re.sub(r"(?<!^)(?=[A-Z])", "_", found["game"]).lower()
         return f"Atari's games are called otherwise here: `logtrick train atari:{game}`."
     return (
-        "What another package registers is trained in Python, by a function that imports the "
-        f"package and makes it: `lt.train(lambda: gymnasium.make({name!r}))`."
+        "What another package registers is found by the package's name: "
+        f"`logtrick train PACKAGE:{name}`."
     )
 
 
