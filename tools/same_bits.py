@@ -33,6 +33,12 @@ RUNS = {
     "reinforce device": ("CartPole-v1", "reinforce", 8192),
     "grpo device": ("sequences:sort", "grpo", 4096),
     "grpo host": ("gym:CartPole-v1", "grpo", 4096),
+    "npg device": ("CartPole-v1", "npg", 8192),
+    "rloo device": ("sequences:sort", "rloo", 4096),
+    "dr_grpo device": ("sequences:sort", "dr_grpo", 4096),
+    "dapo device": ("sequences:sort", "dapo", 4096),
+    "gspo device": ("sequences:sort", "gspo", 4096),
+    "cispo device": ("sequences:sort", "cispo", 4096),
     "reinforce++ device": ("sequences:sort", "reinforce_plus_plus", 4096),
 }
 MDPS = ("corridor", "frozen_lake", "forest", "garnet:100,4", "cliff_walking", "two_state_loop")
