@@ -72,7 +72,8 @@ def loaded(code):
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    return {name.split(".")[0] for name in result.stdout.split("\n")}
+    modules = result.stdout.split("\n")
+    return {*modules, *(name.split(".")[0] for name in modules)}
 
 
 def test_importing_logtrick_loads_nothing_heavy():
@@ -89,6 +90,7 @@ def test_reading_the_command_line_loads_nothing_heavy():
 
 def test_a_plugin_is_loaded_only_where_it_is_used():
     assert not loaded("import logtrick as lt; lt.train; lt.PPO()") & {"gymnax", "torch", "numba"}
+    assert not loaded("import logtrick as lt; lt.train; lt.FiniteMDP") & {"numba", "scipy.linalg"}
 
 
 def test_public_names_are_sorted_documented_and_there():

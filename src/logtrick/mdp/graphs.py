@@ -3,7 +3,6 @@
 import numpy as np
 from jaxtyping import Bool, Integer
 from scipy import sparse
-from scipy.sparse import csgraph
 
 
 def ancestors(
@@ -25,6 +24,8 @@ def ancestors(
         >>> ancestors(np.array([0, 2]), np.array([1, 2]), np.array([False, True, False]))
         array([ True,  True, False])
     """
+    from scipy.sparse import csgraph  # not above: it loads scipy.linalg, which the MDPs do not need
+
     num_nodes = len(targets)
     ends = np.flatnonzero(targets)
     rows = np.concatenate([destinations, np.full(len(ends), num_nodes)])
@@ -44,6 +45,8 @@ def closed_classes(transitions: sparse.csr_array) -> list[np.ndarray]:
     A class is closed where no positive entry leaves it. A class that loses mass through rows that
     sum to less than one is closed too; `ancestors` tells who can end.
     """
+    from scipy.sparse import csgraph
+
     edges = transitions.tocoo()
     used = edges.data > 0
     rows, columns = edges.row[used], edges.col[used]
