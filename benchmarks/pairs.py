@@ -92,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("other", type=Path, help="the other checkout")
     parser.add_argument("--pairs", type=int, default=15, help="at least 6")
+    parser.add_argument("--only", default="", help="measure the rows that contain this text")
     options = parser.parse_args()
     if options.pairs < 6:
         parser.error("--pairs: fewer than 6 have no interval at 95 %")
@@ -104,11 +105,18 @@ def main() -> None:
         ).stdout.strip()
         for name, folder in (("this", Path(__file__).parent), ("other", options.other))
     }  # fmt: skip
-    rows: list[dict[str, str]] = []
+    rows = {row["what"]: row for row in results.rows("pairs")}
     for what, arguments in COMMANDS.items():
-        rows.append({"what": what, **compared(options.other.resolve(), arguments, options.pairs)})
-        print(rows[-1], flush=True)
-        results.write("pairs", PROTOCOL, rows, pairs=options.pairs, **commits)
+        if options.only in what:
+            rows[what] = {
+                "what": what,
+                **compared(options.other.resolve(), arguments, options.pairs),
+                "commit": commits["this"],
+                "against": commits["other"],
+            }
+            print(rows[what], flush=True)
+            known = [rows[name] for name in COMMANDS if name in rows]
+            results.write("pairs", PROTOCOL, known, pairs=options.pairs)
 
 
 if __name__ == "__main__":

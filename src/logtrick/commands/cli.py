@@ -26,10 +26,10 @@ from logtrick.algorithms.presets import preset
 from logtrick.commands.audit import AuditCommand
 from logtrick.commands.derive import DeriveCommand
 from logtrick.commands.enjoy import EnjoyCommand
+from logtrick.commands.env_flags import import_modules
 from logtrick.commands.envs import EnvsCommand
 from logtrick.commands.evaluate import EvalCommand
 from logtrick.commands.export import ExportCommand
-from logtrick.commands.importing import import_modules
 from logtrick.commands.learn import LearnCommand
 from logtrick.commands.list_presets import PresetsCommand
 from logtrick.commands.solve import SolveCommand

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from logtrick.commands.importing import Imports
+from logtrick.commands.env_flags import Imports
 
 
 @dataclass(frozen=True, kw_only=True)

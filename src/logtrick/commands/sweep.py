@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from logtrick.algorithms.field_checks import check_names
-from logtrick.commands.importing import Imports
+from logtrick.commands.env_flags import EnvKwargs, Imports, read_kwargs
 from logtrick.errors import ConfigError
 
 _RANGE = re.compile(r"(log:)?([^,]+?)\.\.([^,]+)")
@@ -29,6 +29,7 @@ class SweepCommand:
     """The environment; `logtrick envs` lists what there is. MODULE:ID is one that a package
     registers with Gymnasium."""
     imports: Imports = ()
+    env_kwargs: EnvKwargs = ()
     algo: str = "ppo"
     """The algorithm. All points share its preset for the environment."""
     set: tyro.conf.UseAppendAction[list[str]] = field(default_factory=list)
@@ -82,6 +83,7 @@ def run(options: SweepCommand) -> None:
         common: dict[str, Any] = {
             name: getattr(options, name) for name in ("seed", "seeds", "out", "workers", "at_once")
         }
+        common["env_kwargs"] = read_kwargs(options.env_kwargs)
         if options.env_timeout is not None:
             common["timeout"] = options.env_timeout
         steps = chosen.steps if options.steps is None else options.steps

@@ -7,7 +7,7 @@ import tyro
 
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import PPO
-from logtrick.commands.importing import Imports
+from logtrick.commands.env_flags import EnvKwargs, Imports, read_kwargs
 from logtrick.errors import ConfigError
 
 EVALUATIONS = 20
@@ -25,6 +25,7 @@ class TrainCommand:
     """The environment: an id (`logtrick envs`), MODULE:ID for one that a package registers with
     Gymnasium, or a preset's short name (`logtrick presets`)."""
     imports: Imports = ()
+    env_kwargs: EnvKwargs = ()
     algo: str = "ppo"
     """The algorithm: ppo, trpo, npg, a2c, impala, reinforce, rloo, grpo, dr_grpo, dapo, gspo,
     cispo or reinforce_plus_plus. The algorithm options are its settings for this environment."""
@@ -90,6 +91,7 @@ def run(options: TrainCommand) -> None:
             steps=options.steps,
             seed=options.seed,
             seeds=options.seeds,
+            env_kwargs=read_kwargs(options.env_kwargs),
             out=options.out,
             workers=options.workers,
             timeout=TIMEOUT if options.env_timeout is None else options.env_timeout,

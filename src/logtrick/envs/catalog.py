@@ -6,10 +6,14 @@ the finite MDPs: `mdp:frozen_lake`. Any other prefix is a module that registers 
 Gymnasium, and is imported: `highway_env:highway-v0`.
 """
 
+import functools
 import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, cast
 
 import gymnasium
@@ -17,8 +21,8 @@ from gymnasium.vector import VectorEnv
 
 from logtrick.envs.protocol import DeviceEnv, HostEnvs
 from logtrick.envs.spec import TIMEOUT, EnvRow, EnvSpec, Workers, check_timeout, trainable
-from logtrick.errors import EnvError, ModuleNotLoadedError, UnknownEnvError
-from logtrick.support.names import did_you_mean
+from logtrick.errors import ConfigError, EnvError, ModuleNotLoadedError, UnknownEnvError
+from logtrick.support.names import did_you_mean, reason
 from logtrick.support.spaces import in_words
 
 _CORE = {
@@ -46,7 +50,9 @@ Such a module loads its ecosystem inside `resolve` only, so that listing stays q
 are an example only, it has `names() -> list[str]`, which may load it: all that `resolve` finds."""
 
 
-def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
+def resolve(
+    env: Any, *, timeout: float | int = TIMEOUT, kwargs: Mapping[str, Any] | None = None
+) -> EnvSpec:
     """Find an environment, by id or from an object, without building it.
 
     Args:
@@ -56,6 +62,8 @@ def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
             is.
         timeout: Seconds in which one of Gymnasium's, or of the user's own, can be made, to see its
             spaces.
+        kwargs: Keyword arguments to make it with, for an id of the core or of Gymnasium, a class
+            or a function.
 
     Returns:
         Its spaces and limits, and how to build it.
@@ -66,6 +74,7 @@ def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
         SpaceError: It has a space that no adapter can serve.
         EnvError: The object is no environment, or it cannot be made; or its module cannot be
             imported.
+        ConfigError: It exists already, or its ecosystem makes it without arguments.
 
     Example:
         >>> from logtrick import envs
@@ -75,9 +84,14 @@ def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
         >>> envs.resolve("gym:CartPole-v1").kind
         'host'
     """
-    timeout = check_timeout(timeout)
+    timeout, kwargs = check_timeout(timeout), dict(kwargs or {})
     if isinstance(env, str):
-        return _resolve_id(env, timeout)
+        return replace(_resolve_id(env, timeout, kwargs), kwargs=kwargs)
+    if kwargs and (not callable(env) or isinstance(env, DeviceEnv | HostEnvs)):
+        raise ConfigError(
+            f"env_kwargs={kwargs} cannot reach {env!r:.60}, which exists already; pass its id, its "
+            "class, or a function that makes it."
+        )
     if isinstance(env, EnvSpec):
         return env
     if isinstance(env, DeviceEnv | HostEnvs):
@@ -91,7 +105,8 @@ def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
         function = getattr(env, "func", env)  # what a functools.partial calls
         name = getattr(function, "__qualname__", type(function).__name__)
         id = f"object:{name.rpartition('.')[2].strip('<>')}"
-        spec = adapter.from_factory(env, id, timeout=timeout)
+        make = functools.partial(env, **kwargs) if kwargs else env
+        spec = replace(adapter.from_factory(make, id, timeout=timeout), kwargs=kwargs)
     else:
         raise EnvError(
             f"{env!r} is no environment. Pass an id, a logtrick or Gymnasium environment, or a "
@@ -100,12 +115,15 @@ def resolve(env: Any, *, timeout: float | int = TIMEOUT) -> EnvSpec:
     return spec
 
 
-def resolve_recorded(name: str, *, timeout: float | int = TIMEOUT) -> EnvSpec:
+def resolve_recorded(
+    name: str, *, timeout: float | int = TIMEOUT, kwargs: Mapping[str, Any] | None = None
+) -> EnvSpec:
     """Find an environment by an id that came from a file, which must not choose what is imported.
 
     Args:
         name: the id.
         timeout: as in `resolve`.
+        kwargs: as in `resolve`.
 
     Returns:
         As `resolve`.
@@ -120,7 +138,7 @@ def resolve_recorded(name: str, *, timeout: float | int = TIMEOUT) -> EnvSpec:
             f"causes no import. In Python, import {module} first.",
             module,
         )
-    return resolve(name, timeout=timeout)
+    return resolve(name, timeout=timeout, kwargs=kwargs)
 
 
 def module_of(name: str) -> str | None:
@@ -177,12 +195,12 @@ def list_envs() -> list[EnvRow]:
     return rows
 
 
-def _resolve_id(name: str, timeout: float | int) -> EnvSpec:
+def _resolve_id(name: str, timeout: float | int, kwargs: Mapping[str, Any]) -> EnvSpec:
     prefix, colon, rest = name.partition(":")
     if not colon:
         core = _core_name(name)
         if core is not None:
-            return _spec_of(_core_env(core))
+            return _spec_of(_core_env(core, kwargs))
         prefix, rest = "gym", name
     if prefix == "object":
         raise UnknownEnvError(
@@ -199,10 +217,13 @@ def _resolve_id(name: str, timeout: float | int) -> EnvSpec:
         )
     adapter = importlib.import_module(_ADAPTERS["gym" if module else prefix])
     if module is not None:
-        return cast(EnvSpec, adapter.resolve(rest, timeout, module))
+        return cast(EnvSpec, adapter.resolve(rest, timeout, module, kwargs))
+    if kwargs and prefix != "gym":
+        raise ConfigError(f"{name}: environments of {prefix}: are made without env_kwargs.")
     try:
         # Gymnasium's are anybody's code; the others are libraries, whose start is no fault.
-        found = adapter.resolve(rest, timeout) if prefix == "gym" else adapter.resolve(rest)
+        of_gym = prefix == "gym"
+        found = adapter.resolve(rest, timeout, None, kwargs) if of_gym else adapter.resolve(rest)
     except UnknownEnvError as error:
         where = f"{name}: " if colon else ""
         raise UnknownEnvError(f"{where}{error} {_nearest(name)}") from None
@@ -235,10 +256,21 @@ def _core_name(name: str) -> str | None:
     return None
 
 
-def _core_env(name: str) -> DeviceEnv:
+def _core_env(name: str, kwargs: Mapping[str, Any] = MappingProxyType({})) -> DeviceEnv:
     module, attribute = _CORE[name].split(":")
-    env: DeviceEnv = getattr(importlib.import_module(module), attribute)()
-    return env
+    kind: type[DeviceEnv] = getattr(importlib.import_module(module), attribute)
+    for key, value in kwargs.items():
+        if (constant := getattr(kind, key, None)) is None:
+            continue  # Python's own words say what is unexpected
+        numbers, word = (
+            (int, "a whole number") if isinstance(constant, int) else (float, "a number")
+        )
+        if isinstance(value, bool) or not isinstance(value, (int, numbers)):
+            raise EnvError(f"{name} could not be made: {key}={value!r} must be {word}.")
+    try:
+        return kind(**kwargs)
+    except TypeError as error:
+        raise EnvError(f"{name} could not be made: {reason(error)}.") from error
 
 
 def _is_device_class(env: Any) -> bool:

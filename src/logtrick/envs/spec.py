@@ -1,7 +1,7 @@
 """What is known of an environment once it was found, before anything is built."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +37,8 @@ class EnvSpec:
     """Builds it: (num_envs, workers, timeout)."""
     num_envs: int | None = None
     """The only number of rows that it can be built with; None where any will do."""
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """The keyword arguments that it is made with."""
 
     def build(
         self, num_envs: int, *, workers: Workers = "sync", timeout: float | int = TIMEOUT

@@ -28,6 +28,7 @@ _KINDS: dict[str, Any] = {
     "workers": str,
     "made_by": dict,
     "env_settings": dict | None,
+    "env_kwargs": dict | None,
     "policy": str | None,
 }
 """What the other entries of the file are; spaces, algorithm and sizes have checks of their own."""
@@ -104,6 +105,8 @@ class RunConfig:
     """Versions, machine and device."""
     env_settings: Mapping[str, Any] | None = None
     """The constants of a device environment, which its id does not tell."""
+    env_kwargs: Mapping[str, Any] | None = None
+    """The keyword arguments that the environment was made with; None where there were none."""
     policy: str | None = None
     """`object:NAME` of a user's own policy, which only Python can make; None: the algorithm's."""
     evaluation: Evaluation | None = None
@@ -115,6 +118,8 @@ class RunConfig:
         """Plain data for `config.json`."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         values = {_KEYS.get(name, name): value for name, value in values.items()}
+        if self.env_kwargs is None:  # a file as 0.1.0 reads it
+            del values["env_kwargs"]
         return {
             "format": FORMAT,
             **values,
@@ -173,6 +178,26 @@ def env_settings(spec: EnvSpec) -> dict[str, Any] | None:
     return json.loads(json.dumps(settings, default=repr))
 
 
+def checked_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The environment's keyword arguments as `config.json` holds them; None where there are none.
+
+    Raises:
+        ConfigError: a value that JSON cannot hold as it is.
+    """
+    if not kwargs:
+        return None
+    try:
+        kept = json.loads(json.dumps(dict(kwargs), allow_nan=False))
+    except (TypeError, ValueError):
+        kept = None
+    if kept != kwargs:
+        raise ConfigError(
+            f"env_kwargs={kwargs!r:.200} cannot be kept in {CONFIG}, which holds numbers, text, "
+            "true, false, null and lists of them; pass a function that makes the environment."
+        )
+    return dict(kept)
+
+
 def given_in_python(config: RunConfig) -> dict[str, str]:
     """The arguments of `train` that only Python can make again, each with what is known of it."""
     given = {} if config.policy is None else {"policy": config.policy}
@@ -184,7 +209,8 @@ def _is_own(config: RunConfig) -> bool:
     if config.kind != "device" or config.env_settings is None:
         return config.env.startswith("object:")
     try:
-        return env_settings(resolve_recorded(config.env)) != config.env_settings
+        found = resolve_recorded(config.env, kwargs=config.env_kwargs)
+        return env_settings(found) != config.env_settings
     except MissingExtraError:
         return False
     except LogtrickError:

@@ -285,6 +285,8 @@ def _program(config: RunConfig, given: Mapping[str, str]) -> str:
         f"{env}, lt.{kind.__name__}({changed})",
         f"steps={config.steps}, seed={config.seed}, seeds={config.seeds}",
     ]
+    if config.env_kwargs:
+        arguments.append(f"env_kwargs={dict(config.env_kwargs)!r}")
     if config.workers != "sync":
         arguments.append(f"workers={config.workers!r}")
     if config.timeout != TIMEOUT:

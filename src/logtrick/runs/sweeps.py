@@ -87,7 +87,7 @@ class Sweep:
             return made[0].env_spec(env)
         base = RunConfig.from_dict(self.settings["base"])
         if env is None:
-            return resolve_recorded(base.env, timeout=base.timeout)
+            return resolve_recorded(base.env, timeout=base.timeout, kwargs=base.env_kwargs)
         return resolve(env, timeout=base.timeout)
 
     def write_results(self) -> None:

@@ -5,7 +5,8 @@ import importlib
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import gymnasium
@@ -51,13 +52,19 @@ def import_module(module: str) -> None:
         _REGISTERED_BY.setdefault(name, module)
 
 
-def resolve(name: str, timeout: float = TIMEOUT, module: str | None = None) -> EnvSpec:
+def resolve(
+    name: str,
+    timeout: float = TIMEOUT,
+    module: str | None = None,
+    kwargs: Mapping[str, Any] = MappingProxyType({}),
+) -> EnvSpec:
     """Find an environment that is registered with Gymnasium.
 
     Args:
         name: its id, such as "CartPole-v1".
         timeout: seconds in which it must have been built.
         module: the module that registers it, which is imported here; None: none is imported.
+        kwargs: what `gymnasium.make` is given beside the name.
 
     Returns:
         Its spaces and limits, and how to build it.
@@ -72,7 +79,7 @@ def resolve(name: str, timeout: float = TIMEOUT, module: str | None = None) -> E
         import_module(module)
     registered = _registered(name, module)
     # Gymnasium's own checker would only warn; `CheckedEnv` refuses.
-    make = functools.partial(gymnasium.make, registered, disable_env_checker=True)
+    make = functools.partial(gymnasium.make, registered, disable_env_checker=True, **kwargs)
     if str(registered.entry_point).startswith(_REMEMBERS):
         make = functools.partial(in_new_worlds, make)
     id = f"{module or _REGISTERED_BY.get(registered.id, 'gym')}:{registered.id}"

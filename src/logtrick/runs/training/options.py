@@ -2,11 +2,12 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
 from logtrick.envs.spec import TIMEOUT, Workers
+from logtrick.runs.config import checked_kwargs
 from logtrick.runs.training.progress import Observer
 from logtrick.support.files import PathLike
 
@@ -23,6 +24,8 @@ class RunOptions:
             the preset's.
         seed: of the first run; the s-th of `seeds` uses seed + s.
         seeds: how many runs to train side by side; for a sweep or a search, runs of every point.
+        env_kwargs: keyword arguments to make the environment with, where it is given by its id, as
+            a class or as a function; they are kept in the run's configuration.
         out: the folder in which the folder of the run, or of the sweep, is made.
         workers: "sync" or "async": where the rows of a host environment run.
         timeout: seconds that such a row may take to be built, to reset or to step; after that it
@@ -34,11 +37,15 @@ class RunOptions:
     steps: int | None = None
     seed: int = 0
     seeds: int = 1
+    env_kwargs: Mapping[str, Any] | None = None
     out: PathLike = "runs/"
     workers: Workers = "sync"
     timeout: float | int = TIMEOUT
     checkpoint_seconds: float = 30.0
     progress: bool | Observer | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "env_kwargs", checked_kwargs(self.env_kwargs or {}))
 
 
 class RunArguments(TypedDict, total=False):
@@ -47,6 +54,7 @@ class RunArguments(TypedDict, total=False):
     steps: int | None
     seed: int
     seeds: int
+    env_kwargs: Mapping[str, Any] | None
     out: PathLike
     workers: Workers
     timeout: float | int

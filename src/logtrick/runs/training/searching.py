@@ -102,7 +102,7 @@ def search(
     }
     given = RunOptions(**options)
     out = absolute(given.out)
-    spec = resolve(env_id(env), timeout=given.timeout)
+    spec = resolve(env_id(env), timeout=given.timeout, kwargs=given.env_kwargs)
     base = configure(spec, algorithm, given)
     ends = [
         {name: pick(v) for name, v in values.items()}

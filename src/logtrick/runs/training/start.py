@@ -91,7 +91,7 @@ def train(
     """
     given = RunOptions(**options)
     out = absolute(given.out)
-    spec = resolve(env_id(env), timeout=given.timeout)
+    spec = resolve(env_id(env), timeout=given.timeout, kwargs=given.env_kwargs)
     config = configure(spec, algorithm, given, evaluation=evaluation, policy=policy)
     watcher = observer(given.progress)
     if policy is None:
@@ -218,6 +218,7 @@ def configure(
         action_space=spec.action_space,
         max_episode_steps=spec.max_episode_steps,
         env_settings=env_settings(spec),
+        env_kwargs=options.env_kwargs,
         algorithm=algorithm,
         steps=steps,
         seed=seed,

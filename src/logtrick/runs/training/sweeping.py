@@ -72,7 +72,7 @@ def sweep(
     values = {name: listed(name, choices) for name, choices in check_varying(values).items()}
     given = RunOptions(**options)
     out = absolute(given.out)
-    spec = resolve(env_id(env), timeout=given.timeout)
+    spec = resolve(env_id(env), timeout=given.timeout, kwargs=given.env_kwargs)
     base = configure(spec, algorithm, given)
     points(base, grid(values))  # refused before anything is made
     folder = new_sweep(out, base, values, at_once=check_at_once(at_once))
