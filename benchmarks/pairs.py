@@ -111,12 +111,13 @@ def main() -> None:
             rows[what] = {
                 "what": what,
                 **compared(options.other.resolve(), arguments, options.pairs),
+                "pairs": options.pairs,
                 "commit": commits["this"],
                 "against": commits["other"],
             }
             print(rows[what], flush=True)
             known = [rows[name] for name in COMMANDS if name in rows]
-            results.write("pairs", PROTOCOL, known, pairs=options.pairs)
+            results.write("pairs", PROTOCOL, known)
 
 
 if __name__ == "__main__":
