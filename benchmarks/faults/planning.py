@@ -267,7 +267,7 @@ FAULTS = chain(
             "a policy that never ends followed": (
                 "choice[~proper] = self._choice(back)[~proper]",
                 "choice[proper] = self._choice(back)[proper]",
-                TRAPS + "::test_a_greedy_policy_that_never_ends_is_replaced",
+                TRAPS + "::test_a_policy_that_pays_for_ever_is_led_out",
             ),
             "the sign of an endless fall": (
                 "earns = -gain.low if self.wording.minimise else gain.low",

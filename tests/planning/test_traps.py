@@ -56,6 +56,18 @@ def test_a_greedy_policy_that_never_ends_is_replaced(method):
 
 
 @every_method
+def test_a_policy_that_pays_for_ever_is_led_out(method):
+    """Going round costs 1 a step and leaving 100: greedy at first, and no policy to evaluate."""
+    leave, round_ = go(0, -100.0, ends=True), [go(1, -1.0), go(0, -1.0)]
+    mdp = build([[round_[0], leave], [round_[1], leave], [go(2, -1.0), go(1, -3.0)]])
+    solution = planning.solve(mdp, method=method)
+    np.testing.assert_allclose(solution.values, [-100, -100, -103], atol=1e-8)
+    assert solution.policy.tolist() == [1, 1, 1]
+    if method == "policy_iteration":
+        assert solution.iterations <= 3
+
+
+@every_method
 def test_merged_states_walk_to_the_best_way_out(method):
     """Three states joined at random by free moves; only state 2 can leave well."""
     roam = [(0.5, 0, 0.0, False), (0.25, 1, 0.0, False), (0.25, 2, 0.0, False)]
