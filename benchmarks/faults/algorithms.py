@@ -1,7 +1,5 @@
 """Faults of `logtrick.algorithms` and of the steps that they take."""
 
-from itertools import chain
-
 from faults import faults_in
 
 LEARNING = "tests/algorithms/test_learning.py"
@@ -27,8 +25,8 @@ KEYS = f"{LEARNING}::test_every_key_is_used_once"
 APART = f"{GROUPED}::test_a_group_starts_in_one_state_and_acts_apart"
 ENTROPY = f"{LEARNING}::test_trpo_counts_the_entropy_and_refuses_what_does_not_improve"
 
-FAULTS = chain(
-    faults_in(
+FAULTS = (
+    *faults_in(
         "logtrick.algorithms.learning",
         LEARNING,
         {
@@ -84,7 +82,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.configs",
         LEARNING,
         {
@@ -95,7 +93,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.learning",
         UPDATE,
         {
@@ -131,7 +129,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.learning",
         UPDATE,
         {
@@ -147,7 +145,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.update",
         UPDATE,
         {
@@ -190,7 +188,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.estimation",
         UPDATE,
         {
@@ -246,7 +244,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.program",
         LEARNING,
         {
@@ -315,7 +313,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.normalisation",
         NORMALISATION,
         {
@@ -366,7 +364,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.trust_region",
         TRPO,
         {
@@ -396,7 +394,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.natural_gradient",
         NATURAL,
         {
@@ -432,7 +430,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.metrics",
         LEARNING,
         {
@@ -458,7 +456,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.grouped",
         GROUPED,
         {
@@ -484,7 +482,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.algorithms.loop",
         LEARNING,
         {

@@ -1,11 +1,9 @@
 """Faults of `logtrick.auditing`."""
 
-from itertools import chain
-
 from faults import faults_in
 
-FAULTS = chain(
-    faults_in(
+FAULTS = (
+    *faults_in(
         "logtrick.auditing.moments",
         "tests/auditing/test_closed_form.py",
         {
@@ -32,7 +30,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.auditing.flow",
         "tests/auditing/test_closed_form.py",
         {
@@ -44,7 +42,7 @@ FAULTS = chain(
             "a nearly singular matrix taken for solved": (" & (missed < 1e-3)", ""),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.auditing.settings",
         "tests/auditing/test_closed_form.py",
         {
@@ -54,7 +52,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.auditing.enumeration",
         "tests/auditing/test_claims.py",
         {
@@ -68,7 +66,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.auditing.sampling_kernels",
         "tests/auditing/test_sampling.py",
         {
@@ -88,7 +86,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.auditing.streaming",
         "tests/auditing/test_sampling.py",
         {
@@ -98,7 +96,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.auditing.verdict",
         "tests/auditing/test_audit.py",
         {
@@ -106,7 +104,7 @@ FAULTS = chain(
             "one θ is enough": ("ELSEWHERE = 3", "ELSEWHERE = 0"),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.auditing.function_checks",
         "tests/auditing/test_audit_refusals.py",
         {
@@ -114,21 +112,21 @@ FAULTS = chain(
             "order not tried": ("x[:, order]", "x"),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.auditing.report",
         "tests/auditing/test_audit.py",
         {
             "bias against the total": ("self.mean - self.gradient", "self.mean"),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.auditing.critic",
         "tests/auditing/test_closed_form.py",
         {
             "closed form bootstraps at an end": ("mdp.terminated, never", "never, never"),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.auditing.rules",
         "tests/algorithms/test_trained_is_audited.py",
         {

@@ -1,7 +1,5 @@
 """Faults of environments, of the adapters of others, and of the rollouts through them."""
 
-from itertools import chain
-
 from faults import faults_in
 
 FINITE = "tests/envs/test_finite.py"
@@ -19,8 +17,8 @@ ROLLOUTS = "tests/rollouts/test_rollouts.py"
 GYMNAX = "tests/envs/test_gymnax.py"
 CHECKS = "tests/envs/test_checks.py"
 
-FAULTS = chain(
-    faults_in(
+FAULTS = (
+    *faults_in(
         "logtrick.envs.finite",
         FINITE,
         {
@@ -72,7 +70,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.finite_gym",
         FINITE,
         {
@@ -88,7 +86,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.twostate",
         TWOSTATE,
         {
@@ -109,7 +107,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.sequences",
         SEQUENCES,
         {
@@ -140,7 +138,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.enumerable",
         ENUMERATION,
         {
@@ -166,7 +164,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.classic.cartpole",
         ONE_STEP,
         {
@@ -190,7 +188,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.classic.acrobot",
         ONE_STEP,
         {
@@ -213,7 +211,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.classic.mountain_car",
         ONE_STEP,
         {
@@ -233,7 +231,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.classic.pendulum",
         ONE_STEP,
         {
@@ -253,7 +251,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.host.rows",
         CONFORMANCE,
         {
@@ -295,7 +293,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.adapters.jax_library",
         GYMNAX,
         {
@@ -311,7 +309,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.adapters.gymnax",
         GYMNAX,
         {
@@ -322,7 +320,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.envs.checking.check_env",
         CHECKS,
         {
@@ -338,7 +336,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.rollouts.device",
         ROLLOUTS,
         {
@@ -393,7 +391,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.rollouts.host",
         ROLLOUTS,
         {

@@ -1,7 +1,5 @@
 """Faults of `logtrick.exact`: each term of each bound, then the equations."""
 
-from itertools import chain
-
 from faults import faults_in
 
 TERMS = "tests/exact/test_bound_terms.py"
@@ -41,8 +39,8 @@ FREE_SCALE = "np.abs(b) + np.abs(x) + self.moved(np.abs(x))"
 NEXT_STEP = "gamma * chain.mass * errors[-1] + chain.backup_error(gamma * size)"
 FORWARD = "gamma * chain.mass * error + relative * mass"
 
-FAULTS = chain(
-    faults_in(
+FAULTS = (
+    *faults_in(
         "logtrick.exact.policy_evaluation",
         TERMS,
         {
@@ -124,7 +122,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.evaluations",
         TERMS,
         {
@@ -175,7 +173,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.evaluations",
         TERMS,
         {
@@ -251,7 +249,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.support.rounding",
         TERMS,
         {
@@ -267,7 +265,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.resolvent",
         TERMS,
         {
@@ -368,7 +366,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.residual_kernels",
         DIFFERENCES,
         {
@@ -391,7 +389,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.sparse_side",
         TERMS,
         {
@@ -417,7 +415,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.chain",
         TERMS,
         {
@@ -473,7 +471,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.mdp.row_sums",
         TERMS,
         {
@@ -489,7 +487,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.matrix_free",
         OF_FUNCTION,
         {
@@ -547,7 +545,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.finite_horizon",
         OF_HORIZON,
         {
@@ -626,7 +624,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.gradient",
         HESSIANS,
         {
@@ -657,7 +655,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.values",
         "tests/exact/test_slack.py",
         {
@@ -698,7 +696,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.curvature",
         CURVATURE,
         {
@@ -734,7 +732,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.traced",
         TRACED,
         {
@@ -762,7 +760,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.tables",
         "tests/exact/test_refusals.py",
         {
@@ -778,7 +776,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.exact.histories",
         HISTORIES,
         {

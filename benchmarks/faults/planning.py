@@ -1,7 +1,5 @@
 """Faults of `logtrick.planning`: each term of each certificate, then searches and sweeps."""
 
-from itertools import chain
-
 from faults import faults_in
 
 TERMS = "tests/planning/test_certificate_terms.py"
@@ -34,8 +32,8 @@ SUM = "bound * factor + abs(bound) * factor * slack + TINY"
 NEXT_STEP = "error * rounding.gamma * rounding.most_mass + rounding.backup_error(size)"
 EPSILON = "1.1 * (max(backup.high, -low) + 4 * error)"
 
-FAULTS = chain(
-    faults_in(
+FAULTS = (
+    *faults_in(
         "logtrick.planning.certificates",
         TERMS,
         {
@@ -146,7 +144,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.horizon",
         CARRIED,
         {
@@ -194,7 +192,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.steps",
         V6_ROOM,
         {
@@ -240,7 +238,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.total",
         TRAPS,
         {
@@ -276,7 +274,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.spanning",
         MEANINGS,
         {
@@ -317,7 +315,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.solver",
         MEANINGS,
         {
@@ -358,7 +356,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.operators",
         KERNELS,
         {
@@ -374,7 +372,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.sparse.chains",
         KERNELS,
         {
@@ -390,7 +388,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.sparse.sweep_kernels",
         KERNELS,
         {
@@ -416,7 +414,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.sparse.row_kernels",
         KERNELS,
         {
@@ -442,7 +440,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.sparse.krylov",
         KERNELS,
         {
@@ -463,7 +461,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.planning.components",
         COMPONENTS,
         {

@@ -1,14 +1,12 @@
 """Faults of `logtrick.psi`."""
 
-from itertools import chain
-
 from faults import faults_in
 
 TRACES = ("tests/psi/test_traces.py", "tests/theory/test_trajectory_psi.py")
 GROUPS = ("tests/psi/test_groups.py", "tests/theory/test_group_rules.py")
 
-FAULTS = chain(
-    faults_in(
+FAULTS = (
+    *faults_in(
         "logtrick.psi.advantages",
         TRACES,
         {
@@ -30,7 +28,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.psi.returns",
         TRACES,
         {
@@ -72,7 +70,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.psi.off_policy",
         TRACES,
         {
@@ -92,7 +90,7 @@ FAULTS = chain(
             "Retrace corrects the first action": ("jnp.roll(ratios, -1, axis=-1)", "ratios"),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.psi.groups",
         GROUPS,
         {
@@ -119,7 +117,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.psi.deviations",
         "tests/psi/test_groups.py",
         {
@@ -139,7 +137,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.psi.weights",
         GROUPS,
         {
@@ -153,7 +151,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.psi.actions",
         "tests/psi/test_actions.py",
         {
@@ -171,7 +169,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.psi.ratios",
         "tests/psi/test_ratios.py",
         {
@@ -206,7 +204,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.psi.kl",
         "tests/psi/test_kl.py",
         {
@@ -218,7 +216,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.psi.backends",
         "tests/psi/test_arrays.py",
         {
@@ -234,7 +232,7 @@ FAULTS = chain(
             "input changed in place": ('values["truncated"] = values["truncated"].copy()\n', ""),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.psi.registry",
         ("tests/psi/test_psi_registry.py", "tests/algorithms/test_trained_is_audited.py"),
         {

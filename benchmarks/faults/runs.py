@@ -1,7 +1,5 @@
 """Faults of what a run leaves: its scores, its checkpoints and logs, and how it goes on."""
 
-from itertools import chain
-
 from faults import faults_in
 
 LATEST = "tests/runs/test_latest.py"
@@ -21,8 +19,8 @@ SEARCHING = "tests/runs/training/test_searching.py"
 STATISTICS = "tests/reports/test_statistics.py"
 CURVE = f"{STATISTICS}::test_a_curve_is_the_summary_of_each_update"
 
-FAULTS = chain(
-    faults_in(
+FAULTS = (
+    *faults_in(
         "logtrick.runs.latest",
         LATEST,
         {
@@ -63,7 +61,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.record",
         EVALUATION,
         {
@@ -74,7 +72,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.run",
         EVALUATION,
         {
@@ -95,7 +93,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.record",
         EVALUATION,
         {
@@ -116,7 +114,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.record",
         PRESENTATION,
         {
@@ -127,7 +125,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.summaries",
         PRESENTATION,
         {
@@ -158,7 +156,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.sweeps",
         LATEST,
         {
@@ -174,7 +172,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.training.recording",
         TIES,
         {
@@ -187,7 +185,7 @@ FAULTS = chain(
                 "means = returns.mean(axis=0)",
             ),
             "one seed's best policy for all seeds": (
-                "better.reshape(-1, *(1,) * (new.ndim - 1))",
+                "over_axes(better, new)",
                 "better.any()",
             ),
             "a best return forgotten by a worse one": (
@@ -233,7 +231,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.checkpoints",
         CHECKPOINTS,
         {
@@ -275,7 +273,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.support.files",
         LOGS,
         {
@@ -286,7 +284,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.logs",
         LOGS,
         {
@@ -312,7 +310,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.tree_files",
         DAMAGE,
         {
@@ -334,7 +332,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.trees",
         TREES,
         {
@@ -355,7 +353,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.training.restoring",
         TRAINING,
         {
@@ -371,7 +369,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.training.session",
         EVALUATION,
         {
@@ -397,7 +395,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.runs.training.searching",
         SEARCHING,
         {
@@ -414,7 +412,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.reports.statistics",
         STATISTICS,
         {
@@ -450,7 +448,7 @@ FAULTS = chain(
             ),
         },
     ),
-    faults_in(
+    *faults_in(
         "logtrick.rollouts.evaluation",
         EVALUATION,
         {
