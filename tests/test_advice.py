@@ -75,7 +75,8 @@ def named(pattern):
 def test_every_flag_is_one():
     owners = [cls for cls, _ in cli._COMMANDS.values()] + [*ALGORITHMS.values()]
     known = {f.name.strip("_").replace("_", "-") for cls in owners for f in dataclasses.fields(cls)}
-    others = {"help", "version", "logdir", "ink"}  # TensorBoard's, and a colour of CSS
+    # `imports`, whose flag is a word of Python; TensorBoard's, and a colour of CSS.
+    others = {"help", "version", "import", "logdir", "ink"}
     for place, flag in named(r"(?<![\w({;!-])--([a-z][a-z-]*[a-z])(?![:\w])"):
         plain = flag.removeprefix("no-")
         assert plain in known | others, f"{place} names --{flag}"
@@ -316,13 +317,17 @@ def test_ataris_games_are_found_by_their_old_names(name, game):
         assert lt.envs.resolve(line).id == line
 
 
-def test_what_another_package_registers(tmp_path):
+def test_what_another_package_registers(tmp_path, monkeypatch):
     name = "Advice-Empty-5x5-v0"
     message = said(errors.UnknownEnvError, lt.train, name)
-    (call,) = re.findall(r"`lt\.train\((lambda: .*)\)`", message)
-    gymnasium.register(name, lambda: Odd(BOX))  # what importing the package does
+    (told,) = re.findall(r"`logtrick train (PACKAGE:.*)`\.", message)
+    entry = "gymnasium.envs.toy_text.frozen_lake:FrozenLakeEnv"
+    (tmp_path / "advised.py").write_text(
+        f"import gymnasium\ngymnasium.register({name!r}, {entry!r})"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
     try:
-        assert trained(eval(call, {"gymnasium": gymnasium}), tmp_path).metrics
+        assert trained(told.replace("PACKAGE", "advised"), tmp_path).metrics
     finally:
         del gymnasium.registry[name]
 
