@@ -130,6 +130,7 @@ def test_a_module_in_the_working_directory_from_the_command_line(coins, capfd):
     [
         (["train", "Coin-v0", "--import", "coins.py"], "a module's name: coins, not coins.py"),
         (["train", "Coin-v0", "--import", "nowhere"], "nowhere could not be imported"),
+        (["train", "gymnx:Breakout-MinAtar"], "Did you mean gymnax"),
         (["eval", "no-run", "--import", "nowhere"], "nowhere could not be imported"),
     ],
 )

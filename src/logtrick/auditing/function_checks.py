@@ -132,9 +132,8 @@ def _with_noise_in_padding(batches: Trajectory, rng: np.random.Generator) -> Tra
 
     def mixed(array: np.ndarray) -> np.ndarray:
         flat = array.reshape(count, *array.shape[3:])
-        return np.where(over_axes(batches.valid.reshape(count), flat), flat, flat[source]).reshape(
-            array.shape
-        )
+        keep = over_axes(batches.valid.reshape(count), flat)
+        return np.where(keep, flat, flat[source]).reshape(array.shape)
 
     noisy = Trajectory(*map(mixed, batches))
     coin = rng.random(shape) < 0.5

@@ -61,7 +61,7 @@ def read_kwargs(given: Sequence[str]) -> dict[str, Any] | None:
 
 
 def import_modules(options: Any) -> None:
-    """Import what a command names: its `--import`, and the module before the colon of its ENV.
+    """Import what `--import` names; that of an ENV such as `coins:Coin-v0` can be found then, too.
 
     Args:
         options: of any command.
@@ -69,7 +69,7 @@ def import_modules(options: Any) -> None:
     Raises:
         EnvError: a module cannot be imported.
     """
-    modules = list(getattr(options, "imports", ()))
+    modules = getattr(options, "imports", ())
     env = getattr(options, "env", None) or ""
     if not modules and ":" not in env:
         return
@@ -77,9 +77,8 @@ def import_modules(options: Any) -> None:
     from logtrick.envs.catalog import module_of
     from logtrick.support.terminal import console, say
 
-    if (named := module_of(env)) is not None:
-        modules.append(named)
-    if modules and (here := str(Path.cwd())) not in sys.path:
+    asked = modules or module_of(env)
+    if asked and (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)  # last, so that no file here hides an installed module
     for module in modules:
         if module.endswith(".py"):

@@ -262,10 +262,9 @@ def _core_env(name: str, kwargs: Mapping[str, Any] = MappingProxyType({})) -> De
     for key, value in kwargs.items():
         if (constant := getattr(kind, key, None)) is None:
             continue  # Python's own words say what is unexpected
-        numbers, word = (
-            (int, "a whole number") if isinstance(constant, int) else (float, "a number")
-        )
-        if isinstance(value, bool) or not isinstance(value, (int, numbers)):
+        whole = isinstance(constant, int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            word = "a whole number" if whole else "a number"
             raise EnvError(f"{name} could not be made: {key}={value!r} must be {word}.")
     try:
         return kind(**kwargs)

@@ -269,7 +269,7 @@ class Run:
     def env_spec(self, env: Any = None, *, timeout: float | int | None = None) -> EnvSpec:
         """The environment that the run was trained on, checked against its spaces."""
         given: dict[str, Any] = {"timeout": self._timeout(timeout)}
-        if env is None or isinstance(env, str) or (callable(env) and not isinstance(env, EnvSpec)):
+        if env is None or isinstance(env, str) or callable(env):  # not what exists already
             given["kwargs"] = self.config.env_kwargs
         spec = resolve_recorded(self.config.env, **given) if env is None else resolve(env, **given)
         for name in ("observation_space", "action_space"):

@@ -26,6 +26,7 @@ def test_they_reach_the_environment_are_kept_and_are_used_again(tmp_path):
     assert loaded.env_spec().observation_space.n == 64
     assert loaded.env_spec("gym:FrozenLake-v1").observation_space.n == 64
     assert loaded.evaluate(2, max_steps=5).returns.shape == (1, 2)
+    assert envs.resolve("gym:FrozenLake-v1", kwargs={"disable_env_checker": True}).id
     assert lt.resume(run.path, progress=False).config == loaded.config
 
 

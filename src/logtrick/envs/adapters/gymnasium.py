@@ -79,7 +79,8 @@ def resolve(
         import_module(module)
     registered = _registered(name, module)
     # Gymnasium's own checker would only warn; `CheckedEnv` refuses.
-    make = functools.partial(gymnasium.make, registered, disable_env_checker=True, **kwargs)
+    given = {"disable_env_checker": True, **kwargs}
+    make = functools.partial(gymnasium.make, registered, **given)
     if str(registered.entry_point).startswith(_REMEMBERS):
         make = functools.partial(in_new_worlds, make)
     id = f"{module or _REGISTERED_BY.get(registered.id, 'gym')}:{registered.id}"
