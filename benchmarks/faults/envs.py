@@ -16,6 +16,8 @@ SEQUENCES = "tests/mdp/problems/test_sequences.py"
 ROLLOUTS = "tests/rollouts/test_rollouts.py"
 GYMNAX = "tests/envs/test_gymnax.py"
 CHECKS = "tests/envs/test_checks.py"
+MODULES = "tests/envs/test_modules.py"
+KWARGS = "tests/runs/training/test_env_kwargs.py"
 
 FAULTS = (
     *faults_in(
@@ -424,6 +426,92 @@ FAULTS = (
                 "oldest = int(self.began.min())",
                 "oldest = int(self.began.max())",
                 f"{ROLLOUTS}::test_an_interrupted_host_rollout_is_played_again",
+            ),
+        },
+    ),
+    *faults_in(
+        "logtrick.envs.catalog",
+        MODULES,
+        {
+            "an id from a file imports its module": (
+                "(module := module_of(name)) is not None and module not in sys.modules",
+                "(module := module_of(name)) is not None and module == name",
+                f"{MODULES}::test_an_id_from_a_file_imports_nothing",
+            ),
+            "a known prefix taken for a module": (
+                'named = colon and prefix not in (*_ADAPTERS, "object")',
+                "named = colon",
+                f"{MODULES}::test_a_prefix_that_is_known_wins_and_a_module_must_look_like_one",
+            ),
+            "an environment's own words for its constants": (
+                "if isinstance(value, bool) or not isinstance(value, int if whole",
+                "if False and not isinstance(value, int if whole",
+                KWARGS,
+            ),
+            "keywords that reach nothing taken in silence": (
+                "if kwargs and (not callable(env) or isinstance(env, DeviceEnv | HostEnvs)):",
+                "if False:",
+                KWARGS,
+            ),
+        },
+    ),
+    *faults_in(
+        "logtrick.envs.adapters.gymnasium",
+        MODULES,
+        {
+            "the module of a plain id forgotten": (
+                "_REGISTERED_BY.get(registered.id, 'gym')",
+                "'gym'",
+            ),
+            "keywords that do not reach Gymnasium": (
+                '{"disable_env_checker": True, **kwargs}',
+                '{"disable_env_checker": True}',
+                KWARGS,
+            ),
+        },
+    ),
+    *faults_in(
+        "logtrick.runs.config",
+        KWARGS,
+        {
+            "keywords forgotten when the environment is found again": (
+                'given["kwargs"] = config.env_kwargs',
+                'given["kwargs"] = None',
+            ),
+            "a class found again without its keywords": (
+                "isinstance(env, str) or callable(env):",
+                "isinstance(env, str):",
+            ),
+        },
+    ),
+    *faults_in(
+        "logtrick.runs.sweeps",
+        KWARGS,
+        {
+            "another environment for a sweep that has no point yet": (
+                "return find_env(base, env)",
+                "return find_env(base)",
+            ),
+        },
+    ),
+    *faults_in(
+        "logtrick.commands.env_flags",
+        MODULES,
+        {
+            "the working directory not looked in": (
+                "sys.path.append(here)",
+                "pass",
+                f"{MODULES}::test_a_module_in_the_working_directory_from_the_command_line",
+            ),
+        },
+    ),
+    *faults_in(
+        "logtrick.mdp.graphs",
+        "tests/test_imports.py::test_a_plugin_is_loaded_only_where_it_is_used",
+        {
+            "scipy.linalg loaded with the MDPs": (
+                "from scipy import sparse\n",
+                "from scipy import sparse\nfrom scipy.sparse import csgraph as csgraph\n",
             ),
         },
     ),

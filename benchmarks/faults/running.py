@@ -5,6 +5,7 @@ import os
 import resource
 import sys
 import tempfile
+import types
 from collections.abc import Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -72,6 +73,8 @@ def _run(tests: Sequence[str], sources: Path, root: Path, said: Path, used: Path
     os.environ["PYTHONPATH"] = str(sources)  # for the processes that tests start
     own = [str(root / "benchmarks"), str(root / "src"), ""]
     sys.path[:] = [str(sources), *(path for path in sys.path if path not in own), str(root)]
+    # Else the processes that tests start would import the script that plants, which finds nothing.
+    sys.modules["__main__"] = types.ModuleType("__main__")
     import pytest
 
     status = pytest.main([*PYTEST, *tests])

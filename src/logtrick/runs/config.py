@@ -12,7 +12,7 @@ from gymnasium import spaces
 from logtrick.algorithms.base import Algorithm
 from logtrick.algorithms.configs import from_dict
 from logtrick.algorithms.field_checks import check_names
-from logtrick.envs import EnvSpec
+from logtrick.envs import EnvSpec, resolve
 from logtrick.envs.catalog import resolve_recorded
 from logtrick.envs.spec import TIMEOUT, Workers, check_timeout
 from logtrick.errors import ConfigError, LogtrickError, MissingExtraError, RunError
@@ -198,6 +198,24 @@ def checked_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
     return dict(kept)
 
 
+def find_env(config: RunConfig, env: Any = None, *, timeout: float | int | None = None) -> EnvSpec:
+    """The environment of a configuration, made with the keyword arguments that it was made with.
+
+    Args:
+        config: of the run.
+        env: the environment, where its id does not lead to it.
+        timeout: as in `resolve`; None: the configuration's.
+
+    Raises:
+        ModuleNotLoadedError, UnknownEnvError, MissingExtraError, SpaceError, EnvError: as in
+            `resolve_recorded`.
+    """
+    given: dict[str, Any] = {"timeout": config.timeout if timeout is None else timeout}
+    if env is None or isinstance(env, str) or callable(env):  # not what exists already
+        given["kwargs"] = config.env_kwargs
+    return resolve_recorded(config.env, **given) if env is None else resolve(env, **given)
+
+
 def given_in_python(config: RunConfig) -> dict[str, str]:
     """The arguments of `train` that only Python can make again, each with what is known of it."""
     given = {} if config.policy is None else {"policy": config.policy}
@@ -209,8 +227,7 @@ def _is_own(config: RunConfig) -> bool:
     if config.kind != "device" or config.env_settings is None:
         return config.env.startswith("object:")
     try:
-        found = resolve_recorded(config.env, kwargs=config.env_kwargs)
-        return env_settings(found) != config.env_settings
+        return env_settings(find_env(config)) != config.env_settings
     except MissingExtraError:
         return False
     except LogtrickError:

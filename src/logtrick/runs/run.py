@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.catalog import resolve_recorded
+from logtrick.envs import EnvSpec
 from logtrick.envs.spec import check_timeout
 from logtrick.errors import CheckpointError, ConfigError, RunError
-from logtrick.runs.config import env_settings, read_config
+from logtrick.runs.config import env_settings, find_env, read_config
 from logtrick.runs.folder import BEST, POLICY, model_template, resume_command
 from logtrick.runs.latest import Latest
 from logtrick.runs.record import RunRecord
@@ -268,10 +267,7 @@ class Run:
 
     def env_spec(self, env: Any = None, *, timeout: float | int | None = None) -> EnvSpec:
         """The environment that the run was trained on, checked against its spaces."""
-        given: dict[str, Any] = {"timeout": self._timeout(timeout)}
-        if env is None or isinstance(env, str) or callable(env):  # not what exists already
-            given["kwargs"] = self.config.env_kwargs
-        spec = resolve_recorded(self.config.env, **given) if env is None else resolve(env, **given)
+        spec = find_env(self.config, env, timeout=timeout)
         for name in ("observation_space", "action_space"):
             if getattr(spec, name) != getattr(self.config, name):
                 raise RunError(

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from logtrick.envs import EnvSpec, resolve
-from logtrick.envs.catalog import resolve_recorded
+from logtrick.envs import EnvSpec
 from logtrick.errors import RunError
 from logtrick.reports.statistics import summarise
-from logtrick.runs.config import CONFIG, RunConfig
+from logtrick.runs.config import CONFIG, RunConfig, find_env
 from logtrick.runs.folder import SWEEP as SWEEP
 from logtrick.runs.latest import no_score
 from logtrick.runs.record import RunRecord
@@ -86,9 +85,7 @@ class Sweep:
         if made := self.runs:
             return made[0].env_spec(env)
         base = RunConfig.from_dict(self.settings["base"])
-        if env is None:
-            return resolve_recorded(base.env, timeout=base.timeout, kwargs=base.env_kwargs)
-        return resolve(env, timeout=base.timeout)
+        return find_env(base, env)
 
     def write_results(self) -> None:
         """Write `results.json` and `results.md`."""

@@ -1,6 +1,7 @@
 """An environment's keyword arguments: kept with the run, and used whenever it is found again."""
 
 import json
+import shutil
 
 import pytest
 from gymnasium.envs.toy_text import FrozenLakeEnv
@@ -51,6 +52,10 @@ def test_a_sweep_has_them_in_every_point(tmp_path):
     )
     assert [run.config.env_kwargs for run in found.runs] == [{"gravity": 3.5}] * 2
     assert found.env_spec().kwargs == {"gravity": 3.5}
+    for run in found.runs:  # as if it had been stopped before its first point was made
+        shutil.rmtree(run.path)
+    assert found.env_spec().kwargs == {"gravity": 3.5}
+    assert found.env_spec("Pendulum-v1").id == "Pendulum-v1"
 
 
 def test_a_run_without_them_has_the_file_that_it_had(tmp_path):
