@@ -16,7 +16,7 @@ Imports = Annotated[
         name="import",
         metavar="MODULE",
         help="Import this module first, which registers environments with Gymnasium. It is looked "
-        "for in the working directory, too. May be given more than once.",
+        "for in the working directory, too.",
     ),
 ]
 EnvKwargs = Annotated[
@@ -24,7 +24,7 @@ EnvKwargs = Annotated[
     tyro.conf.arg(
         metavar="KEY=VALUE",
         help="A keyword argument to make the environment with, such as size=9, of a core or a "
-        "Gymnasium environment. May be given more than once.",
+        "Gymnasium environment.",
     ),
 ]
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
