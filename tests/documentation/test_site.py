@@ -6,11 +6,11 @@ import http.server
 import re
 import threading
 
-import chromium
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+import chromium
 import docs_site
 import logtrick as lt
 

@@ -1,10 +1,10 @@
 """The pages in a browser. Without one these tests are skipped, and fail where `CI` is set."""
 
-import chromium
 import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
+import chromium
 from logtrick import lessons
 
 

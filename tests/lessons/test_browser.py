@@ -1,8 +1,9 @@
 """Where there is no browser, the lessons' tests are skipped with the reason, and fail under CI."""
 
-import chromium
 import pytest
 from playwright.sync_api import Error
+
+import chromium
 
 
 class Driver:
